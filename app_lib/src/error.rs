@@ -1,0 +1,98 @@
+//! Every failed request answers `{"error":{"code","message"}}` with the status that fits.
+//!
+//! A database error is logged in full and answered in general: its text may hold SQL and data of others.
+
+use axum::{
+    Json,
+    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
+    http::{Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use shared::DbError;
+use tokio_postgres::error::SqlState;
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppError {
+    /// The caller's mistake, told to the caller.
+    #[error("{message}")]
+    Refused { status: StatusCode, code: &'static str, message: String },
+    /// Ours or the database's, told to the log.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl AppError {
+    pub(crate) fn unknown(what: &str, id: i64) -> Self {
+        Self::Refused { status: StatusCode::NOT_FOUND, code: "not_found", message: format!("there is no {what} {id}") }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, code: "invalid", message: message.into() }
+    }
+
+    /// Status, code and message for the caller.
+    pub(crate) fn answer(&self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::Refused { status, code, message } => (*status, code, message.clone()),
+            Self::Database(error) if error.code() == Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "the result does not fit into a 32-bit number".into())
+            }
+            Self::Database(error @ (DbError::Wait { .. } | DbError::Connect(_))) => {
+                tracing::error!("{error}");
+                (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "the database does not answer; the log says why".into())
+            }
+            Self::Database(error) => {
+                tracing::error!("{error}");
+                (StatusCode::INTERNAL_SERVER_ERROR, "database", "the database refused; the log says why".into())
+            }
+        }
+    }
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = self.answer();
+        (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
+    }
+}
+
+/// A row that does not have the wanted column or type is a database error like any other.
+impl From<tokio_postgres::Error> for AppError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<JsonRejection> for AppError {
+    fn from(rejection: JsonRejection) -> Self {
+        let code = match rejection {
+            JsonRejection::JsonSyntaxError(_) => "malformed_json",
+            JsonRejection::JsonDataError(_) => "invalid",
+            JsonRejection::MissingJsonContentType(_) => "not_json",
+            _ => "unreadable_body",
+        };
+        Self::Refused { status: rejection.status(), code, message: rejection.body_text() }
+    }
+}
+
+impl From<PathRejection> for AppError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::Refused { status: rejection.status(), code: "invalid_path", message: rejection.body_text() }
+    }
+}
+
+impl From<QueryRejection> for AppError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Refused { status: rejection.status(), code: "invalid_query", message: rejection.body_text() }
+    }
+}
+
+pub(crate) async fn unknown_route(method: Method, uri: Uri) -> AppError {
+    AppError::Refused { status: StatusCode::NOT_FOUND, code: "unknown_route", message: format!("there is no {method} {}", uri.path()) }
+}
+
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> AppError {
+    AppError::Refused { status: StatusCode::METHOD_NOT_ALLOWED, code: "wrong_method", message: format!("{} does not take {method}", uri.path()) }
+}

@@ -1,0 +1,19 @@
+//! `GET /api/ping`: which code answers, on which backend of PostgreSQL, through whose pool.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use shared::{AppState, PoolOwner};
+
+use crate::error::AppError;
+
+#[derive(Serialize)]
+pub(crate) struct Ping {
+    generation: u64,
+    backend_pid: i32,
+    pool_owner: PoolOwner,
+}
+
+pub(crate) async fn ping(State(app): State<AppState>) -> Result<Json<Ping>, AppError> {
+    let row = app.db.query_one("SELECT pg_backend_pid()", &[]).await?;
+    Ok(Json(Ping { generation: app.generation, backend_pid: row.try_get(0)?, pool_owner: app.pool_owner }))
+}

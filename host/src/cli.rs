@@ -1,0 +1,91 @@
+//! The command line, and how each command ends: 0, or one message on stderr and 1.
+//!
+//! Every command gets a multi-threaded runtime whose root future runs on the main thread. The private cluster is
+//! spawned there and `exec` is called there, because its death signal is tied to the thread that spawned it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use shared::BoxError;
+use tracing_subscriber::EnvFilter;
+
+#[derive(Parser)]
+#[command(version, about = "Hot-reload dev server for Rust and PostgreSQL", long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the app and reload it on every save
+    #[cfg(feature = "dev")]
+    Dev(crate::dev::Options),
+    /// Watch generation, backends and PID of a running `host dev`
+    #[cfg(feature = "dev")]
+    Connections,
+    /// Apply pending migrations
+    #[cfg(feature = "dev")]
+    Migrate,
+    /// Open psql on the development database; arguments are passed on
+    #[cfg(feature = "dev")]
+    Psql {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Drop everything in the development database and migrate anew
+    #[cfg(feature = "dev")]
+    DbReset {
+        /// Name of the database, required when DATABASE_URL is set
+        #[arg(long)]
+        confirm: Option<String>,
+    },
+    /// Serve the app that is linked into this binary
+    #[cfg(feature = "bundled-app")]
+    Serve(crate::production::Options),
+}
+
+/// Parses, runs, reports.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    match execute(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::debug!(?error, "the command failed");
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, BoxError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("host").build()?;
+    match command {
+        #[cfg(feature = "dev")]
+        Command::Dev(options) => {
+            let restart = runtime.block_on(crate::dev::run(options))?;
+            // Threads of the old image must not outlive it half-way; `exec` would end them in the middle of anything.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            match restart {
+                None => Ok(ExitCode::SUCCESS),
+                Some(restart) => Err(restart.exec().into()),
+            }
+        }
+        #[cfg(feature = "dev")]
+        Command::Connections => runtime.block_on(crate::dev::connections()).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "dev")]
+        Command::Migrate => runtime.block_on(crate::dev::database::migrate()).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "dev")]
+        Command::Psql { arguments } => crate::dev::database::psql(arguments),
+        #[cfg(feature = "dev")]
+        Command::DbReset { confirm } => runtime.block_on(crate::dev::database::reset(confirm)).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "bundled-app")]
+        Command::Serve(options) => runtime.block_on(crate::production::serve(options)).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| EnvFilter::new("info,tokio_postgres=warn,refinery_core=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

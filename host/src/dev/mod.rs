@@ -1,0 +1,163 @@
+//! `host dev`: puts the pieces together, and takes them apart again in the right order.
+//!
+//! Up: settings, socket, database, migrations, then the two streets. Down: streams are asked to end, no new
+//! connections, requests finish, generations retire, the connection closes, PostgreSQL stops. A second Ctrl-C skips
+//! the waiting. Only reads from the streets; what it shows is in `status` and `terminal`.
+
+// Where the project is, and that only one host works in it.
+mod project;
+
+// The database this checkout develops on, also for `migrate`, `psql` and `db-reset`.
+pub(crate) mod database;
+
+// What is shown: to programs, to the person, in a second terminal.
+mod status;
+mod terminal;
+mod connections;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{body::Body, http::Response};
+use hyper::{Request, body::Incoming};
+use shared::{BoxError, Db, db::DbConfig};
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+pub(crate) use connections::connections;
+
+use crate::{
+    generation::Generations,
+    reload::{Reload, Reloads, Report, RestartNeeded, retire},
+    restart::{Carried, Image, Restart},
+    serve::{accept, accept::Tether, dispatch::dispatch, listen, panics},
+    settings::{self, Flags},
+    signals::Signals,
+};
+use database::Database;
+use project::Project;
+
+/// `host dev`'s own flags.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Serves until a signal, or until the host itself must be replaced. Runs on the main thread.
+pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
+    let since = Instant::now();
+    panics::install();
+    let mut signals = Signals::new()?;
+    let carried = Carried::take();
+    let project = Project::find()?;
+    let env = Arc::new(settings::read(project.dotenv()?, &options.flags)?);
+    let image = Image::of_this_process()?;
+    let executable = image.executable();
+    let lock = project.lock()?;
+
+    let listener = match listen::inherited()? {
+        Some(listener) => listener,
+        None => listen::bind(env.host, env.port)?,
+    };
+    let address = listener.local_addr()?;
+    lock.announce(address)?;
+
+    let database = Database::find_or_start(&project, &env)?;
+    database.migrate(&project, &env).await?;
+    let db = Db::new(&DbConfig::new(&env, database.url(), application_name(&carried)));
+
+    let generations = Generations::new();
+    let (report, reported) = watch::channel(Report::new(Reloads { ok: carried.reloads_ok, failed: carried.reloads_failed }));
+    let (events, happened) = mpsc::unbounded_channel();
+    let retiring = TaskTracker::new();
+    let stop = CancellationToken::new();
+
+    let status = status::routes(status::Sources { report: reported.clone(), generations: generations.clone(), db: db.clone(), address, restarts: carried.restarts });
+    let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
+    let serving = tokio::spawn({
+        let (generations, stop, drain) = (generations.clone(), stop.clone(), env.drain_timeout);
+        async move {
+            let answer = move |request, tether| answer(generations.clone(), status.clone(), request, tether);
+            accept::serve(&accepting, answer, stop, drain).await
+        }
+    });
+    let banner = terminal::Banner { since, address, database: database.describe(), restarts: carried.restarts };
+    let showing = tokio::spawn(terminal::show(happened, db.clone(), banner));
+    let reload = Reload {
+        root: project.root().to_owned(),
+        env: env.clone(),
+        db: db.clone(),
+        generations: generations.clone(),
+        image,
+        last_id: carried.last_id,
+        report,
+        events,
+        not_started: None,
+        retiring: retiring.clone(),
+    };
+    let mut reloading = tokio::spawn(reload.run());
+
+    let ended = tokio::select! {
+        signal = signals.next() => {
+            terminal::line(format_args!("{signal}: finishing what is under way; once more ends at once"));
+            reloading.abort();
+            None
+        }
+        ended = &mut reloading => Some(ended),
+    };
+
+    let wind_down = async {
+        if let Some(active) = generations.active() {
+            active.end_streams();
+        }
+        stop.cancel();
+        match serving.await {
+            Ok(0) => {}
+            Ok(cut) => terminal::line(format_args!("{cut} connections cut off after {} ms (DRAIN_TIMEOUT_MS)", env.drain_timeout.as_millis())),
+            Err(error) => tracing::error!("serving: {error}"),
+        }
+        let last = generations.take();
+        if let Some(active) = last {
+            retire(active, env.drain_timeout).await;
+        }
+        retiring.close();
+        retiring.wait().await;
+        db.close().await;
+    };
+    tokio::select! {
+        () = wind_down => {}
+        signal = signals.next() => terminal::line(format_args!("{signal}: ended at once")),
+    }
+    showing.abort();
+
+    // An error of the reload loop ends the host, orderly, and is what `host dev` reports.
+    let restart = match ended {
+        None => None,
+        Some(ended) => Some(ended??),
+    };
+    let Some(RestartNeeded) = restart else { return Ok(None) };
+    database.keep_running();
+    let counted = reported.borrow().reloads;
+    let last_id = generations.all().last().map_or(carried.last_id, |generation| generation.id());
+    let carried = Carried { last_id, reloads_ok: counted.ok, reloads_failed: counted.failed, restarts: carried.restarts + 1 };
+    Ok(Some(Restart { executable, listener, carried }))
+}
+
+/// `/__dev` is the host's; everything else is the app's.
+async fn answer(generations: Arc<Generations>, own: axum::Router, request: Request<Incoming>, tether: Tether) -> Response<Body> {
+    let path = request.uri().path();
+    if path == "/__dev" || path.starts_with("/__dev/") {
+        return match own.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+    }
+    dispatch(&generations, request, tether).await
+}
+
+/// Names this process and this boot of it: a restart keeps the PID, and its predecessor's backend may still be ending.
+fn application_name(carried: &Carried) -> String {
+    let boot = chrono::Utc::now().timestamp_millis() as u64 % 0x0100_0000;
+    format!("host-dev:{}:{boot:06x}:{}", std::process::id(), carried.restarts)
+}

@@ -1,0 +1,272 @@
+//! A generation: one loaded build of the app, its router, and a runtime of its own. Where the two streets meet.
+//!
+//! The request side takes a [`Lease`] on the active generation. The reload side starts a generation, makes it active
+//! ([`Generations::swap`]) and lets the one before drain and retire. The rule between them: a generation whose leasing
+//! has been closed never gets another lease, so "no leases left" is final, and only then does its runtime end.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use axum::{Router, http::Method};
+use serde::Serialize;
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::{Notify, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How many retired generations are remembered, for whoever asks what happened.
+const REMEMBERED: usize = 50;
+
+/// One load of the app.
+pub(crate) struct Generation {
+    id: u64,
+    /// Of `runtime`. Lives longer: a lease spawns with it, and after the end of the runtime it only yields errors.
+    handle: Handle,
+    /// The app's signal to end its streams. Cancelled first when draining starts.
+    shutdown: CancellationToken,
+    inside: Mutex<Inside>,
+    /// Rings when the last lease ends.
+    idle: Notify,
+    served: AtomicU64,
+}
+
+struct Inside {
+    stage: Stage,
+    /// Taken when leasing closes. Dropped on `runtime`, where the app's values may expect to be.
+    router: Option<Router>,
+    /// Taken last, to be shut down on a thread that may block.
+    runtime: Option<Runtime>,
+    leases: BTreeMap<u64, Request>,
+    next_lease: u64,
+}
+
+/// Where a generation is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// Takes requests.
+    Active,
+    /// Takes no more and finishes those it has.
+    Draining,
+    /// Its runtime is gone and everything it opened with it. Its code stays mapped.
+    Retired,
+}
+
+/// A request inside a generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    method: Method,
+    path: String,
+    since: Instant,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({:.1} s)", self.method, self.path, self.since.elapsed().as_secs_f32())
+    }
+}
+
+impl Generation {
+    /// Of a started app: the router it returned and the runtime it was built on.
+    pub(crate) fn new(id: u64, router: Router, runtime: Runtime, shutdown: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            handle: runtime.handle().clone(),
+            shutdown,
+            inside: Mutex::new(Inside { stage: Stage::Active, router: Some(router), runtime: Some(runtime), leases: BTreeMap::new(), next_lease: 0 }),
+            idle: Notify::new(),
+            served: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Requests that have entered so far.
+    pub(crate) fn served(&self) -> u64 {
+        self.served.load(Relaxed)
+    }
+
+    /// A lease and the router to use it on; `None` once leasing is closed.
+    fn lease(self: &Arc<Self>, method: &Method, path: &str) -> Option<(Lease, Router)> {
+        let mut inside = self.inside();
+        let router = inside.router.clone()?;
+        let key = inside.next_lease;
+        inside.next_lease += 1;
+        inside.leases.insert(key, Request { method: method.clone(), path: path.to_owned(), since: Instant::now() });
+        self.served.fetch_add(1, Relaxed);
+        Some((Lease { generation: self.clone(), key }, router))
+    }
+
+    /// Closes leasing, tells the app to end its streams, and waits until the last lease has ended.
+    ///
+    /// Returns those that had not at the deadline.
+    pub(crate) async fn drain(&self, limit: Duration) -> Vec<Request> {
+        let router = {
+            let mut inside = self.inside();
+            inside.stage = Stage::Draining;
+            inside.router.take()
+        };
+        self.shutdown.cancel();
+        self.handle.spawn(async move { drop(router) });
+        let drained = async {
+            loop {
+                // Registered before the look: a lease that ends in between must not be missed.
+                let idle = self.idle.notified();
+                if self.inside().leases.is_empty() {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        match tokio::time::timeout(limit, drained).await {
+            Ok(()) => Vec::new(),
+            Err(_) => self.inside().leases.values().cloned().collect(),
+        }
+    }
+
+    /// Asks the app to end its streams, while requests may still come in: the process is about to end.
+    pub(crate) fn end_streams(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Ends the runtime: every task is dropped at its next await, threads are joined. Blocks up to `limit`.
+    pub(crate) fn shut_down(&self, limit: Duration) {
+        let runtime = self.inside().runtime.take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_timeout(limit);
+        }
+        self.inside().stage = Stage::Retired;
+    }
+
+    /// Stage and leases, at one moment.
+    pub(crate) fn standing(&self) -> (Stage, usize) {
+        let inside = self.inside();
+        (inside.stage, inside.leases.len())
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        // Nothing under this lock can leave it half-way; a panic elsewhere must not take every request down.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Proof that a request is inside a generation, which ends after it. Released on drop.
+pub(crate) struct Lease {
+    generation: Arc<Generation>,
+    key: u64,
+}
+
+impl Lease {
+    /// The runtime to run the request on.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.generation.handle
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.id
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut inside = self.generation.inside();
+        inside.leases.remove(&self.key);
+        if inside.leases.is_empty() {
+            self.generation.idle.notify_waiters();
+        }
+    }
+}
+
+/// All generations of this process: the active one, those that drain, and the memory of the rest.
+pub(crate) struct Generations {
+    active: ArcSwapOption<Generation>,
+    /// Oldest first.
+    history: Mutex<Vec<Arc<Generation>>>,
+    /// Why there is no active generation, for requests that come before the first.
+    absence: watch::Sender<Absence>,
+}
+
+/// Why nothing is active.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Absence {
+    #[error("the app is being built for the first time")]
+    Starting,
+    #[error("the app has not started yet: {0}")]
+    Failed(String),
+    #[error("the host is shutting down")]
+    Stopping,
+}
+
+impl Generations {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { active: ArcSwapOption::empty(), history: Mutex::default(), absence: watch::Sender::new(Absence::Starting) })
+    }
+
+    /// A lease on the active generation. Before the first one it waits for the outcome of its build.
+    pub(crate) async fn lease(&self, method: &Method, path: &str) -> Result<(Lease, Router), Absence> {
+        let mut absence = self.absence.subscribe();
+        loop {
+            // A generation may close between load and lease; the next one was made active before that.
+            while let Some(active) = self.active.load_full() {
+                if let Some(leased) = active.lease(method, path) {
+                    return Ok(leased);
+                }
+            }
+            let why = absence.borrow_and_update().clone();
+            if !matches!(why, Absence::Starting) {
+                return Err(why);
+            }
+            if self.active.load().is_none() && absence.changed().await.is_err() {
+                return Err(Absence::Stopping);
+            }
+        }
+    }
+
+    /// Makes `next` active and returns the one before. From this moment requests run the new code.
+    pub(crate) fn swap(&self, next: Arc<Generation>) -> Option<Arc<Generation>> {
+        let mut history = self.history();
+        if history.len() >= REMEMBERED && let Some(oldest) = history.iter().position(|g| g.standing().0 == Stage::Retired) {
+            history.remove(oldest);
+        }
+        history.push(next.clone());
+        drop(history);
+        let before = self.active.swap(Some(next));
+        self.absence.send_modify(|_| {}); // wakes those who waited for the first
+        before
+    }
+
+    /// Tells requests that wait for the first generation why there is none.
+    pub(crate) fn absent(&self, why: Absence) {
+        self.absence.send_replace(why);
+    }
+
+    /// Takes the active generation out: the process is ending.
+    pub(crate) fn take(&self) -> Option<Arc<Generation>> {
+        self.absent(Absence::Stopping);
+        self.active.swap(None)
+    }
+
+    pub(crate) fn active(&self) -> Option<Arc<Generation>> {
+        self.active.load_full()
+    }
+
+    /// Oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Generation>> {
+        self.history().clone()
+    }
+
+    fn history(&self) -> MutexGuard<'_, Vec<Arc<Generation>>> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

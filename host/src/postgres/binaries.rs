@@ -1,0 +1,76 @@
+//! Finds `initdb` and `postgres`: `PGBIN`, `PATH`, then the places of Debian, Red Hat, Homebrew and Postgres.app.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::PostgresError;
+
+/// A folder with the programs of one PostgreSQL, and its major version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Binaries {
+    folder: PathBuf,
+    /// As `PG_VERSION` in a data folder has it: "15".
+    pub(crate) major: String,
+    /// For people: "15.18".
+    pub(crate) version: String,
+}
+
+impl Binaries {
+    /// The newest, or of version `major` if a data folder demands it.
+    pub(crate) fn find(major: Option<&str>) -> Result<Self, PostgresError> {
+        // What a person names decides, even if something newer lies around.
+        let named = env::var_os("PGBIN").map(PathBuf::from);
+        let in_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+        let found: Vec<Self> = match named {
+            Some(folder) => Self::at(&folder).into_iter().collect(),
+            None => in_path.into_iter().chain(usual_places()).filter_map(|folder| Self::at(&folder)).collect(),
+        };
+        let Some(first) = found.first().cloned() else { return Err(PostgresError::NotFound) };
+        match major {
+            None => Ok(first),
+            Some(major) => found.into_iter().find(|binaries| binaries.major == major).ok_or(PostgresError::OtherVersion {
+                data: PathBuf::new(),
+                made_by: major.to_owned(),
+                found: first.version,
+            }),
+        }
+    }
+
+    /// The path of one of the programs.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn at(folder: &Path) -> Option<Self> {
+        // Links resolved: initdb looks for postgres beside itself, and a link in /usr/local/bin stands alone.
+        let postgres = folder.join("postgres").canonicalize().ok()?;
+        let folder = postgres.parent()?.to_owned();
+        if !folder.join("initdb").is_file() {
+            return None;
+        }
+        // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+        let output = Command::new(&postgres).arg("--version").output().ok()?;
+        let version = String::from_utf8(output.stdout).ok()?.split_whitespace().nth(2)?.to_owned();
+        let major: String = version.chars().take_while(char::is_ascii_digit).collect();
+        Some(Self { folder, major, version })
+    }
+}
+
+/// Newest first.
+fn usual_places() -> Vec<PathBuf> {
+    let mut versions = Vec::new();
+    for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@"), ("/usr/local/opt", "postgresql@"), ("/Applications/Postgres.app/Contents/Versions", "")] {
+        let Ok(entries) = Path::new(parent).read_dir() else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(version) = name.strip_prefix(prefix).and_then(|rest| rest.parse::<u32>().ok()) {
+                versions.push((version, entry.path().join("bin")));
+            }
+        }
+    }
+    versions.sort_by(|(a, _), (b, _)| b.cmp(a));
+    versions.into_iter().map(|(_, folder)| folder).collect()
+}

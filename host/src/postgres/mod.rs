@@ -1,0 +1,58 @@
+//! A private PostgreSQL cluster for development: found, initialised, started, recovered, stopped.
+//!
+//! It listens on a Unix socket in a 0700 folder and nowhere else: no port to collide, no password to leak. Its data
+//! stays across runs. It is a child of this process and told to end with it, even by `kill -9`.
+//! Refuses to touch any server that it has not started on its own data folder.
+
+// The system's binaries.
+mod binaries;
+
+// Who the server runs as, since PostgreSQL refuses root, and that it dies with us.
+mod identity;
+
+// What a running server says of itself.
+mod pidfile;
+
+// The cluster from initdb to the last signal.
+mod cluster;
+
+pub(crate) use binaries::Binaries;
+pub(crate) use cluster::{Cluster, url_of};
+
+use std::{io, path::PathBuf};
+
+/// Why there is no private cluster.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PostgresError {
+    #[error(
+        "no PostgreSQL found: DATABASE_URL is not set, and there is no initdb and postgres in PGBIN, PATH or the usual places.\n\n  \
+         Three ways out:\n    \
+         install it       for example: apt-get install postgresql\n    \
+         point to it      PGBIN=/path/to/postgresql/bin\n    \
+         use a server     DATABASE_URL=postgres://user:password@host/database (environment or .env)"
+    )]
+    NotFound,
+    #[error("{} was made by PostgreSQL {made_by}, and only {found} is installed: install PostgreSQL {made_by}, or remove that folder to start with an empty database", data.display())]
+    OtherVersion { data: PathBuf, made_by: String, found: String },
+    #[error("cannot run {program}: {source}")]
+    Run { program: String, source: io::Error },
+    #[error("initdb failed:\n{output}")]
+    Initdb { output: String },
+    #[error("PostgreSQL ended while it was starting; its log, {}, ends with:\n{tail}", log.display())]
+    EndedEarly { log: PathBuf, tail: String },
+    #[error("PostgreSQL was not ready after {seconds} s; its log is {}", log.display())]
+    NotReady { seconds: u64, log: PathBuf },
+    #[error("a PostgreSQL of an earlier run (pid {pid}) does not end; stop it with: kill -INT {pid}")]
+    Orphan { pid: i32 },
+    #[error("root cannot run PostgreSQL, user namespaces are not available ({namespaces}), and there is no user postgres or nobody to run it as: start as another user, or set DATABASE_URL")]
+    NobodyToRunAs { namespaces: io::Error },
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+}
+
+impl PostgresError {
+    fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}

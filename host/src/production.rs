@@ -1,0 +1,89 @@
+//! `host serve`: the app linked in, its own pool, and an orderly end. No watcher, no loader, no second process.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{body::Body, http::Response};
+use clap::Args;
+use hyper::{Request, body::Incoming};
+use shared::{AppState, BoxError, Db, PoolOwner, db::DbConfig};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::{
+    serve::{accept, accept::Tether, listen},
+    settings::{self, Flags},
+    signals::Signals,
+};
+
+/// `host serve`'s own flags.
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Serves until SIGTERM or Ctrl-C, then finishes what is under way.
+pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
+    let mut signals = Signals::new()?;
+    // The lowest layer: whatever is set elsewhere wins.
+    let production = [("APP_ENV".to_owned(), "production".to_owned())];
+    let env = Arc::new(settings::read(production, &options.flags)?);
+    let Some(url) = env.database_url.clone() else {
+        return Err("DATABASE_URL is not set, and `host serve` starts no database of its own.\n    example: DATABASE_URL=postgres://user:password@host/database".into());
+    };
+    let listener = listen::bind(env.host, env.port)?;
+    let address = listener.local_addr()?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+
+    let db = Db::new(&DbConfig::new(&env, url, format!("host-serve:{}", std::process::id())));
+    let shutdown = CancellationToken::new();
+    let state = AppState { db: db.clone(), generation: 1, shutdown: shutdown.clone(), env: env.clone(), pool_owner: PoolOwner::Host };
+    let router = tokio::time::timeout(env.app_start_timeout, app_lib::app_entry(state))
+        .await
+        .map_err(|_| format!("app() had not returned after {} ms (APP_START_TIMEOUT_MS)", env.app_start_timeout.as_millis()))??;
+
+    let stop = CancellationToken::new();
+    let answer = move |request: Request<Incoming>, _: Tether| {
+        let router = router.clone();
+        async move { respond(router, request).await }
+    };
+    let mut serving = tokio::spawn({
+        let (stop, drain) = (stop.clone(), env.drain_timeout);
+        async move { accept::serve(&listener, answer, stop, drain).await }
+    });
+    tracing::info!("serving on http://{address}/");
+
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        ended = &mut serving => return Err(format!("serving ended by itself: {ended:?}").into()),
+    };
+    tracing::info!("{signal}: finishing what is under way");
+    shutdown.cancel();
+    stop.cancel();
+    let ended = tokio::select! {
+        ended = serving => ended?,
+        _ = signals.next() => return Ok(()),
+    };
+    if ended > 0 {
+        tracing::warn!("{ended} connections cut off after {} ms (DRAIN_TIMEOUT_MS)", env.drain_timeout.as_millis());
+    }
+    let limit = Duration::from_secs(1);
+    if tokio::time::timeout(limit, db.close()).await.is_err() {
+        tracing::warn!("the database connection was still in use after {} s", limit.as_secs());
+    }
+    Ok(())
+}
+
+/// On a task of its own: a panic in a handler becomes a 500 instead of a cut connection.
+async fn respond(router: axum::Router, request: Request<Incoming>) -> Response<Body> {
+    let running = tokio::spawn(router.oneshot(request.map(Body::new)));
+    match tokio_util::task::AbortOnDropHandle::new(running).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            let mut response = Response::new(Body::from("internal error\n"));
+            *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}

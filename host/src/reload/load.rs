@@ -1,0 +1,146 @@
+//! Loads a published library, proves that it fits this host, and pins it.
+//!
+//! hot-lib-reloader notices the publication, makes a copy of its own and opens it. It closes the copy before at the
+//! same time, while requests still run in it: so each image is pinned here by a second handle that is never closed.
+//! Code is never unmapped, because nobody can prove that nothing points into it any more.
+//! Refuses, before any app code runs, a library whose stamp differs from the host's.
+
+#![expect(unsafe_code, reason = "dlopen and symbols: the one place where a library becomes code")]
+
+use std::{
+    collections::HashSet,
+    ffi::{CStr, c_void},
+    io,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use hot_lib_reloader::{HotReloaderError, LibReloader};
+use libloading::os::unix::Library;
+use shared::abi::{ENTRY_SYMBOL, Entry, Mismatch, STAMP_SYMBOL, Stamp};
+
+use super::publish::Live;
+
+const LIBRARY: &str = "app_lib";
+
+/// hot-lib-reloader's own debounce. It polls at a quarter of this; below 5 ms that costs more than it gains.
+const DEBOUNCE: Duration = Duration::from_millis(5);
+
+/// How long hot-lib-reloader may take to notice a publication. It takes 10 ms.
+const NOTICE_LIMIT: Duration = Duration::from_secs(3);
+
+/// Why a library was not loaded. The active generation is untouched by all of them.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("cannot publish {}: {source}", artifact.display())]
+    Publish { artifact: PathBuf, source: io::Error },
+    #[error("cannot open the library: {0}")]
+    Open(#[from] HotReloaderError),
+    #[error("the library has no `{symbol}`: does app_lib/src/lib.rs still have `shared::export_app!(app)`?")]
+    NotAnApp { symbol: &'static str },
+    #[error("the library does not fit this host: {0}")]
+    Mismatch(#[from] Mismatch),
+    #[error("the library was opened but could not be pinned: {0}")]
+    Pin(String),
+    #[error("the loader handed out an image that is loaded already, at {0}")]
+    SeenBefore(String),
+    #[error("hot-lib-reloader did not notice the new library within {} s", NOTICE_LIMIT.as_secs())]
+    Unnoticed,
+}
+
+/// Loads one library after another.
+pub(crate) struct Loader {
+    live: Live,
+    /// One for the whole process: each leaves threads behind when dropped. Made at the first publication, since it
+    /// needs a file to watch.
+    reloader: Option<(LibReloader, Receiver<()>)>,
+    /// Entry addresses handed out: an address that comes again is an old image under a new name.
+    seen: HashSet<usize>,
+    attempts: u32,
+}
+
+impl Loader {
+    /// `folder` becomes this loader's own.
+    pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
+        Ok(Self { live: Live::new(folder, LIBRARY)?, reloader: None, seen: HashSet::new(), attempts: 0 })
+    }
+
+    /// Publishes and loads `artifact`. `None`: these bytes were published before. Blocks for some milliseconds.
+    pub(crate) fn load(&mut self, artifact: &Path) -> Result<Option<Entry>, LoadError> {
+        let published = self.live.publish(artifact).map_err(|source| LoadError::Publish { artifact: artifact.to_owned(), source })?;
+        if !published {
+            return Ok(None);
+        }
+        let reloader = self.open()?;
+        let entry = checked_entry(reloader)?;
+        let image = pin(entry)?;
+        if !self.seen.insert(entry as usize) {
+            return Err(LoadError::SeenBefore(image));
+        }
+        Ok(Some(entry))
+    }
+
+    fn open(&mut self) -> Result<&LibReloader, LoadError> {
+        let noticed = match &mut self.reloader {
+            Some((reloader, changed)) => update(reloader, changed)?,
+            None => false,
+        };
+        if !noticed {
+            // The first library, or a watch that was lost. Under a name of its own: the reloader counts from zero
+            // again, and would write its copy over an image that is in use.
+            self.attempts += 1;
+            let name = format!("{{lib_name}}-{{pid}}-{}-g{{load_counter}}", self.attempts);
+            let mut reloader = LibReloader::new(self.live.folder(), LIBRARY, Some(DEBOUNCE), Some(name))?;
+            let changed = reloader.subscribe_to_file_changes();
+            self.reloader = Some((reloader, changed));
+        }
+        self.reloader.as_ref().map(|(reloader, _)| reloader).ok_or(LoadError::Unnoticed)
+    }
+}
+
+/// Waits until the reloader has noticed the publication and opened it. `false`: it did not.
+fn update(reloader: &mut LibReloader, changed: &Receiver<()>) -> Result<bool, LoadError> {
+    loop {
+        match changed.recv_timeout(NOTICE_LIMIT) {
+            Ok(()) if reloader.update()? => return Ok(true),
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                tracing::warn!("{}; watching anew", LoadError::Unnoticed);
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// The entry of the open library, if its stamp says that it fits.
+fn checked_entry(reloader: &LibReloader) -> Result<Entry, LoadError> {
+    // SAFETY: `app_stamp` is made by `export_app!` alone and is a `Stamp`, whose layout is `repr(C)` and the same in
+    // every build. The library stays open for as long as the symbol is borrowed.
+    let stamp = unsafe { reloader.get_symbol::<*const Stamp>(STAMP_SYMBOL) }.map_err(|_| LoadError::NotAnApp { symbol: "app_stamp" })?;
+    // SAFETY: the address of a static in the mapped library, see above; nobody writes to it.
+    unsafe { &**stamp }.check()?;
+    // SAFETY: the stamp matches, so `app_entry` was made by this build's `export_app!` and has this type.
+    let entry = unsafe { reloader.get_symbol::<Entry>(ENTRY_SYMBOL) }.map_err(|_| LoadError::NotAnApp { symbol: "app_entry" })?;
+    // Copied out: the borrow ends here, and `pin` makes the address good for ever.
+    Ok(*entry)
+}
+
+/// Takes a second reference to the image that `entry` lies in and gives it up: never closed, never unmapped.
+fn pin(entry: Entry) -> Result<String, LoadError> {
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: `entry` is an address in a mapped image; `info` is a place to write to.
+    let found = unsafe { libc::dladdr(entry as *const c_void, info.as_mut_ptr()) };
+    if found == 0 {
+        return Err(LoadError::Pin("dladdr knows no image at its entry".into()));
+    }
+    // SAFETY: all-zero is a valid `Dl_info` (null pointers), and dladdr filled it in.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: dladdr's name is a C string owned by the loader for as long as the image is mapped.
+    let path = unsafe { CStr::from_ptr(info.dli_fname) }.to_string_lossy().into_owned();
+    // SAFETY: RTLD_NOLOAD loads nothing, so no initialiser runs: it counts one more reference to what is mapped.
+    let image = unsafe { Library::open(Some(&path), libc::RTLD_NOW | libc::RTLD_LOCAL | libc::RTLD_NOLOAD) };
+    // Given up by name: without an owner nobody can close it.
+    let _kept = image.map_err(|error| LoadError::Pin(error.to_string()))?.into_raw();
+    Ok(path)
+}

@@ -1,0 +1,110 @@
+//! What the outside may know of the reload cycle: the state now ([`Report`]) and each step ([`Event`]).
+//!
+//! Written by the loop, read by terminal, status and tests; reading changes nothing.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Diagnostic, Retired};
+
+/// Where the reload cycle is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// Before the first build.
+    Starting,
+    /// The compiler runs; the active generation, if any, serves.
+    Building,
+    /// A library is opened, checked and started; the active generation serves.
+    Loading,
+    /// The latest save is live.
+    Active,
+    /// The latest save does not compile; the generation before it serves.
+    BuildFailed,
+    /// The latest save compiles but was refused; the generation before it serves.
+    LoadFailed,
+    /// The host's own code changed; its new build takes over the socket.
+    Restarting,
+}
+
+/// The state now.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) phase: Phase,
+    pub(crate) reloads: Reloads,
+    pub(crate) last_reload: Option<LastReload>,
+    pub(crate) build: Build,
+}
+
+/// How reloads came out, over restarts too.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Reloads {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+}
+
+/// The last build.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Build {
+    pub(crate) ok: bool,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Why a library that did compile is not live.
+    pub(crate) refused: Option<String>,
+}
+
+/// A reload that went live, and where its time went.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LastReload {
+    pub(crate) generation: u64,
+    pub(crate) files: Vec<String>,
+    pub(crate) build_ms: f64,
+    pub(crate) load_ms: f64,
+    pub(crate) swap_ms: f64,
+    pub(crate) total_ms: f64,
+}
+
+impl LastReload {
+    pub(super) fn new(generation: u64, files: Vec<String>, build: Duration, load: Duration, swap: Duration, total: Duration) -> Self {
+        let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+        Self { generation, files, build_ms: ms(build), load_ms: ms(load), swap_ms: ms(swap), total_ms: ms(total) }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(reloads: Reloads) -> Self {
+        Self { phase: Phase::Starting, reloads, last_reload: None, build: Build { ok: true, diagnostics: Vec::new(), refused: None } }
+    }
+
+    pub(super) fn build_succeeded(&mut self, warnings: Vec<Diagnostic>) {
+        self.build = Build { ok: true, diagnostics: warnings, refused: None };
+    }
+
+    pub(super) fn build_failed(&mut self, diagnostics: Vec<Diagnostic>) {
+        self.reloads.failed += 1;
+        self.build = Build { ok: false, diagnostics, refused: None };
+    }
+
+    pub(super) fn refused(&mut self, why: String) {
+        self.reloads.failed += 1;
+        self.build.refused = Some(why);
+    }
+
+    pub(super) fn live(&mut self, last: LastReload) {
+        self.reloads.ok += 1;
+        self.last_reload = Some(last);
+    }
+}
+
+/// A step, for the terminal.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Building { first: bool },
+    BuildFailed { diagnostics: Vec<Diagnostic>, serving: Option<u64> },
+    Loading,
+    Unchanged { files: Vec<String>, warnings: Vec<Diagnostic> },
+    Refused { why: String, serving: Option<u64> },
+    Live { last: LastReload, warnings: Vec<Diagnostic> },
+    Retired(Retired),
+    Restarting { files: Vec<String> },
+}

@@ -1,0 +1,65 @@
+//! Starts a generation: a runtime of its own, and on it the app's `app()`.
+//!
+//! App code may fail, panic or hang here without touching the generation that serves. Whatever it opened meanwhile
+//! ends with the runtime it was opened on.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{AppState, BoxError, abi::Entry};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::generation::Generation;
+
+/// Why `app()` gave no router.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("app() failed: {0}")]
+    Failed(String),
+    #[error("app() panicked: {0}")]
+    Panicked(String),
+    #[error("app() had not returned after {} ms (APP_START_TIMEOUT_MS)", .0.as_millis())]
+    Hung(Duration),
+    #[error("no runtime for the new generation: {0}")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// Calls `entry` on a fresh runtime and waits for its router, at most `limit`.
+pub(super) async fn start(entry: Entry, state: AppState, limit: Duration) -> Result<Arc<Generation>, StartError> {
+    let (id, shutdown) = (state.generation, state.shutdown.clone());
+    let runtime = Builder::new_multi_thread().enable_all().thread_name(thread_name(id)).build().map_err(StartError::Runtime)?;
+    // The call itself is inside the task as well: `app` may do work before its first await, or panic there.
+    let starting = runtime.spawn(async move {
+        let router = entry(state).await;
+        // As text, here: the error is the app's object, and is dropped where it was made.
+        router.map_err(|error: BoxError| describe(&*error))
+    });
+    let error = match tokio::time::timeout(limit, starting).await {
+        Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, runtime, shutdown)),
+        Ok(Ok(Err(error))) => StartError::Failed(error),
+        Ok(Err(error)) => StartError::Panicked(error.to_string()),
+        Err(_) => StartError::Hung(limit),
+    };
+    shutdown.cancel();
+    give_up(runtime);
+    Err(error)
+}
+
+/// Threads of this generation carry this name, in logs, debuggers and `/proc`.
+pub(super) fn thread_name(id: u64) -> String {
+    format!("gen-{id}")
+}
+
+/// Ends a runtime whose app never came to serve. Not waited for: `app()` may be stuck in a loop without an await.
+fn give_up(runtime: Runtime) {
+    runtime.shutdown_background();
+}
+
+fn describe(error: &(dyn std::error::Error + Send + Sync)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,92 @@
+//! Tells which files were saved: notify, filtered to what a build can depend on, settled for a few milliseconds.
+//!
+//! Owns which changes count. Refuses editors' swap files, everything under `target`, and reads: rustc opening a
+//! source would otherwise start the next build.
+
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::MetadataKind, event::ModifyKind};
+use tokio::{sync::mpsc, time::timeout};
+
+/// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
+const SETTLE: Duration = Duration::from_millis(8);
+
+const FOLDERS: [&str; 3] = ["app_lib", "shared", "host"];
+const ROOT_FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
+
+/// Changed files, relative to the root.
+pub(crate) type Changes = BTreeSet<PathBuf>;
+
+/// A running watch.
+pub(crate) struct Watch {
+    saved: mpsc::UnboundedReceiver<PathBuf>,
+    /// Seen and not yet returned: kept here, so that a cancelled `next` loses nothing.
+    pending: Changes,
+    /// Ends the watch when dropped, and with it `saved`.
+    _watcher: RecommendedWatcher,
+}
+
+impl Watch {
+    pub(crate) fn new(root: &Path) -> notify::Result<Self> {
+        let (sender, saved) = mpsc::unbounded_channel();
+        let base = root.to_owned();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
+            Ok(event) if is_change(event.kind) => {
+                for path in event.paths.iter().filter_map(|path| path.strip_prefix(&base).ok()).filter(|path| counts(path)) {
+                    // Nobody receives while the host ends.
+                    drop(sender.send(path.to_owned()));
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!("watching files: {error}"),
+        })?;
+        for folder in FOLDERS {
+            watcher.watch(&root.join(folder), RecursiveMode::Recursive)?;
+        }
+        watcher.watch(root, RecursiveMode::NonRecursive)?;
+        if root.join(".cargo").is_dir() {
+            watcher.watch(&root.join(".cargo"), RecursiveMode::NonRecursive)?;
+        }
+        Ok(Self { saved, pending: Changes::new(), _watcher: watcher })
+    }
+
+    /// Waits for a save and returns what it comprises. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Changes {
+        if self.pending.is_empty() {
+            match self.saved.recv().await {
+                Some(first) => drop(self.pending.insert(first)),
+                None => std::future::pending().await, // the watcher lives as long as `self`
+            }
+        }
+        while let Ok(Some(more)) = timeout(SETTLE, self.saved.recv()).await {
+            self.pending.insert(more);
+        }
+        std::mem::take(&mut self.pending)
+    }
+}
+
+fn is_change(kind: EventKind) -> bool {
+    !matches!(kind, EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(MetadataKind::AccessTime)))
+}
+
+/// Whether a build could come out differently after a change of this file.
+fn counts(path: &Path) -> bool {
+    let mut parts = path.components().map(Component::as_os_str);
+    let Some(first) = parts.next().and_then(|part| part.to_str()) else { return false };
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let written_by_an_editor = name.ends_with('~') || name.starts_with(".#") || name.ends_with(".swp") || name.ends_with(".swx") || name.ends_with(".tmp") || name == "4913";
+    if written_by_an_editor {
+        return false;
+    }
+    match parts.next().and_then(|part| part.to_str()) {
+        None => ROOT_FILES.contains(&first),
+        Some("target" | "tests" | "benches") => false,
+        Some("config.toml") if first == ".cargo" => true,
+        // A new folder is no change; the files in it are.
+        Some(_) => FOLDERS.contains(&first) && Path::new(name).extension().is_some(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Replaces this process by its own new build, under the same PID and with the same listening socket.
+//!
+//! Owns the question whether the host's files have changed, and the `exec`. The socket crosses it as file descriptor
+//! 3 (listenfd's convention): whoever connects meanwhile waits in the kernel's queue. Called from the main thread
+//! only: `exec` ends every other thread, and the death of the thread that spawned the cluster would stop it.
+
+use std::{
+    env,
+    fs::{self, Metadata},
+    io,
+    net::TcpListener,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    path::PathBuf,
+    process::Command,
+};
+
+use command_fds::{CommandFdExt, FdMapping};
+use serde::{Deserialize, Serialize};
+
+/// Variable that carries [`Carried`] over.
+const CARRIED: &str = "HOST_CARRIED_OVER";
+
+/// The descriptor that listenfd looks at first.
+const LISTEN_FD: i32 = 3;
+
+/// The files this process runs from, as they were when it started.
+pub(crate) struct Image {
+    /// Kept from the start: once the linker has replaced the file, the system only knows a deleted one.
+    executable: PathBuf,
+    files: Vec<(PathBuf, Option<Identity>)>,
+}
+
+/// A file's identity without reading it: linkers make a new file, and cargo leaves alone what is fresh.
+type Identity = (u64, u64, i64, i64);
+
+impl Image {
+    pub(crate) fn of_this_process() -> io::Result<Self> {
+        let executable = env::current_exe()?;
+        let dylib = format!("{}shared_dylib{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+        let beside = executable.with_file_name(dylib);
+        let files = [executable.clone(), beside].map(|file| {
+            let identity = identity(&file);
+            (file, identity)
+        });
+        Ok(Self { executable, files: files.into() })
+    }
+
+    /// Whether a build has replaced any of them: the host's code, or the `shared` that app and host agree on.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.files.iter().any(|(file, before)| identity(file) != *before)
+    }
+
+    pub(crate) fn executable(&self) -> PathBuf {
+        self.executable.clone()
+    }
+}
+
+fn identity(file: &PathBuf) -> Option<Identity> {
+    let of = |data: Metadata| (data.ino(), data.len(), data.mtime(), data.mtime_nsec());
+    fs::metadata(file).ok().map(of)
+}
+
+/// What the next image goes on from.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Carried {
+    /// Generation ids only grow, over restarts too.
+    pub(crate) last_id: u64,
+    pub(crate) reloads_ok: u64,
+    pub(crate) reloads_failed: u64,
+    pub(crate) restarts: u64,
+}
+
+impl Carried {
+    /// What the image before left, or a first start.
+    pub(crate) fn take() -> Self {
+        env::var(CARRIED).ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+    }
+}
+
+/// Everything is drained; only the `exec` is left to do.
+pub(crate) struct Restart {
+    pub(crate) executable: PathBuf,
+    pub(crate) listener: TcpListener,
+    pub(crate) carried: Carried,
+}
+
+/// The new build did not take over.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot restart as {}: {source}; start again with `cargo dev`", executable.display())]
+pub(crate) struct RestartError {
+    executable: PathBuf,
+    source: io::Error,
+}
+
+impl Restart {
+    /// Does not return if it succeeds.
+    pub(crate) fn exec(self) -> RestartError {
+        let carried = serde_json::to_string(&self.carried).expect("four numbers");
+        let mut next = Command::new(&self.executable);
+        next.args(env::args_os().skip(1)).env("LISTEN_FDS", "1").env("LISTEN_PID", std::process::id().to_string()).env(CARRIED, carried);
+        let socket = FdMapping { parent_fd: self.listener.into(), child_fd: LISTEN_FD };
+        let source = match next.fd_mappings(vec![socket]) {
+            Ok(next) => next.exec(),
+            Err(collision) => io::Error::other(collision),
+        };
+        RestartError { executable: self.executable, source }
+    }
+}

@@ -1,0 +1,116 @@
+//! Carries a response body from the generation's runtime to the connection's.
+//!
+//! The host never polls app code on its own threads. A body that is complete is taken whole; a streaming one is
+//! pumped by a task on the generation's runtime through a channel. Either way the body carries the request's lease.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use axum::{body::Body, http::Response};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::generation::Lease;
+
+/// Frames under way. Small: the channel hides a task switch, and back-pressure should reach the app.
+const IN_TRANSIT: usize = 4;
+
+/// A body the host may poll.
+pub(super) struct HandedOver {
+    source: Source,
+    size: SizeHint,
+    /// Released with the body: the request is inside its generation until the last byte is written.
+    lease: Option<Lease>,
+}
+
+enum Source {
+    Complete(Option<Frame<Bytes>>),
+    Stream {
+        frames: mpsc::Receiver<io::Result<Frame<Bytes>>>,
+        /// Ends the app's stream when the client goes away, even one that has nothing to say at the moment.
+        pump: AbortOnDropHandle<()>,
+    },
+    Ended,
+}
+
+/// Takes the body over. Runs on the generation's runtime, as part of the request.
+pub(super) async fn hand_over(response: Response<Body>) -> Response<HandedOver> {
+    let (parts, mut body) = response.into_parts();
+    let size = body.size_hint();
+    // Once and without waiting: the headers of a stream must leave before its first frame exists.
+    let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).now_or_never();
+    let source = match first {
+        Some(None) => Source::Complete(None),
+        Some(Some(Ok(frame))) if body.is_end_stream() => Source::Complete(Some(frame)),
+        first => {
+            let (sender, frames) = mpsc::channel(IN_TRANSIT);
+            let pump = AbortOnDropHandle::new(tokio::spawn(pump(first.flatten(), body, sender)));
+            Source::Stream { frames, pump }
+        }
+    };
+    Response::from_parts(parts, HandedOver { source, size, lease: None })
+}
+
+async fn pump(mut next: Option<Result<Frame<Bytes>, axum::Error>>, mut body: Body, frames: mpsc::Sender<io::Result<Frame<Bytes>>>) {
+    loop {
+        let frame = match next.take() {
+            Some(frame) => frame,
+            None => match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                Some(frame) => frame,
+                None => return,
+            },
+        };
+        // As text: the error's type is the app's, and the host keeps nothing of the app.
+        let frame = frame.map_err(|error| io::Error::other(error.to_string()));
+        let failed = frame.is_err();
+        if frames.send(frame).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+impl HandedOver {
+    pub(super) fn with(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+}
+
+impl http_body::Body for HandedOver {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = match &mut self.source {
+            Source::Complete(frame) => frame.take().map(Ok),
+            Source::Ended => None,
+            Source::Stream { frames, pump } => match ready!(frames.poll_recv(cx)) {
+                Some(frame) => Some(frame),
+                // The channel also closes when the stream panicked or was cut off: that must not look like its end.
+                None => match ready!(Pin::new(pump).poll(cx)) {
+                    Ok(()) => None,
+                    Err(error) => Some(Err(io::Error::other(format!("the app's stream ended early: {error}")))),
+                },
+            },
+        };
+        if !matches!(frame, Some(Ok(_))) {
+            self.source = Source::Ended;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Complete(None) | Source::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size.clone()
+    }
+}

@@ -1,0 +1,20 @@
+//! A request, from the socket to the app and back. Read the modules downward.
+//!
+//! Knows nothing of reloading: it asks [`generation`](crate::generation) for a lease and runs the request there.
+
+// The socket: bound, or taken over from the process before.
+pub(crate) mod listen;
+
+// Connections: HTTP/1.1 and HTTP/2, upgrades, and the orderly end of all of them.
+pub(crate) mod accept;
+
+// What a connection holds on to after it stopped being HTTP.
+mod tether;
+
+// The request's way into a generation and out of it.
+#[cfg(feature = "dev")]
+pub(crate) mod dispatch;
+#[cfg(feature = "dev")]
+mod body;
+#[cfg(feature = "dev")]
+pub(crate) mod panics;

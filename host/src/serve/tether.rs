@@ -1,0 +1,77 @@
+//! Ties a value to the life of a socket.
+//!
+//! After an upgrade (WebSocket) the socket leaves HTTP and belongs to a task of the app; its response is long over.
+//! Only the drop of the socket says that it ended. So the socket carries a place where the lease can wait for that.
+
+use std::{
+    any::Any,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// The place. Clones share it; what lies in it is dropped with the socket.
+#[derive(Clone, Default)]
+pub(crate) struct Tether(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+
+impl Tether {
+    /// Keeps `value` until the socket is dropped.
+    #[cfg(feature = "dev")]
+    pub(crate) fn hold(&self, value: impl Any + Send) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(value));
+    }
+}
+
+/// A socket with its tether.
+pub(super) struct Tethered {
+    stream: TcpStream,
+    tether: Tether,
+}
+
+impl Tethered {
+    pub(super) fn new(stream: TcpStream) -> (Self, Tether) {
+        let tether = Tether::default();
+        (Self { stream, tether: tether.clone() }, tether)
+    }
+}
+
+impl Drop for Tethered {
+    fn drop(&mut self) {
+        // By hand: the request's clone of the tether may still live.
+        drop(self.tether.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl AsyncRead for Tethered {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Tethered {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,24 @@
+//! Collects the variables that `shared::env` validates: defaults of the command, `.env`, the environment, flags.
+
+use shared::env::{Env, Faults, Variables};
+
+/// Flags that stand for a variable; a flag wins over the environment, the environment over `.env`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Address to listen on [default: 127.0.0.1] (HOST)
+    #[arg(long)]
+    host: Option<String>,
+    /// Port to listen on, 0 for a free one [default: 3000] (PORT)
+    #[arg(long, short)]
+    port: Option<String>,
+}
+
+/// Reads and validates everything, or names every fault.
+pub(crate) fn read(file: impl IntoIterator<Item = (String, String)>, flags: &Flags) -> Result<Env, Faults> {
+    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut variables = Variables::default().with(".env", file).with("the environment", environment);
+    for (flag, variable, value) in [("--host", "HOST", &flags.host), ("--port", "PORT", &flags.port)] {
+        variables = variables.with(flag, value.iter().map(|value| (variable.to_owned(), value.clone())));
+    }
+    Env::read(&variables)
+}

@@ -1,0 +1,84 @@
+//! Proof that a loaded library and the host are the same build of `shared`.
+//!
+//! Owns the [`Stamp`] that [`export_app!`](crate::export_app) puts into every library and the [`Entry`] behind it.
+//! Refuses nothing itself: the host's loader compares, and never calls the entry of a library that fails.
+
+use futures_util::future::BoxFuture;
+
+use crate::{AppState, BoxError};
+
+/// Compiler, target, profile flags, features, `Cargo.lock` and the sources of `shared`, as one number in hex.
+///
+/// A constant, so each side carries the value *it* was compiled against.
+pub const FINGERPRINT: &str = env!("SHARED_FINGERPRINT");
+
+/// One byte whose *address* says which copy of `shared` a side is linked to.
+///
+/// Equal addresses mean one shared dylib, hence one tokio, one allocator, one std.
+pub static ANCHOR: u8 = 0;
+
+/// The future that builds an app's router.
+pub type Building = BoxFuture<'static, Result<axum::Router, BoxError>>;
+
+/// The entry of an app library. Rust ABI: a panic may unwind through it, and the compiler is the same by fingerprint.
+pub type Entry = fn(AppState) -> Building;
+
+/// Symbol of the [`Stamp`], NUL-terminated as the loader wants it.
+pub const STAMP_SYMBOL: &[u8] = b"app_stamp\0";
+
+/// Symbol of the [`Entry`].
+pub const ENTRY_SYMBOL: &[u8] = b"app_entry\0";
+
+/// What a library says of itself. `repr(C)`: it must be readable before the two sides are known to agree.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Stamp {
+    /// [`FINGERPRINT`] as the app saw it, by value: nothing to follow in a library that is not trusted yet.
+    fingerprint: [u8; FINGERPRINT.len()],
+    /// [`ANCHOR`] as the app's symbols resolved. Only its address is looked at.
+    anchor: &'static u8,
+}
+
+impl Stamp {
+    /// The stamp of the crate that calls this in a `static`; [`export_app!`](crate::export_app) does.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, if given anything but [`FINGERPRINT`].
+    #[must_use]
+    pub const fn new(fingerprint: &'static str) -> Self {
+        match fingerprint.as_bytes().first_chunk() {
+            Some(bytes) => Self { fingerprint: *bytes, anchor: &ANCHOR },
+            None => panic!("the argument is shared::abi::FINGERPRINT"),
+        }
+    }
+
+    /// Compares with the side that calls: `Ok`, or what differs, in words for the terminal.
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch`] when the library was compiled against another `shared`, or linked to another copy of it.
+    pub fn check(&self) -> Result<(), Mismatch> {
+        if self.fingerprint != FINGERPRINT.as_bytes() {
+            return Err(Mismatch::Fingerprint { app: String::from_utf8_lossy(&self.fingerprint).into_owned() });
+        }
+        if !std::ptr::eq(self.anchor, &raw const ANCHOR) {
+            return Err(Mismatch::Anchor);
+        }
+        Ok(())
+    }
+}
+
+/// Why a library is not for this host.
+#[derive(Debug, thiserror::Error)]
+pub enum Mismatch {
+    /// Compiled against another `shared`, compiler, flags or lock file.
+    #[error("it was compiled against another build of `shared` (fingerprint {app}, the host has {FINGERPRINT})")]
+    Fingerprint {
+        /// What the library carries.
+        app: String,
+    },
+    /// Compiled from the same sources, but linked to a second copy of them.
+    #[error("it is linked to a second copy of `shared` (does app_lib still have `shared::export_app!` and its `hot` feature?)")]
+    Anchor,
+}

@@ -1,0 +1,78 @@
+//! What an app author writes against: the state that handlers get, and the macro that makes a library of them.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Db, env::Env};
+
+/// Any error, as `app()` may return it; the host prints it and keeps the running generation.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the host hands to each generation. Cheap to clone; axum clones it per request.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The database. The connection behind it belongs to the host and outlives this generation.
+    pub db: Db,
+    /// Which load of the app this is: 1, 2, 3 … In production always 1.
+    pub generation: u64,
+    /// Cancelled when this generation starts to drain. Streams and WebSockets that never end by themselves should
+    /// end on it, so that clients reconnect to the new code; whatever has not ended at the deadline is cut off.
+    pub shutdown: CancellationToken,
+    /// The validated settings.
+    pub env: Arc<Env>,
+    /// Who made the pool behind `db`.
+    pub pool_owner: PoolOwner,
+}
+
+/// Who owns the pool, and so how long it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolOwner {
+    /// The host process: one pool over all generations.
+    Host,
+}
+
+impl fmt::Display for PoolOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+        }
+    }
+}
+
+/// Makes a library that the host can load of the crate it is written in, once per crate.
+///
+/// The function gets the [`AppState`] and returns the router, with its state applied. It runs once per generation, on
+/// the generation's own runtime. If it fails, panics or takes longer than `APP_START_TIMEOUT_MS`, the generation
+/// before goes on serving.
+///
+/// ```
+/// # use shared::{AppState, BoxError};
+/// use axum::{Router, routing::get};
+///
+/// async fn app(state: AppState) -> Result<Router, BoxError> {
+///     Ok(Router::new().route("/", get(async || "hello")).with_state(state))
+/// }
+/// shared::export_app!(app);
+/// ```
+#[macro_export]
+macro_rules! export_app {
+    ($app:path) => {
+        // The mention is what makes rustc link the dylib; without it everything would be linked in a second time.
+        #[cfg(feature = "hot")]
+        use ::shared_dylib as _;
+
+        /// Read by the host before anything else of this library.
+        #[cfg(feature = "hot")]
+        #[unsafe(no_mangle)]
+        pub static app_stamp: $crate::abi::Stamp = $crate::abi::Stamp::new($crate::abi::FINGERPRINT);
+
+        /// Starts the app: called by the dev host through its symbol, by the production binary by its name.
+        #[cfg_attr(feature = "hot", unsafe(no_mangle))]
+        pub fn app_entry(state: $crate::AppState) -> $crate::abi::Building {
+            ::std::boxed::Box::pin($app(state))
+        }
+    };
+}

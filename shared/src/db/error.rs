@@ -1,0 +1,79 @@
+//! What can go wrong between a handler and PostgreSQL, split by what the caller can do about it.
+//!
+//! The texts are for logs: they may quote SQL and data, so they never belong in an answer.
+
+use std::time::Duration;
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+/// A failed use of [`Db`](super::Db).
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// Others held the connection for too long. Nothing was sent.
+    #[error("waited {}ms for the database connection, which was in use all the time (DATABASE_WAIT_TIMEOUT_MS)", limit.as_millis())]
+    Wait {
+        /// The limit that ran out.
+        limit: Duration,
+    },
+    /// No connection could be opened. Nothing was sent.
+    #[error("cannot connect to PostgreSQL: {}", connect_reason(.0))]
+    Connect(#[source] PoolError),
+    /// PostgreSQL refused the statement, or the connection was lost while it ran.
+    #[error("{}", describe(.0))]
+    Statement(#[from] tokio_postgres::Error),
+    /// [`Db::query_one`](super::Db::query_one) or [`query_opt`](super::Db::query_opt) got another number of rows.
+    #[error("the query returned {found} rows where {wanted} was wanted")]
+    Rows {
+        /// In words.
+        wanted: &'static str,
+        /// How many came.
+        found: usize,
+    },
+}
+
+impl DbError {
+    /// PostgreSQL's code, when it was PostgreSQL that refused.
+    #[must_use]
+    pub fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Statement(error) | Self::Connect(PoolError::Backend(error)) => error.code(),
+            _ => None,
+        }
+    }
+}
+
+/// The whole of an error: tokio-postgres prints "db error" and keeps the message in its source.
+#[must_use]
+pub fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        let mut text = format!("{} {}: {}", db.severity(), db.code().code(), db.message());
+        if let Some(detail) = db.detail() {
+            text.push_str(&format!(" ({detail})"));
+        }
+        if let Some(hint) = db.hint() {
+            text.push_str(&format!("; hint: {hint}"));
+        }
+        return text;
+    }
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn connect_reason(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) => describe(error),
+        other => other.to_string(),
+    }
+}
+
+/// A prepared statement that the server no longer accepts: the plan's columns changed under it by DDL, or its name is
+/// gone. Raised before anything ran, so preparing again and repeating is safe outside a transaction.
+pub(super) fn is_stale(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| match db.code() {
+        &SqlState::FEATURE_NOT_SUPPORTED => db.routine() == Some("RevalidateCachedQuery"),
+        code => *code == SqlState::INVALID_SQL_STATEMENT_NAME,
+    })
+}

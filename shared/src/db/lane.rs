@@ -1,0 +1,287 @@
+//! The shared lane: many statements at once on one connection.
+//!
+//! Owns the slot that holds the connection and the lock around it: statements read-lock it and are pipelined,
+//! [`Checkout`](super::Checkout) write-locks it. The lock is fair, so neither side starves. A statement that was sent
+//! is never cancelled from here, since a cancel hits whatever runs at that moment, a neighbour perhaps;
+//! `statement_timeout` bounds it. Row streams and portals are not offered: an unread one would stop everybody.
+
+use std::{fmt, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use deadpool_postgres::{Client as Object, Pool, PoolError};
+use futures_util::{FutureExt, future::BoxFuture};
+use sea_query::PostgresQueryBuilder;
+use sea_query_postgres::{PostgresBinder, PostgresValues};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard},
+};
+use tokio_postgres::{Row, Statement, types::ToSql};
+
+use super::{
+    error::{DbError, is_stale},
+    pool::{Counts, DbConfig, DbStatus, pool_and_counts},
+};
+
+/// Parameters of a statement, `$1` first.
+pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The database, for handlers. Cheap to clone; all clones share the connection.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    /// Gives the connection its one place; with a larger limit it also feeds exclusive use.
+    pub(super) pool: Pool,
+    /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
+    /// process ends, so the pool cannot open another in its place.
+    slot: Arc<RwLock<Option<Object>>>,
+    /// Of the process: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
+    pub(super) runtime: Handle,
+    wait_limit: Duration,
+    counts: Arc<Counts>,
+}
+
+/// A statement built with sea-query: text and values.
+pub struct Query {
+    text: String,
+    values: PostgresValues,
+}
+
+impl Query {
+    /// Renders for PostgreSQL.
+    #[must_use]
+    pub fn new(statement: &impl PostgresBinder) -> Self {
+        let (text, values) = statement.build_postgres(PostgresQueryBuilder);
+        Self { text, values }
+    }
+}
+
+impl Db {
+    /// A database that opens nothing until the first statement.
+    #[must_use]
+    pub fn new(config: &DbConfig) -> Self {
+        let (pool, counts) = pool_and_counts(config);
+        let inner = Inner { pool, slot: Arc::default(), runtime: config.runtime.clone(), wait_limit: config.wait_timeout, counts };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// The statement is prepared once per connection and pipelined with those of other requests. Dropping the future
+    /// before it was sent sends nothing; after that the statement runs to its end and its answer is discarded.
+    ///
+    /// ```no_run
+    /// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+    /// let rows = db.query("SELECT name FROM counter WHERE id = $1", &[&7_i64]).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DbError`]: the wait ran out, no connection could be opened, or PostgreSQL refused. When the connection is
+    /// lost while the statement runs, nobody can know whether it took effect: it is not repeated.
+    pub fn query<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
+        async move {
+            let client = self.inner.shared().await?;
+            match client.query(&client.prepare_cached(sql).await?, params).await {
+                Err(error) if is_stale(&error) => Ok(client.query(&prepare_anew(&client, sql).await?, params).await?),
+                result => Ok(result?),
+            }
+        }
+        .boxed()
+    }
+
+    /// Like [`query`](Self::query), for exactly one row.
+    ///
+    /// # Errors
+    ///
+    /// As `query`, and [`DbError::Rows`] for none or several.
+    pub fn query_one<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<Row, DbError>> {
+        async move { one(self.query(sql, params).await?) }.boxed()
+    }
+
+    /// Like [`query`](Self::query), for at most one row.
+    ///
+    /// # Errors
+    ///
+    /// As `query`, and [`DbError::Rows`] for several.
+    pub fn query_opt<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
+        async move { at_most_one(self.query(sql, params).await?) }.boxed()
+    }
+
+    /// Runs a statement and returns the number of rows it changed. Otherwise like [`query`](Self::query).
+    ///
+    /// # Errors
+    ///
+    /// As `query`.
+    pub fn execute<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<u64, DbError>> {
+        async move {
+            let client = self.inner.shared().await?;
+            match client.execute(&client.prepare_cached(sql).await?, params).await {
+                Err(error) if is_stale(&error) => Ok(client.execute(&prepare_anew(&client, sql).await?, params).await?),
+                result => Ok(result?),
+            }
+        }
+        .boxed()
+    }
+
+    /// [`query`](Self::query) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query`.
+    pub fn fetch(&self, query: Query) -> BoxFuture<'_, Result<Vec<Row>, DbError>> {
+        async move { self.query(&query.text, &query.values.as_params()).await }.boxed()
+    }
+
+    /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_opt`.
+    pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
+        async move { at_most_one(self.fetch(query).await?) }.boxed()
+    }
+
+    /// [`query_one`](Self::query_one) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_one`.
+    pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
+        async move { one(self.fetch(query).await?) }.boxed()
+    }
+
+    /// The pool from inside. Asks nothing of PostgreSQL.
+    #[must_use]
+    pub fn status(&self) -> DbStatus {
+        let (pool, counts) = (self.inner.pool.status(), &self.inner.counts);
+        let opened_total = counts.opened.load(Relaxed);
+        let backend_pid = (opened_total > 0).then(|| counts.backend_pid.load(Relaxed));
+        DbStatus { max: pool.max_size, size: pool.size, opened_total, backend_pid }
+    }
+
+    /// Counts this process's backends in `pg_stat_activity`, over the one connection itself.
+    ///
+    /// Zero without asking while no connection is open: looking must not be what opens it.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub async fn count_backends(&self) -> Result<i64, DbError> {
+        if self.inner.pool.status().size == 0 {
+            return Ok(0);
+        }
+        Ok(self.query_one(COUNT_BACKENDS, &[]).await?.get(0))
+    }
+
+    /// Forgets every prepared statement: their plans may be of another schema, and their texts of code that is gone.
+    pub fn forget_statements(&self) {
+        self.inner.pool.manager().statement_caches.clear();
+    }
+
+    /// Closes the connection once those who use it are done, and opens no other.
+    ///
+    /// Waits at most `DATABASE_WAIT_TIMEOUT_MS`, then leaves the rest to the end of the process.
+    pub async fn close(&self) {
+        self.inner.pool.close();
+        if let Ok(mut slot) = tokio::time::timeout(self.inner.wait_limit, self.inner.slot.write()).await {
+            *slot = None;
+        }
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Inner {
+    /// The open connection, shared.
+    async fn shared(&self) -> Result<RwLockReadGuard<'_, Object>, DbError> {
+        self.within(async {
+            loop {
+                let slot = self.slot.read().await;
+                if let Ok(client) = RwLockReadGuard::try_map(slot, |slot| slot.as_ref().filter(|client| !client.is_closed())) {
+                    return Ok(client);
+                }
+                self.open(&mut *self.slot.write().await).await?;
+            }
+        })
+        .await
+    }
+
+    /// The open connection, alone.
+    pub(super) async fn alone(&self) -> Result<OwnedRwLockWriteGuard<Option<Object>>, DbError> {
+        self.within(async {
+            let mut slot = self.slot.clone().write_owned().await;
+            self.open(&mut slot).await?;
+            Ok(slot)
+        })
+        .await
+    }
+
+    /// Opens the connection unless another waiter has done so meanwhile: one reconnect for all who wait.
+    async fn open(&self, slot: &mut Option<Object>) -> Result<(), DbError> {
+        if slot.as_ref().is_some_and(|client| !client.is_closed()) {
+            return Ok(());
+        }
+        // The closed one leaves the pool first, or the limit of one would not let a new one in.
+        if let Some(closed) = slot.take() {
+            drop(Object::take(closed));
+        }
+        *slot = Some(self.pool.get().await.map_err(DbError::Connect)?);
+        Ok(())
+    }
+
+    /// Bounds a wait for the connection; opening it has limits of its own within.
+    pub(super) async fn within<T>(&self, wait: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+        let limit = self.wait_limit;
+        match tokio::time::timeout(limit, wait).await {
+            Ok(Err(DbError::Connect(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait)))) | Err(_) => Err(DbError::Wait { limit }),
+            Ok(result) => result,
+        }
+    }
+}
+
+/// For a statement whose plan became stale under DDL. The server raises that before it runs anything, so repeating is
+/// safe here, outside a transaction.
+async fn prepare_anew(client: &Object, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+    client.statement_cache.remove(sql, &[]);
+    client.prepare_cached(sql).await
+}
+
+/// By the connection's own name: parallel workers share the name and are not client backends.
+const COUNT_BACKENDS: &str = "SELECT count(*) FROM pg_stat_activity \
+    WHERE application_name = current_setting('application_name') AND backend_type = 'client backend'";
+
+pub(super) fn one(mut rows: Vec<Row>) -> Result<Row, DbError> {
+    match rows.len() {
+        1 => Ok(rows.remove(0)),
+        found => Err(DbError::Rows { wanted: "exactly one", found }),
+    }
+}
+
+pub(super) fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, DbError> {
+    match rows.len() {
+        0 | 1 => Ok(rows.pop()),
+        found => Err(DbError::Rows { wanted: "at most one", found }),
+    }
+}
+
+impl Query {
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.values.as_params()
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("status", &self.status()).finish()
+    }
+}

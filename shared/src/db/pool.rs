@@ -1,0 +1,158 @@
+//! Makes the pool: deadpool, lazy, one connection unless told otherwise.
+//!
+//! Owns how a connection is opened and named. A socket belongs to the reactor it was opened on, and the first query
+//! may come from any generation, so connections are opened on the runtime given here: that of the process.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::{Connect, Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use tokio::{runtime::Handle, task::JoinHandle};
+use tokio_postgres::{Client, NoTls};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::url::{DatabaseUrl, add_options};
+use crate::env::Env;
+
+/// What a pool is made of.
+#[derive(Clone, Debug)]
+pub struct DbConfig {
+    /// Where to.
+    pub url: DatabaseUrl,
+    /// `application_name` in `pg_stat_activity`: unique per boot, so that counting by it counts this process.
+    pub application_name: String,
+    /// Never more connections than this.
+    pub max_connections: usize,
+    /// Limit for opening one.
+    pub connect_timeout: Duration,
+    /// Limit for waiting while others use it.
+    pub wait_timeout: Duration,
+    /// Server-side limit of one statement; zero is none.
+    pub statement_timeout: Duration,
+    /// The runtime whose reactor the sockets belong to, and which ends them.
+    pub runtime: Handle,
+}
+
+impl DbConfig {
+    /// The settings of `env` for a pool on the current runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn new(env: &Env, url: DatabaseUrl, application_name: String) -> Self {
+        Self {
+            url,
+            application_name,
+            max_connections: env.database_max_connections,
+            connect_timeout: env.database_connect_timeout,
+            wait_timeout: env.database_wait_timeout,
+            statement_timeout: env.database_statement_timeout,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// The connection settings as PostgreSQL gets them.
+    #[must_use]
+    pub fn connection(&self) -> tokio_postgres::Config {
+        let mut config = self.url.config().clone();
+        config.application_name(&self.application_name).connect_timeout(self.connect_timeout);
+        // As startup options and not as SET, so that RESET ALL returns to them.
+        // client_connection_check_interval (PostgreSQL 14): a backend whose client is gone ends instead of running on.
+        let options = format!(
+            "-c client_connection_check_interval=500 -c idle_in_transaction_session_timeout=30000 -c statement_timeout={}",
+            self.statement_timeout.as_millis()
+        );
+        add_options(&mut config, &options);
+        config
+    }
+}
+
+/// Counts kept on our side, shown beside what PostgreSQL says and never instead of it.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) opened: AtomicU64,
+    pub(super) backend_pid: AtomicI32,
+}
+
+/// The pool from inside.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct DbStatus {
+    /// Limit of connections.
+    pub max: usize,
+    /// Connections that exist.
+    pub size: usize,
+    /// Connections opened since the pool was made.
+    pub opened_total: u64,
+    /// Backend of the connection opened last; `None` before the first.
+    pub backend_pid: Option<i32>,
+}
+
+/// A pool of at most `max_connections`. Opens nothing yet.
+#[must_use]
+pub fn create_pool(config: &DbConfig) -> Pool {
+    pool_and_counts(config).0
+}
+
+pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
+    let counts = Arc::new(Counts::default());
+    let opener = Opener { runtime: config.runtime.clone() };
+    // Fast: a health query on each checkout would cost a round trip; a dead connection is noticed by its socket.
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_connect(config.connection(), opener, recycling);
+    let counted = counts.clone();
+    let pool = Pool::builder(manager)
+        .max_size(config.max_connections)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(config.wait_timeout))
+        // The whole of it: tokio-postgres bounds the TCP connect only, and a server may accept and then say nothing.
+        .create_timeout(Some(config.connect_timeout))
+        .post_create(Hook::async_fn(move |client, _| {
+            let counts = counted.clone();
+            Box::pin(async move {
+                let row = client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(deadpool_postgres::HookError::Backend)?;
+                counts.backend_pid.store(row.get(0), Relaxed);
+                counts.opened.fetch_add(1, Relaxed);
+                Ok(())
+            })
+        }))
+        .build()
+        .expect("a runtime is given, the only thing the builder checks");
+    (pool, counts)
+}
+
+/// Opens connections on a runtime of its own choice.
+struct Opener {
+    runtime: Handle,
+}
+
+impl Connect for Opener {
+    fn connect(&self, config: &tokio_postgres::Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        // Aborted with the caller: a request that is dropped while it connects must not leave a backend half open.
+        let opening = AbortOnDropHandle::new(self.runtime.spawn(open(config.clone())));
+        Box::pin(async move {
+            match opening.await {
+                Ok(opened) => opened,
+                // The runtime of the process is ending, and this caller with it; `create_timeout` bounds the rest.
+                Err(_) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+async fn open(config: tokio_postgres::Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!("the database connection ended: {}", super::describe(&error));
+        }
+    });
+    Ok((client, driver))
+}
