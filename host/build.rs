@@ -9,9 +9,16 @@ fn main() {
         return;
     }
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC for build scripts");
-    let printed = Command::new(rustc).args(["--print", "target-libdir"]).output().expect("cargo has just run this rustc");
+    let printed = Command::new(rustc)
+        .args(["--print", "target-libdir"])
+        .output()
+        .expect("cargo has just run this rustc");
     let libraries = PathBuf::from(String::from_utf8_lossy(&printed.stdout).trim());
-    for place in ["$ORIGIN", "$ORIGIN/deps"].map(PathBuf::from).into_iter().chain([libraries]) {
+    for place in ["$ORIGIN", "$ORIGIN/deps"]
+        .map(PathBuf::from)
+        .into_iter()
+        .chain([libraries])
+    {
         println!("cargo::rustc-link-arg-bins=-Wl,-rpath,{}", place.display());
     }
 }

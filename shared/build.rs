@@ -16,27 +16,47 @@ fn main() {
     let mut hasher = DefaultHasher::new();
 
     let rustc = env::var("RUSTC").expect("cargo sets RUSTC for build scripts");
-    let version = Command::new(rustc).arg("-vV").output().expect("cargo has just run this rustc");
+    let version = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .expect("cargo has just run this rustc");
     version.stdout.hash(&mut hasher);
 
-    for name in ["TARGET", "OPT_LEVEL", "DEBUG", "PROFILE", "CARGO_ENCODED_RUSTFLAGS"] {
+    for name in [
+        "TARGET",
+        "OPT_LEVEL",
+        "DEBUG",
+        "PROFILE",
+        "CARGO_ENCODED_RUSTFLAGS",
+    ] {
         env::var(name).unwrap_or_default().hash(&mut hasher);
     }
-    let features: BTreeSet<String> = env::vars().map(|(name, _)| name).filter(|n| n.starts_with("CARGO_FEATURE_")).collect();
+    let features: BTreeSet<String> = env::vars()
+        .map(|(name, _)| name)
+        .filter(|n| n.starts_with("CARGO_FEATURE_"))
+        .collect();
     features.hash(&mut hasher);
 
-    let mut files = vec![PathBuf::from("Cargo.toml"), PathBuf::from("../Cargo.lock"), PathBuf::from("build.rs")];
+    let mut files = vec![
+        PathBuf::from("Cargo.toml"),
+        PathBuf::from("../Cargo.lock"),
+        PathBuf::from("build.rs"),
+    ];
     sources(Path::new("src"), &mut files);
     sources(Path::new("dylib/src"), &mut files);
     files.sort();
     for file in files {
         file.hash(&mut hasher);
-        fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).hash(&mut hasher);
+        fs::read(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+            .hash(&mut hasher);
         println!("cargo::rerun-if-changed={}", file.display());
     }
-    // The folders as well: a new file must count.
-    println!("cargo::rerun-if-changed=src\ncargo::rerun-if-changed=dylib/src");
-    println!("cargo::rustc-env=SHARED_FINGERPRINT={:016x}", hasher.finish());
+    // Not the folders: a new file counts once a `mod` line in one of these names it, and editors touch folders.
+    println!(
+        "cargo::rustc-env=SHARED_FINGERPRINT={:016x}",
+        hasher.finish()
+    );
 }
 
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -22,7 +22,10 @@ pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(list).post(create))
         .route("/{id}", get(read).put(update).delete(remove))
-        .route("/{id}/increments", get(increments::list).post(increments::create))
+        .route(
+            "/{id}/increments",
+            get(increments::list).post(increments::create),
+        )
 }
 
 /// What a client sends to create a counter or to replace one.
@@ -55,14 +58,28 @@ async fn list(State(app): State<AppState>) -> Result<axum::Json<Vec<Counter>>, A
 }
 
 pub(crate) async fn all(db: &Db) -> Result<Vec<Counter>, AppError> {
-    let select = Sql::select().columns(COUNTER_COLUMNS).from(CounterIden::Table).order_by(CounterIden::Id, Order::Asc).to_owned();
+    let select = Sql::select()
+        .columns(COUNTER_COLUMNS)
+        .from(CounterIden::Table)
+        .order_by(CounterIden::Id, Order::Asc)
+        .to_owned();
     let rows = db.fetch(Statement::new(&select)).await?;
-    Ok(rows.iter().map(Counter::try_from).collect::<Result<_, _>>()?)
+    Ok(rows
+        .iter()
+        .map(Counter::try_from)
+        .collect::<Result<_, _>>()?)
 }
 
-async fn create(State(app): State<AppState>, Json(new): Json<NewCounter>) -> Result<impl IntoResponse, AppError> {
+async fn create(
+    State(app): State<AppState>,
+    Json(new): Json<NewCounter>,
+) -> Result<impl IntoResponse, AppError> {
     let counter = insert(&app.db, new).await?;
-    Ok((StatusCode::CREATED, [(LOCATION, format!("/api/counters/{}", counter.id))], axum::Json(counter)))
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, format!("/api/counters/{}", counter.id))],
+        axum::Json(counter),
+    ))
 }
 
 pub(crate) async fn insert(db: &Db, new: NewCounter) -> Result<Counter, AppError> {
@@ -73,7 +90,9 @@ pub(crate) async fn insert(db: &Db, new: NewCounter) -> Result<Counter, AppError
         .values_panic([new.name.into(), new.count.into()])
         .returning(Sql::returning().columns(COUNTER_COLUMNS))
         .to_owned();
-    Ok(Counter::try_from(&db.fetch_one(Statement::new(&insert)).await?)?)
+    Ok(Counter::try_from(
+        &db.fetch_one(Statement::new(&insert)).await?,
+    )?)
 }
 
 #[derive(Deserialize)]
@@ -90,23 +109,47 @@ struct CounterWith {
     increments: Option<Vec<Increment>>,
 }
 
-async fn read(State(app): State<AppState>, Path(id): Path<i64>, Query(with): Query<With>) -> Result<axum::Json<CounterWith>, AppError> {
+async fn read(
+    State(app): State<AppState>,
+    Path(id): Path<i64>,
+    Query(with): Query<With>,
+) -> Result<axum::Json<CounterWith>, AppError> {
     match with.with.as_deref() {
         Some("increments") => {
             let found = increments::with_counter(&app.db, id).await?;
             let (counter, increments) = found.ok_or_else(|| AppError::unknown("counter", id))?;
-            Ok(axum::Json(CounterWith { counter, increments: Some(increments) }))
+            Ok(axum::Json(CounterWith {
+                counter,
+                increments: Some(increments),
+            }))
         }
-        Some(other) => Err(AppError::invalid(format!("with={other} is unknown; a counter has increments"))),
+        Some(other) => Err(AppError::invalid(format!(
+            "with={other} is unknown; a counter has increments"
+        ))),
         None => {
-            let select = Sql::select().columns(COUNTER_COLUMNS).from(CounterIden::Table).and_where(Expr::col(CounterIden::Id).eq(id)).to_owned();
-            let row = app.db.fetch_opt(Statement::new(&select)).await?.ok_or_else(|| AppError::unknown("counter", id))?;
-            Ok(axum::Json(CounterWith { counter: Counter::try_from(&row)?, increments: None }))
+            let select = Sql::select()
+                .columns(COUNTER_COLUMNS)
+                .from(CounterIden::Table)
+                .and_where(Expr::col(CounterIden::Id).eq(id))
+                .to_owned();
+            let row = app
+                .db
+                .fetch_opt(Statement::new(&select))
+                .await?
+                .ok_or_else(|| AppError::unknown("counter", id))?;
+            Ok(axum::Json(CounterWith {
+                counter: Counter::try_from(&row)?,
+                increments: None,
+            }))
         }
     }
 }
 
-async fn update(State(app): State<AppState>, Path(id): Path<i64>, Json(new): Json<NewCounter>) -> Result<axum::Json<Counter>, AppError> {
+async fn update(
+    State(app): State<AppState>,
+    Path(id): Path<i64>,
+    Json(new): Json<NewCounter>,
+) -> Result<axum::Json<Counter>, AppError> {
     let new = new.check()?;
     let update = Sql::update()
         .table(CounterIden::Table)
@@ -118,7 +161,11 @@ async fn update(State(app): State<AppState>, Path(id): Path<i64>, Json(new): Jso
         .and_where(Expr::col(CounterIden::Id).eq(id))
         .returning(Sql::returning().columns(COUNTER_COLUMNS))
         .to_owned();
-    let row = app.db.fetch_opt(Statement::new(&update)).await?.ok_or_else(|| AppError::unknown("counter", id))?;
+    let row = app
+        .db
+        .fetch_opt(Statement::new(&update))
+        .await?
+        .ok_or_else(|| AppError::unknown("counter", id))?;
     Ok(axum::Json(Counter::try_from(&row)?))
 }
 

@@ -17,7 +17,11 @@ use tokio_postgres::error::SqlState;
 pub(crate) enum AppError {
     /// The caller's mistake, told to the caller.
     #[error("{message}")]
-    Refused { status: StatusCode, code: &'static str, message: String },
+    Refused {
+        status: StatusCode,
+        code: &'static str,
+        message: String,
+    },
     /// Ours or the database's, told to the log.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -25,27 +29,53 @@ pub(crate) enum AppError {
 
 impl AppError {
     pub(crate) fn unknown(what: &str, id: i64) -> Self {
-        Self::Refused { status: StatusCode::NOT_FOUND, code: "not_found", message: format!("there is no {what} {id}") }
+        Self::Refused {
+            status: StatusCode::NOT_FOUND,
+            code: "not_found",
+            message: format!("there is no {what} {id}"),
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, code: "invalid", message: message.into() }
+        Self::Refused {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "invalid",
+            message: message.into(),
+        }
     }
 
     /// Status, code and message for the caller.
     pub(crate) fn answer(&self) -> (StatusCode, &'static str, String) {
         match self {
-            Self::Refused { status, code, message } => (*status, code, message.clone()),
-            Self::Database(error) if error.code() == Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "the result does not fit into a 32-bit number".into())
+            Self::Refused {
+                status,
+                code,
+                message,
+            } => (*status, code, message.clone()),
+            Self::Database(error)
+                if error.code() == Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE) =>
+            {
+                (
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "out_of_range",
+                    "the result does not fit into a 32-bit number".into(),
+                )
             }
             Self::Database(error @ (DbError::Wait { .. } | DbError::Connect(_))) => {
                 tracing::error!("{error}");
-                (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "the database does not answer; the log says why".into())
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "database_unavailable",
+                    "the database does not answer; the log says why".into(),
+                )
             }
             Self::Database(error) => {
                 tracing::error!("{error}");
-                (StatusCode::INTERNAL_SERVER_ERROR, "database", "the database refused; the log says why".into())
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "database",
+                    "the database refused; the log says why".into(),
+                )
             }
         }
     }
@@ -54,7 +84,11 @@ impl AppError {
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         let (status, code, message) = self.answer();
-        (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
+        (
+            status,
+            Json(json!({ "error": { "code": code, "message": message } })),
+        )
+            .into_response()
     }
 }
 
@@ -73,26 +107,46 @@ impl From<JsonRejection> for AppError {
             JsonRejection::MissingJsonContentType(_) => "not_json",
             _ => "unreadable_body",
         };
-        Self::Refused { status: rejection.status(), code, message: rejection.body_text() }
+        Self::Refused {
+            status: rejection.status(),
+            code,
+            message: rejection.body_text(),
+        }
     }
 }
 
 impl From<PathRejection> for AppError {
     fn from(rejection: PathRejection) -> Self {
-        Self::Refused { status: rejection.status(), code: "invalid_path", message: rejection.body_text() }
+        Self::Refused {
+            status: rejection.status(),
+            code: "invalid_path",
+            message: rejection.body_text(),
+        }
     }
 }
 
 impl From<QueryRejection> for AppError {
     fn from(rejection: QueryRejection) -> Self {
-        Self::Refused { status: rejection.status(), code: "invalid_query", message: rejection.body_text() }
+        Self::Refused {
+            status: rejection.status(),
+            code: "invalid_query",
+            message: rejection.body_text(),
+        }
     }
 }
 
 pub(crate) async fn unknown_route(method: Method, uri: Uri) -> AppError {
-    AppError::Refused { status: StatusCode::NOT_FOUND, code: "unknown_route", message: format!("there is no {method} {}", uri.path()) }
+    AppError::Refused {
+        status: StatusCode::NOT_FOUND,
+        code: "unknown_route",
+        message: format!("there is no {method} {}", uri.path()),
+    }
 }
 
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> AppError {
-    AppError::Refused { status: StatusCode::METHOD_NOT_ALLOWED, code: "wrong_method", message: format!("{} does not take {method}", uri.path()) }
+    AppError::Refused {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "wrong_method",
+        message: format!("{} does not take {method}", uri.path()),
+    }
 }

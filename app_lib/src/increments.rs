@@ -24,11 +24,17 @@ pub(crate) async fn create(
     Path(id): Path<i64>,
     Json(new): Json<NewIncrement>,
 ) -> Result<(StatusCode, axum::Json<Counter>), AppError> {
-    Ok((StatusCode::CREATED, axum::Json(add(&app.db, id, new.amount).await?)))
+    Ok((
+        StatusCode::CREATED,
+        axum::Json(add(&app.db, id, new.amount).await?),
+    ))
 }
 
 /// The increments of one counter, newest first; none for a counter that does not exist.
-pub(crate) async fn list(State(app): State<AppState>, Path(id): Path<i64>) -> Result<axum::Json<Vec<Increment>>, AppError> {
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    Path(id): Path<i64>,
+) -> Result<axum::Json<Vec<Increment>>, AppError> {
     let select = Sql::select()
         .columns(INCREMENT_COLUMNS)
         .from(IncrementIden::Table)
@@ -36,7 +42,11 @@ pub(crate) async fn list(State(app): State<AppState>, Path(id): Path<i64>) -> Re
         .order_by(IncrementIden::CreatedAt, Order::Desc)
         .to_owned();
     let rows = app.db.fetch(Statement::new(&select)).await?;
-    Ok(axum::Json(rows.iter().map(Increment::try_from).collect::<Result<_, _>>()?))
+    Ok(axum::Json(
+        rows.iter()
+            .map(Increment::try_from)
+            .collect::<Result<_, _>>()?,
+    ))
 }
 
 /// Adds to a counter and keeps a record of it: both or neither.
@@ -44,7 +54,10 @@ pub(crate) async fn add(db: &Db, id: i64, amount: i32) -> Result<Counter, AppErr
     let update = Sql::update()
         .table(CounterIden::Table)
         .values([
-            (CounterIden::Count, Expr::col(CounterIden::Count).add(amount)),
+            (
+                CounterIden::Count,
+                Expr::col(CounterIden::Count).add(amount),
+            ),
             (CounterIden::UpdatedAt, Expr::current_timestamp()),
         ])
         .and_where(Expr::col(CounterIden::Id).eq(id))
@@ -61,7 +74,10 @@ pub(crate) async fn add(db: &Db, id: i64, amount: i32) -> Result<Counter, AppErr
         .transaction(|tx| {
             async move {
                 // The update first: it locks the counter, and says whether there is one to insert for.
-                let row = tx.fetch_opt(Statement::new(&update)).await?.ok_or_else(|| AppError::unknown("counter", id))?;
+                let row = tx
+                    .fetch_opt(Statement::new(&update))
+                    .await?
+                    .ok_or_else(|| AppError::unknown("counter", id))?;
                 tx.fetch_one(Statement::new(&insert)).await?;
                 Ok::<_, AppError>(row)
             }
@@ -72,14 +88,19 @@ pub(crate) async fn add(db: &Db, id: i64, amount: i32) -> Result<Counter, AppErr
 }
 
 /// A counter and all its increments in one round trip, in plain SQL: what is easier written than built.
-pub(crate) async fn with_counter(db: &Db, id: i64) -> Result<Option<(Counter, Vec<Increment>)>, AppError> {
+pub(crate) async fn with_counter(
+    db: &Db,
+    id: i64,
+) -> Result<Option<(Counter, Vec<Increment>)>, AppError> {
     let sql = "
         SELECT c.id, c.name, c.count, c.created_at, c.updated_at,
                coalesce(json_agg(i ORDER BY i.id) FILTER (WHERE i.id IS NOT NULL), '[]') AS increments
         FROM counter c LEFT JOIN increment i ON i.counter_id = c.id
         WHERE c.id = $1
         GROUP BY c.id";
-    let Some(row) = db.query_opt(sql, &[&id]).await? else { return Ok(None) };
+    let Some(row) = db.query_opt(sql, &[&id]).await? else {
+        return Ok(None);
+    };
     let JsonColumn(increments) = row.try_get("increments")?;
     Ok(Some((Counter::try_from(&row)?, increments)))
 }

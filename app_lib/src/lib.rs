@@ -16,8 +16,8 @@ mod page;
 mod ping;
 
 // What they share: input and errors.
-mod extract;
 mod error;
+mod extract;
 
 use axum::{Router, routing::get};
 use shared::{AppState, BoxError};
@@ -31,5 +31,9 @@ async fn app(state: AppState) -> Result<Router, BoxError> {
         .route("/ping", get(ping::ping))
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::wrong_method);
-    Ok(Router::new().nest("/api", api).merge(page::routes()).fallback(error::unknown_route).with_state(state))
+    Ok(Router::new()
+        .nest("/api", api)
+        .merge(page::routes())
+        .fallback(error::unknown_route)
+        .with_state(state))
 }

@@ -14,7 +14,10 @@ use shared::AppState;
 use crate::{counters, error::AppError, extract::Path, increments};
 
 pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/", get(show)).route("/counters", post(create)).route("/counters/{id}/increments", post(increment))
+    Router::new()
+        .route("/", get(show))
+        .route("/counters", post(create))
+        .route("/counters/{id}/increments", post(increment))
 }
 
 async fn show(State(app): State<AppState>) -> Result<Html<String>, PageError> {
@@ -42,7 +45,10 @@ struct CreateForm {
     name: String,
 }
 
-async fn create(State(app): State<AppState>, form: Result<Form<CreateForm>, FormRejection>) -> Result<Redirect, PageError> {
+async fn create(
+    State(app): State<AppState>,
+    form: Result<Form<CreateForm>, FormRejection>,
+) -> Result<Redirect, PageError> {
     let Form(new) = form?;
     counters::insert(&app.db, counters::NewCounter::named(new.name)).await?;
     Ok(Redirect::to("/"))
@@ -91,7 +97,11 @@ impl<E: Into<AppError>> From<E> for PageError {
 
 impl From<FormRejection> for AppError {
     fn from(rejection: FormRejection) -> Self {
-        Self::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, code: "invalid", message: rejection.body_text() }
+        Self::Refused {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "invalid",
+            message: rejection.body_text(),
+        }
     }
 }
 

@@ -15,5 +15,9 @@ pub(crate) struct Ping {
 
 pub(crate) async fn ping(State(app): State<AppState>) -> Result<Json<Ping>, AppError> {
     let row = app.db.query_one("SELECT pg_backend_pid()", &[]).await?;
-    Ok(Json(Ping { generation: app.generation, backend_pid: row.try_get(0)?, pool_owner: app.pool_owner }))
+    Ok(Json(Ping {
+        generation: app.generation,
+        backend_pid: row.try_get(0)?,
+        pool_owner: app.pool_owner,
+    }))
 }

@@ -30,12 +30,21 @@ pub(crate) struct Increment {
 }
 
 /// Every column of [`Counter`]. Named one by one: `SELECT *` would break on the next `ADD COLUMN`.
-pub(crate) const COUNTER_COLUMNS: [CounterIden; 5] =
-    [CounterIden::Id, CounterIden::Name, CounterIden::Count, CounterIden::CreatedAt, CounterIden::UpdatedAt];
+pub(crate) const COUNTER_COLUMNS: [CounterIden; 5] = [
+    CounterIden::Id,
+    CounterIden::Name,
+    CounterIden::Count,
+    CounterIden::CreatedAt,
+    CounterIden::UpdatedAt,
+];
 
 /// Every column of [`Increment`].
-pub(crate) const INCREMENT_COLUMNS: [IncrementIden; 4] =
-    [IncrementIden::Id, IncrementIden::CounterId, IncrementIden::Amount, IncrementIden::CreatedAt];
+pub(crate) const INCREMENT_COLUMNS: [IncrementIden; 4] = [
+    IncrementIden::Id,
+    IncrementIden::CounterId,
+    IncrementIden::Amount,
+    IncrementIden::CreatedAt,
+];
 
 impl TryFrom<&Row> for Counter {
     type Error = tokio_postgres::Error;

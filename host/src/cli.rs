@@ -60,7 +60,10 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<ExitCode, BoxError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("host").build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("host")
+        .build()?;
     match command {
         #[cfg(feature = "dev")]
         Command::Dev(options) => {
@@ -73,19 +76,33 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
             }
         }
         #[cfg(feature = "dev")]
-        Command::Connections => runtime.block_on(crate::dev::connections()).map(|()| ExitCode::SUCCESS),
+        Command::Connections => runtime
+            .block_on(crate::dev::connections())
+            .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
-        Command::Migrate => runtime.block_on(crate::dev::database::migrate()).map(|()| ExitCode::SUCCESS),
+        Command::Migrate => runtime
+            .block_on(crate::dev::database::migrate())
+            .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
         Command::Psql { arguments } => crate::dev::database::psql(arguments),
         #[cfg(feature = "dev")]
-        Command::DbReset { confirm } => runtime.block_on(crate::dev::database::reset(confirm)).map(|()| ExitCode::SUCCESS),
+        Command::DbReset { confirm } => runtime
+            .block_on(crate::dev::database::reset(confirm))
+            .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "bundled-app")]
-        Command::Serve(options) => runtime.block_on(crate::production::serve(options)).map(|()| ExitCode::SUCCESS),
+        Command::Serve(options) => runtime
+            .block_on(crate::production::serve(options))
+            .map(|()| ExitCode::SUCCESS),
     }
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| EnvFilter::new("info,tokio_postgres=warn,refinery_core=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| {
+        EnvFilter::new("info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn")
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }

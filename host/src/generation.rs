@@ -4,6 +4,10 @@
 //! ([`Generations::swap`]) and lets the one before drain and retire. The rule between them: a generation whose leasing
 //! has been closed never gets another lease, so "no leases left" is final, and only then does its runtime end.
 
+mod active;
+
+pub(crate) use active::{Absence, Generations};
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -14,17 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwapOption;
 use axum::{Router, http::Method};
 use serde::Serialize;
 use tokio::{
     runtime::{Handle, Runtime},
-    sync::{Notify, watch},
+    sync::Notify,
 };
 use tokio_util::sync::CancellationToken;
-
-/// How many retired generations are remembered, for whoever asks what happened.
-const REMEMBERED: usize = 50;
 
 /// One load of the app.
 pub(crate) struct Generation {
@@ -71,18 +71,40 @@ pub(crate) struct Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({:.1} s)", self.method, self.path, self.since.elapsed().as_secs_f32())
+        write!(
+            f,
+            "{} {} ({:.1} s)",
+            self.method,
+            self.path,
+            self.since.elapsed().as_secs_f32()
+        )
     }
+}
+
+/// Threads of a generation's runtime carry this name, in logs, debuggers and `/proc`.
+pub(crate) fn thread_name(id: u64) -> String {
+    format!("gen-{id}")
 }
 
 impl Generation {
     /// Of a started app: the router it returned and the runtime it was built on.
-    pub(crate) fn new(id: u64, router: Router, runtime: Runtime, shutdown: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(
+        id: u64,
+        router: Router,
+        runtime: Runtime,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             handle: runtime.handle().clone(),
             shutdown,
-            inside: Mutex::new(Inside { stage: Stage::Active, router: Some(router), runtime: Some(runtime), leases: BTreeMap::new(), next_lease: 0 }),
+            inside: Mutex::new(Inside {
+                stage: Stage::Active,
+                router: Some(router),
+                runtime: Some(runtime),
+                leases: BTreeMap::new(),
+                next_lease: 0,
+            }),
             idle: Notify::new(),
             served: AtomicU64::new(0),
         })
@@ -103,9 +125,22 @@ impl Generation {
         let router = inside.router.clone()?;
         let key = inside.next_lease;
         inside.next_lease += 1;
-        inside.leases.insert(key, Request { method: method.clone(), path: path.to_owned(), since: Instant::now() });
+        inside.leases.insert(
+            key,
+            Request {
+                method: method.clone(),
+                path: path.to_owned(),
+                since: Instant::now(),
+            },
+        );
         self.served.fetch_add(1, Relaxed);
-        Some((Lease { generation: self.clone(), key }, router))
+        Some((
+            Lease {
+                generation: self.clone(),
+                key,
+            },
+            router,
+        ))
     }
 
     /// Closes leasing, tells the app to end its streams, and waits until the last lease has ended.
@@ -185,88 +220,5 @@ impl Drop for Lease {
         if inside.leases.is_empty() {
             self.generation.idle.notify_waiters();
         }
-    }
-}
-
-/// All generations of this process: the active one, those that drain, and the memory of the rest.
-pub(crate) struct Generations {
-    active: ArcSwapOption<Generation>,
-    /// Oldest first.
-    history: Mutex<Vec<Arc<Generation>>>,
-    /// Why there is no active generation, for requests that come before the first.
-    absence: watch::Sender<Absence>,
-}
-
-/// Why nothing is active.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Absence {
-    #[error("the app is being built for the first time")]
-    Starting,
-    #[error("the app has not started yet: {0}")]
-    Failed(String),
-    #[error("the host is shutting down")]
-    Stopping,
-}
-
-impl Generations {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { active: ArcSwapOption::empty(), history: Mutex::default(), absence: watch::Sender::new(Absence::Starting) })
-    }
-
-    /// A lease on the active generation. Before the first one it waits for the outcome of its build.
-    pub(crate) async fn lease(&self, method: &Method, path: &str) -> Result<(Lease, Router), Absence> {
-        let mut absence = self.absence.subscribe();
-        loop {
-            // A generation may close between load and lease; the next one was made active before that.
-            while let Some(active) = self.active.load_full() {
-                if let Some(leased) = active.lease(method, path) {
-                    return Ok(leased);
-                }
-            }
-            let why = absence.borrow_and_update().clone();
-            if !matches!(why, Absence::Starting) {
-                return Err(why);
-            }
-            if self.active.load().is_none() && absence.changed().await.is_err() {
-                return Err(Absence::Stopping);
-            }
-        }
-    }
-
-    /// Makes `next` active and returns the one before. From this moment requests run the new code.
-    pub(crate) fn swap(&self, next: Arc<Generation>) -> Option<Arc<Generation>> {
-        let mut history = self.history();
-        if history.len() >= REMEMBERED && let Some(oldest) = history.iter().position(|g| g.standing().0 == Stage::Retired) {
-            history.remove(oldest);
-        }
-        history.push(next.clone());
-        drop(history);
-        let before = self.active.swap(Some(next));
-        self.absence.send_modify(|_| {}); // wakes those who waited for the first
-        before
-    }
-
-    /// Tells requests that wait for the first generation why there is none.
-    pub(crate) fn absent(&self, why: Absence) {
-        self.absence.send_replace(why);
-    }
-
-    /// Takes the active generation out: the process is ending.
-    pub(crate) fn take(&self) -> Option<Arc<Generation>> {
-        self.absent(Absence::Stopping);
-        self.active.swap(None)
-    }
-
-    pub(crate) fn active(&self) -> Option<Arc<Generation>> {
-        self.active.load_full()
-    }
-
-    /// Oldest first.
-    pub(crate) fn all(&self) -> Vec<Arc<Generation>> {
-        self.history().clone()
-    }
-
-    fn history(&self) -> MutexGuard<'_, Vec<Arc<Generation>>> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,16 +27,17 @@ mod generation;
 mod reload;
 
 // The process around them.
-mod migrate;
-mod signals;
 #[cfg(feature = "dev")]
 mod dev;
+#[cfg(feature = "dev")]
+mod migrate;
 #[cfg(feature = "dev")]
 mod postgres;
 #[cfg(feature = "bundled-app")]
 mod production;
 #[cfg(feature = "dev")]
 mod restart;
+mod signals;
 
 // The mention links the dylib that the app links too; without it this binary would have its own copy of everything.
 #[cfg(feature = "dev")]

@@ -14,7 +14,9 @@ use tokio_postgres::Client;
 pub(crate) enum MigrateError {
     #[error("cannot read migrations: {0}")]
     Files(refinery::Error),
-    #[error("migrations/{0} has no name that counts: V<number>__<name>.sql, for example V3__add_colour.sql")]
+    #[error(
+        "migrations/{0} has no name that counts: V<number>__<name>.sql, for example V3__add_colour.sql"
+    )]
     Name(String),
     #[error("{0}")]
     Applied(String),
@@ -25,7 +27,10 @@ pub(crate) enum MigrateError {
 /// The files, checked: refinery skips a misnamed one with a log line that nobody sees.
 pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, MigrateError> {
     if let Ok(entries) = std::fs::read_dir(directory) {
-        for name in entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()) {
+        for name in entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        {
             if let Some(stem) = name.strip_suffix(".sql")
                 && refinery::Migration::unapplied(stem, "").is_err()
             {
@@ -39,9 +44,19 @@ pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, MigrateError> {
 /// Applies what is pending and returns the names of what was applied.
 ///
 /// A file that fails is rolled back whole; those before it stay.
-pub(crate) async fn run(client: &mut Client, migrations: &[Migration]) -> Result<Vec<String>, MigrateError> {
-    let report = Runner::new(migrations).run_async(client).await.map_err(|error| MigrateError::Applied(explain(&error)))?;
-    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+pub(crate) async fn run(
+    client: &mut Client,
+    migrations: &[Migration],
+) -> Result<Vec<String>, MigrateError> {
+    let report = Runner::new(migrations)
+        .run_async(client)
+        .await
+        .map_err(|error| MigrateError::Applied(explain(&error)))?;
+    Ok(report
+        .applied_migrations()
+        .iter()
+        .map(ToString::to_string)
+        .collect())
 }
 
 /// refinery's outer message is "`error applying migration V3__x`, `db error`": what PostgreSQL said is in the source.
@@ -52,8 +67,12 @@ fn explain(error: &refinery::Error) -> String {
             Some(error) => format!("{what}: {}", describe(error)),
             None => format!("{what}: {source}"),
         },
-        Kind::DivergentVersion(applied, _) => format!("migrations/{applied}.sql was changed after it had been applied: undo the change and add a new file, or `just db-reset`"),
-        Kind::MissingVersion(missing) => format!("migration {missing} is out of order or gone: it was applied without its file, or its number is lower than one applied already; restore or renumber it, or `just db-reset`"),
+        Kind::DivergentVersion(applied, _) => format!(
+            "migrations/{applied}.sql was changed after it had been applied: undo the change and add a new file, or `just db-reset`"
+        ),
+        Kind::MissingVersion(missing) => format!(
+            "migration {missing} is out of order or gone: it was applied without its file, or its number is lower than one applied already; restore or renumber it, or `just db-reset`"
+        ),
         _ => error.to_string(),
     }
 }

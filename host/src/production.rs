@@ -35,12 +35,27 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
 
-    let db = Db::new(&DbConfig::new(&env, url, format!("host-serve:{}", std::process::id())));
+    let db = Db::new(&DbConfig::new(
+        &env,
+        url,
+        format!("host-serve:{}", std::process::id()),
+    ));
     let shutdown = CancellationToken::new();
-    let state = AppState { db: db.clone(), generation: 1, shutdown: shutdown.clone(), env: env.clone(), pool_owner: PoolOwner::Host };
+    let state = AppState {
+        db: db.clone(),
+        generation: 1,
+        shutdown: shutdown.clone(),
+        env: env.clone(),
+        pool_owner: PoolOwner::Host,
+    };
     let router = tokio::time::timeout(env.app_start_timeout, app_lib::app_entry(state))
         .await
-        .map_err(|_| format!("app() had not returned after {} ms (APP_START_TIMEOUT_MS)", env.app_start_timeout.as_millis()))??;
+        .map_err(|_| {
+            format!(
+                "app() had not returned after {} ms (APP_START_TIMEOUT_MS)",
+                env.app_start_timeout.as_millis()
+            )
+        })??;
 
     let stop = CancellationToken::new();
     let answer = move |request: Request<Incoming>, _: Tether| {
@@ -65,11 +80,17 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
         _ = signals.next() => return Ok(()),
     };
     if ended > 0 {
-        tracing::warn!("{ended} connections cut off after {} ms (DRAIN_TIMEOUT_MS)", env.drain_timeout.as_millis());
+        tracing::warn!(
+            "{ended} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
+            env.drain_timeout.as_millis()
+        );
     }
     let limit = Duration::from_secs(1);
     if tokio::time::timeout(limit, db.close()).await.is_err() {
-        tracing::warn!("the database connection was still in use after {} s", limit.as_secs());
+        tracing::warn!(
+            "the database connection was still in use after {} s",
+            limit.as_secs()
+        );
     }
     Ok(())
 }

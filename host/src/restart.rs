@@ -17,6 +17,8 @@ use std::{
 use command_fds::{CommandFdExt, FdMapping};
 use serde::{Deserialize, Serialize};
 
+use crate::reload::Reloads;
+
 /// Variable that carries [`Carried`] over.
 const CARRIED: &str = "HOST_CARRIED_OVER";
 
@@ -30,24 +32,34 @@ pub(crate) struct Image {
     files: Vec<(PathBuf, Option<Identity>)>,
 }
 
-/// A file's identity without reading it: linkers make a new file, and cargo leaves alone what is fresh.
-type Identity = (u64, u64, i64, i64);
+/// A file's identity without reading it: its length and when it was written. Not its inode, since cargo links fresh
+/// files into place anew.
+type Identity = (u64, i64, i64);
 
 impl Image {
     pub(crate) fn of_this_process() -> io::Result<Self> {
         let executable = env::current_exe()?;
-        let dylib = format!("{}shared_dylib{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+        let dylib = format!(
+            "{}shared_dylib{}",
+            env::consts::DLL_PREFIX,
+            env::consts::DLL_SUFFIX
+        );
         let beside = executable.with_file_name(dylib);
         let files = [executable.clone(), beside].map(|file| {
             let identity = identity(&file);
             (file, identity)
         });
-        Ok(Self { executable, files: files.into() })
+        Ok(Self {
+            executable,
+            files: files.into(),
+        })
     }
 
     /// Whether a build has replaced any of them: the host's code, or the `shared` that app and host agree on.
     pub(crate) fn has_changed(&self) -> bool {
-        self.files.iter().any(|(file, before)| identity(file) != *before)
+        self.files
+            .iter()
+            .any(|(file, before)| identity(file) != *before)
     }
 
     pub(crate) fn executable(&self) -> PathBuf {
@@ -56,7 +68,7 @@ impl Image {
 }
 
 fn identity(file: &PathBuf) -> Option<Identity> {
-    let of = |data: Metadata| (data.ino(), data.len(), data.mtime(), data.mtime_nsec());
+    let of = |data: Metadata| (data.len(), data.mtime(), data.mtime_nsec());
     fs::metadata(file).ok().map(of)
 }
 
@@ -65,15 +77,17 @@ fn identity(file: &PathBuf) -> Option<Identity> {
 pub(crate) struct Carried {
     /// Generation ids only grow, over restarts too.
     pub(crate) last_id: u64,
-    pub(crate) reloads_ok: u64,
-    pub(crate) reloads_failed: u64,
+    pub(crate) reloads: Reloads,
     pub(crate) restarts: u64,
 }
 
 impl Carried {
     /// What the image before left, or a first start.
     pub(crate) fn take() -> Self {
-        env::var(CARRIED).ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+        env::var(CARRIED)
+            .ok()
+            .and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -95,14 +109,23 @@ pub(crate) struct RestartError {
 impl Restart {
     /// Does not return if it succeeds.
     pub(crate) fn exec(self) -> RestartError {
-        let carried = serde_json::to_string(&self.carried).expect("four numbers");
+        let carried = serde_json::to_string(&self.carried).expect("numbers only");
         let mut next = Command::new(&self.executable);
-        next.args(env::args_os().skip(1)).env("LISTEN_FDS", "1").env("LISTEN_PID", std::process::id().to_string()).env(CARRIED, carried);
-        let socket = FdMapping { parent_fd: self.listener.into(), child_fd: LISTEN_FD };
+        next.args(env::args_os().skip(1))
+            .env("LISTEN_FDS", "1")
+            .env("LISTEN_PID", std::process::id().to_string())
+            .env(CARRIED, carried);
+        let socket = FdMapping {
+            parent_fd: self.listener.into(),
+            child_fd: LISTEN_FD,
+        };
         let source = match next.fd_mappings(vec![socket]) {
             Ok(next) => next.exec(),
             Err(collision) => io::Error::other(collision),
         };
-        RestartError { executable: self.executable, source }
+        RestartError {
+            executable: self.executable,
+            source,
+        }
     }
 }

@@ -14,11 +14,25 @@ pub(crate) struct Flags {
 }
 
 /// Reads and validates everything, or names every fault.
-pub(crate) fn read(file: impl IntoIterator<Item = (String, String)>, flags: &Flags) -> Result<Env, Faults> {
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut variables = Variables::default().with(".env", file).with("the environment", environment);
-    for (flag, variable, value) in [("--host", "HOST", &flags.host), ("--port", "PORT", &flags.port)] {
-        variables = variables.with(flag, value.iter().map(|value| (variable.to_owned(), value.clone())));
+pub(crate) fn read(
+    file: impl IntoIterator<Item = (String, String)>,
+    flags: &Flags,
+) -> Result<Env, Faults> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut variables = Variables::default()
+        .with(".env", file)
+        .with("the environment", environment);
+    for (flag, variable, value) in [
+        ("--host", "HOST", &flags.host),
+        ("--port", "PORT", &flags.port),
+    ] {
+        variables = variables.with(
+            flag,
+            value
+                .iter()
+                .map(|value| (variable.to_owned(), value.clone())),
+        );
     }
     Env::read(&variables)
 }

@@ -48,7 +48,10 @@ impl Stamp {
     #[must_use]
     pub const fn new(fingerprint: &'static str) -> Self {
         match fingerprint.as_bytes().first_chunk() {
-            Some(bytes) => Self { fingerprint: *bytes, anchor: &ANCHOR },
+            Some(bytes) => Self {
+                fingerprint: *bytes,
+                anchor: &ANCHOR,
+            },
             None => panic!("the argument is shared::abi::FINGERPRINT"),
         }
     }
@@ -60,7 +63,9 @@ impl Stamp {
     /// [`Mismatch`] when the library was compiled against another `shared`, or linked to another copy of it.
     pub fn check(&self) -> Result<(), Mismatch> {
         if self.fingerprint != FINGERPRINT.as_bytes() {
-            return Err(Mismatch::Fingerprint { app: String::from_utf8_lossy(&self.fingerprint).into_owned() });
+            return Err(Mismatch::Fingerprint {
+                app: String::from_utf8_lossy(&self.fingerprint).into_owned(),
+            });
         }
         if !std::ptr::eq(self.anchor, &raw const ANCHOR) {
             return Err(Mismatch::Anchor);
@@ -73,12 +78,16 @@ impl Stamp {
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
     /// Compiled against another `shared`, compiler, flags or lock file.
-    #[error("it was compiled against another build of `shared` (fingerprint {app}, the host has {FINGERPRINT})")]
+    #[error(
+        "it was compiled against another build of `shared` (fingerprint {app}, the host has {FINGERPRINT})"
+    )]
     Fingerprint {
         /// What the library carries.
         app: String,
     },
     /// Compiled from the same sources, but linked to a second copy of them.
-    #[error("it is linked to a second copy of `shared` (does app_lib still have `shared::export_app!` and its `hot` feature?)")]
+    #[error(
+        "it is linked to a second copy of `shared` (does app_lib still have `shared::export_app!` and its `hot` feature?)"
+    )]
     Anchor,
 }

@@ -67,7 +67,8 @@ macro_rules! export_app {
         /// Read by the host before anything else of this library.
         #[cfg(feature = "hot")]
         #[unsafe(no_mangle)]
-        pub static app_stamp: $crate::abi::Stamp = $crate::abi::Stamp::new($crate::abi::FINGERPRINT);
+        pub static app_stamp: $crate::abi::Stamp =
+            $crate::abi::Stamp::new($crate::abi::FINGERPRINT);
 
         /// Starts the app: called by the dev host through its symbol, by the production binary by its name.
         #[cfg_attr(feature = "hot", unsafe(no_mangle))]

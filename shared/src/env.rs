@@ -61,8 +61,16 @@ pub struct Variables {
 impl Variables {
     /// Adds a layer: `source` is named in faults, e.g. `.env`, `the environment`, `--port`.
     #[must_use]
-    pub fn with(mut self, source: &str, values: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.values.extend(values.into_iter().map(|(name, value)| (name, (value, source.to_owned()))));
+    pub fn with(
+        mut self,
+        source: &str,
+        values: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        self.values.extend(
+            values
+                .into_iter()
+                .map(|(name, value)| (name, (value, source.to_owned()))),
+        );
         self
     }
 }
@@ -82,10 +90,23 @@ pub struct Faults(Vec<Fault>);
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = if self.0.len() == 1 { "1 setting is" } else { &format!("{} settings are", self.0.len()) };
+        let settings = if self.0.len() == 1 {
+            "1 setting is"
+        } else {
+            &format!("{} settings are", self.0.len())
+        };
         write!(f, "{settings} wrong:")?;
-        for Fault { variable, problem, source, example } in &self.0 {
-            write!(f, "\n\n  {variable} (from {source})\n    {problem}\n    example: {variable}={example}")?;
+        for Fault {
+            variable,
+            problem,
+            source,
+            example,
+        } in &self.0
+        {
+            write!(
+                f,
+                "\n\n  {variable} (from {source})\n    {problem}\n    example: {variable}={example}"
+            )?;
         }
         Ok(())
     }
@@ -109,20 +130,55 @@ impl Env {
     /// [`Faults`], which names every wrong variable, what is wrong, where it came from and an example. Secrets are
     /// never repeated in it.
     pub fn read(variables: &Variables) -> Result<Self, Faults> {
-        let mut reader = Reader { variables, faults: Vec::new() };
+        let mut reader = Reader {
+            variables,
+            faults: Vec::new(),
+        };
         let env = Self {
-            database_url: reader.take("DATABASE_URL", "postgres://me:secret@localhost:5432/app", |v| DatabaseUrl::parse(v).map(Some), None),
+            database_url: reader.take(
+                "DATABASE_URL",
+                "postgres://me:secret@localhost:5432/app",
+                |v| DatabaseUrl::parse(v).map(Some),
+                None,
+            ),
             app_env: reader.take("APP_ENV", "development", str::parse, AppEnv::Development),
-            host: reader.take("HOST", "127.0.0.1", address, IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            port: reader.take("PORT", "3000", |v| v.parse().map_err(|_| format!("`{v}` is not a port, a number from 0 to 65535")), 3000),
+            host: reader.take(
+                "HOST",
+                "127.0.0.1",
+                address,
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ),
+            port: reader.take(
+                "PORT",
+                "3000",
+                |v| {
+                    v.parse()
+                        .map_err(|_| format!("`{v}` is not a port, a number from 0 to 65535"))
+                },
+                3000,
+            ),
             database_max_connections: reader.take("DATABASE_MAX_CONNECTIONS", "1", connections, 1),
-            database_connect_timeout: reader.millis("DATABASE_CONNECT_TIMEOUT_MS", "5000", 1, 5_000),
+            database_connect_timeout: reader.millis(
+                "DATABASE_CONNECT_TIMEOUT_MS",
+                "5000",
+                1,
+                5_000,
+            ),
             database_wait_timeout: reader.millis("DATABASE_WAIT_TIMEOUT_MS", "10000", 1, 10_000),
-            database_statement_timeout: reader.millis("DATABASE_STATEMENT_TIMEOUT_MS", "30000", 0, 30_000),
+            database_statement_timeout: reader.millis(
+                "DATABASE_STATEMENT_TIMEOUT_MS",
+                "30000",
+                0,
+                30_000,
+            ),
             drain_timeout: reader.millis("DRAIN_TIMEOUT_MS", "10000", 0, 10_000),
             app_start_timeout: reader.millis("APP_START_TIMEOUT_MS", "10000", 1, 10_000),
         };
-        if reader.faults.is_empty() { Ok(env) } else { Err(Faults(reader.faults)) }
+        if reader.faults.is_empty() {
+            Ok(env)
+        } else {
+            Err(Faults(reader.faults))
+        }
     }
 }
 
@@ -133,20 +189,49 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn take<T>(&mut self, variable: &'static str, example: &'static str, parse: impl Fn(&str) -> Result<T, String>, default: T) -> T {
+    fn take<T>(
+        &mut self,
+        variable: &'static str,
+        example: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+        default: T,
+    ) -> T {
         // An empty value counts as unset: `PORT=` in a .env file is how people switch a line off.
-        let Some((value, source)) = self.variables.values.get(variable).filter(|(value, _)| !value.trim().is_empty()) else {
+        let Some((value, source)) = self
+            .variables
+            .values
+            .get(variable)
+            .filter(|(value, _)| !value.trim().is_empty())
+        else {
             return default;
         };
         parse(value.trim()).unwrap_or_else(|problem| {
-            self.faults.push(Fault { variable, problem, source: source.clone(), example });
+            self.faults.push(Fault {
+                variable,
+                problem,
+                source: source.clone(),
+                example,
+            });
             default
         })
     }
 
-    fn millis(&mut self, variable: &'static str, example: &'static str, least: u64, default: u64) -> Duration {
+    fn millis(
+        &mut self,
+        variable: &'static str,
+        example: &'static str,
+        least: u64,
+        default: u64,
+    ) -> Duration {
         let parse = |v: &str| {
-            v.parse().ok().filter(|ms| (least..=3_600_000).contains(ms)).ok_or_else(|| format!("`{v}` is not a number of milliseconds from {least} to 3600000 (an hour)"))
+            v.parse()
+                .ok()
+                .filter(|ms| (least..=3_600_000).contains(ms))
+                .ok_or_else(|| {
+                    format!(
+                        "`{v}` is not a number of milliseconds from {least} to 3600000 (an hour)"
+                    )
+                })
         };
         Duration::from_millis(self.take(variable, example, parse, default))
     }
@@ -160,7 +245,9 @@ impl FromStr for AppEnv {
             "development" => Ok(Self::Development),
             "test" => Ok(Self::Test),
             "production" => Ok(Self::Production),
-            other => Err(format!("`{other}` is none of development, test, production")),
+            other => Err(format!(
+                "`{other}` is none of development, test, production"
+            )),
         }
     }
 }
@@ -169,9 +256,15 @@ fn address(value: &str) -> Result<IpAddr, String> {
     if value == "localhost" {
         return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    value.parse().map_err(|_| format!("`{value}` is not an IP address to listen on"))
+    value
+        .parse()
+        .map_err(|_| format!("`{value}` is not an IP address to listen on"))
 }
 
 fn connections(value: &str) -> Result<usize, String> {
-    value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| format!("`{value}` is not a number of connections from 1 to 1000"))
+    value
+        .parse()
+        .ok()
+        .filter(|n| (1..=1000).contains(n))
+        .ok_or_else(|| format!("`{value}` is not a number of connections from 1 to 1000"))
 }

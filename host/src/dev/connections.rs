@@ -32,7 +32,16 @@ pub(crate) async fn connections() -> Result<(), BoxError> {
     loop {
         let url = format!("http://{}/__dev/status.json", project.running()?.address);
         // A blocking client: the whole program waits for this one answer.
-        let asked = tokio::task::spawn_blocking(move || ureq::get(&url).config().timeout_global(Some(Duration::from_secs(5))).build().call()?.body_mut().read_json()).await?;
+        let asked = tokio::task::spawn_blocking(move || {
+            ureq::get(&url)
+                .config()
+                .timeout_global(Some(Duration::from_secs(5)))
+                .build()
+                .call()?
+                .body_mut()
+                .read_json()
+        })
+        .await?;
         let line = match asked {
             Ok(status) => describe(&status),
             Err(error) => format!("no answer: {error}"), // between two images of a restart, for one
@@ -60,8 +69,20 @@ pub(crate) async fn connections() -> Result<(), BoxError> {
 }
 
 fn describe(status: &Status) -> String {
-    let Status { generation, phase, db: Db { max, backend_pid, opened_total, backends } } = status;
+    let Status {
+        generation,
+        phase,
+        db:
+            Db {
+                max,
+                backend_pid,
+                opened_total,
+                backends,
+            },
+    } = status;
     let backends = backends.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let pid = backend_pid.map_or_else(|| "none yet".to_owned(), |pid| pid.to_string());
-    format!("generation {generation} ({phase})   backends {backends} of at most {max}   pid {pid}   opened {opened_total} since start")
+    format!(
+        "generation {generation} ({phase})   backends {backends} of at most {max}   pid {pid}   opened {opened_total} since start"
+    )
 }

@@ -2,9 +2,17 @@
 //!
 //! Also the commands that need only it and no app: `migrate`, `psql`, `db-reset`.
 
-use std::{os::unix::process::CommandExt, path::Path, process::{Command, ExitCode}};
+use std::{
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, ExitCode},
+};
 
-use shared::{BoxError, db::{DatabaseUrl, DbConfig}, env::{AppEnv, Env}};
+use shared::{
+    BoxError,
+    db::{DatabaseUrl, DbConfig},
+    env::{AppEnv, Env},
+};
 use tokio_postgres::{Client, NoTls, config::Host};
 
 use super::{project::Project, terminal};
@@ -25,16 +33,25 @@ impl Database {
     /// Starts the private cluster unless `DATABASE_URL` names a server. From the main thread, as `Cluster::start`.
     pub(crate) fn find_or_start(project: &Project, env: &Env) -> Result<Self, BoxError> {
         if let Some(url) = &env.database_url {
-            return Ok(Self { url: url.clone(), cluster: None });
+            return Ok(Self {
+                url: url.clone(),
+                cluster: None,
+            });
         }
         let cluster = Cluster::start(project.root())?;
-        Ok(Self { url: cluster.url(), cluster: Some(cluster) })
+        Ok(Self {
+            url: cluster.url(),
+            cluster: Some(cluster),
+        })
     }
 
     /// The same for a short command: beside a running host it uses the cluster of that host.
     fn find_or_borrow(project: &Project, env: &Env) -> Result<Self, BoxError> {
         match (&env.database_url, project.running()) {
-            (None, Ok(_)) => Ok(Self { url: url_of(project.root())?, cluster: None }),
+            (None, Ok(_)) => Ok(Self {
+                url: url_of(project.root())?,
+                cluster: None,
+            }),
             _ => Self::find_or_start(project, env),
         }
     }
@@ -46,7 +63,10 @@ impl Database {
     /// For the banner.
     pub(crate) fn describe(&self) -> String {
         match &self.cluster {
-            Some(cluster) => format!("{} · private cluster in .dev/postgres · open it with `just psql`", cluster.version),
+            Some(cluster) => format!(
+                "{} · private cluster in .dev/postgres · open it with `just psql`",
+                cluster.version
+            ),
             None => format!("{} (DATABASE_URL)", self.url),
         }
     }
@@ -54,7 +74,10 @@ impl Database {
     /// Applies what is pending, on a connection that is closed again: the pool stays unopened until the first query.
     pub(crate) async fn migrate(&self, project: &Project, env: &Env) -> Result<(), BoxError> {
         let migrations = migrate::load(&project.migrations())?;
-        let applied = on_connection(&self.url, env, async |client| Ok(migrate::run(client, &migrations).await?)).await?;
+        let applied = on_connection(&self.url, env, async |client| {
+            Ok(migrate::run(client, &migrations).await?)
+        })
+        .await?;
         for name in applied {
             terminal::line(format_args!("migrated {name}"));
         }
@@ -70,9 +93,21 @@ impl Database {
 }
 
 /// Runs `work` on a connection of its own and waits until that is closed.
-async fn on_connection<T>(url: &DatabaseUrl, env: &Env, work: impl AsyncFnOnce(&mut Client) -> Result<T, BoxError>) -> Result<T, BoxError> {
-    let config = DbConfig::new(env, url.clone(), format!("host-migrate:{}", std::process::id()));
-    let (mut client, connection) = config.connection().connect(NoTls).await.map_err(MigrateError::Connect)?;
+async fn on_connection<T>(
+    url: &DatabaseUrl,
+    env: &Env,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, BoxError>,
+) -> Result<T, BoxError> {
+    let config = DbConfig::new(
+        env,
+        url.clone(),
+        format!("host-migrate:{}", std::process::id()),
+    );
+    let (mut client, connection) = config
+        .connection()
+        .connect(NoTls)
+        .await
+        .map_err(MigrateError::Connect)?;
     let driver = tokio::spawn(connection);
     let result = work(&mut client).await;
     drop(client);
@@ -84,7 +119,9 @@ async fn on_connection<T>(url: &DatabaseUrl, env: &Env, work: impl AsyncFnOnce(&
 /// `host migrate`.
 pub(crate) async fn migrate() -> Result<(), BoxError> {
     let (project, env) = here()?;
-    Database::find_or_borrow(&project, &env)?.migrate(&project, &env).await?;
+    Database::find_or_borrow(&project, &env)?
+        .migrate(&project, &env)
+        .await?;
     terminal::line(format_args!("the database is up to date"));
     Ok(())
 }
@@ -93,7 +130,9 @@ pub(crate) async fn migrate() -> Result<(), BoxError> {
 pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
     let (project, env) = here()?;
     if env.app_env == AppEnv::Production {
-        return Err("APP_ENV is production: db-reset drops everything and is for development".into());
+        return Err(
+            "APP_ENV is production: db-reset drops everything and is for development".into(),
+        );
     }
     if let Some(url) = &env.database_url {
         let name = url.config().get_dbname().unwrap_or_default();
@@ -102,7 +141,13 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
         }
     }
     let database = Database::find_or_borrow(&project, &env)?;
-    on_connection(&database.url, &env, async |client| Ok(client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.map_err(|error| shared::db::describe(&error))?)).await?;
+    on_connection(&database.url, &env, async |client| {
+        Ok(client
+            .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            .await
+            .map_err(|error| shared::db::describe(&error))?)
+    })
+    .await?;
     terminal::line(format_args!("dropped everything in {}", database.url));
     database.migrate(&project, &env).await
 }
@@ -111,15 +156,29 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
 pub(crate) fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
     let (project, env) = here()?;
     let database = Database::find_or_borrow(&project, &env)?;
-    let beside_postgres = Binaries::find(None).map(|binaries| binaries.program("psql")).ok().filter(|psql| psql.is_file());
+    let beside_postgres = Binaries::find(None)
+        .map(|binaries| binaries.program("psql"))
+        .ok()
+        .filter(|psql| psql.is_file());
     let mut psql = Command::new(beside_postgres.as_deref().unwrap_or(Path::new("psql")));
     psql.args(arguments);
     pass_connection(&mut psql, database.url.config());
     if database.cluster.is_none() {
-        return Err(format!("cannot run psql: {}; install postgresql-client", psql.exec()).into());
+        return Err(format!(
+            "cannot run psql: {}; install postgresql-client",
+            psql.exec()
+        )
+        .into());
     }
-    let status = psql.status().map_err(|error| format!("cannot run psql: {error}; install postgresql-client"))?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    let status = psql
+        .status()
+        .map_err(|error| format!("cannot run psql: {error}; install postgresql-client"))?;
+    Ok(ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    ))
 }
 
 /// Through the environment: arguments are for everybody to read in the process list.
@@ -129,9 +188,20 @@ fn pass_connection(command: &mut Command, config: &tokio_postgres::Config) {
         Host::Unix(path) => path.display().to_string(),
     });
     let port = config.get_ports().first().map(u16::to_string);
-    let password = config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
-    let (user, database) = (config.get_user().map(str::to_owned), config.get_dbname().map(str::to_owned));
-    for (name, value) in [("PGHOST", host), ("PGPORT", port), ("PGUSER", user), ("PGPASSWORD", password), ("PGDATABASE", database)] {
+    let password = config
+        .get_password()
+        .map(|password| String::from_utf8_lossy(password).into_owned());
+    let (user, database) = (
+        config.get_user().map(str::to_owned),
+        config.get_dbname().map(str::to_owned),
+    );
+    for (name, value) in [
+        ("PGHOST", host),
+        ("PGPORT", port),
+        ("PGUSER", user),
+        ("PGPASSWORD", password),
+        ("PGDATABASE", database),
+    ] {
         if let Some(value) = value {
             command.env(name, value);
         }

@@ -11,9 +11,9 @@ mod project;
 pub(crate) mod database;
 
 // What is shown: to programs, to the person, in a second terminal.
+mod connections;
 mod status;
 mod terminal;
-mod connections;
 
 use std::{sync::Arc, time::Instant};
 
@@ -28,7 +28,7 @@ pub(crate) use connections::connections;
 
 use crate::{
     generation::Generations,
-    reload::{Reload, Reloads, Report, RestartNeeded, retire},
+    reload::{Reload, Report, RestartNeeded, retire},
     restart::{Carried, Image, Restart},
     serve::{accept, accept::Tether, dispatch::dispatch, listen, panics},
     settings::{self, Flags},
@@ -65,24 +65,40 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
 
     let database = Database::find_or_start(&project, &env)?;
     database.migrate(&project, &env).await?;
-    let db = Db::new(&DbConfig::new(&env, database.url(), application_name(&carried)));
+    let db = Db::new(&DbConfig::new(
+        &env,
+        database.url(),
+        application_name(&carried),
+    ));
 
     let generations = Generations::new();
-    let (report, reported) = watch::channel(Report::new(Reloads { ok: carried.reloads_ok, failed: carried.reloads_failed }));
+    let (report, reported) = watch::channel(Report::new(carried.reloads));
     let (events, happened) = mpsc::unbounded_channel();
     let retiring = TaskTracker::new();
     let stop = CancellationToken::new();
 
-    let status = status::routes(status::Sources { report: reported.clone(), generations: generations.clone(), db: db.clone(), address, restarts: carried.restarts });
+    let status = status::routes(status::Sources {
+        report: reported.clone(),
+        generations: generations.clone(),
+        db: db.clone(),
+        address,
+        restarts: carried.restarts,
+    });
     let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
     let serving = tokio::spawn({
         let (generations, stop, drain) = (generations.clone(), stop.clone(), env.drain_timeout);
         async move {
-            let answer = move |request, tether| answer(generations.clone(), status.clone(), request, tether);
+            let answer =
+                move |request, tether| answer(generations.clone(), status.clone(), request, tether);
             accept::serve(&accepting, answer, stop, drain).await
         }
     });
-    let banner = terminal::Banner { since, address, database: database.describe(), restarts: carried.restarts };
+    let banner = terminal::Banner {
+        since,
+        address,
+        database: database.describe(),
+        restarts: carried.restarts,
+    };
     let showing = tokio::spawn(terminal::show(happened, db.clone(), banner));
     let reload = Reload {
         root: project.root().to_owned(),
@@ -114,7 +130,10 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         stop.cancel();
         match serving.await {
             Ok(0) => {}
-            Ok(cut) => terminal::line(format_args!("{cut} connections cut off after {} ms (DRAIN_TIMEOUT_MS)", env.drain_timeout.as_millis())),
+            Ok(cut) => terminal::line(format_args!(
+                "{cut} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
+                env.drain_timeout.as_millis()
+            )),
             Err(error) => tracing::error!("serving: {error}"),
         }
         let last = generations.take();
@@ -136,16 +155,34 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         None => None,
         Some(ended) => Some(ended??),
     };
-    let Some(RestartNeeded) = restart else { return Ok(None) };
+    let Some(RestartNeeded) = restart else {
+        return Ok(None);
+    };
     database.keep_running();
-    let counted = reported.borrow().reloads;
-    let last_id = generations.all().last().map_or(carried.last_id, |generation| generation.id());
-    let carried = Carried { last_id, reloads_ok: counted.ok, reloads_failed: counted.failed, restarts: carried.restarts + 1 };
-    Ok(Some(Restart { executable, listener, carried }))
+    let reloads = reported.borrow().reloads;
+    let last_id = generations
+        .all()
+        .last()
+        .map_or(carried.last_id, |generation| generation.id());
+    let carried = Carried {
+        last_id,
+        reloads,
+        restarts: carried.restarts + 1,
+    };
+    Ok(Some(Restart {
+        executable,
+        listener,
+        carried,
+    }))
 }
 
 /// `/__dev` is the host's; everything else is the app's.
-async fn answer(generations: Arc<Generations>, own: axum::Router, request: Request<Incoming>, tether: Tether) -> Response<Body> {
+async fn answer(
+    generations: Arc<Generations>,
+    own: axum::Router,
+    request: Request<Incoming>,
+    tether: Tether,
+) -> Response<Body> {
     let path = request.uri().path();
     if path == "/__dev" || path.starts_with("/__dev/") {
         return match own.oneshot(request).await {
@@ -159,5 +196,9 @@ async fn answer(generations: Arc<Generations>, own: axum::Router, request: Reque
 /// Names this process and this boot of it: a restart keeps the PID, and its predecessor's backend may still be ending.
 fn application_name(carried: &Carried) -> String {
     let boot = chrono::Utc::now().timestamp_millis() as u64 % 0x0100_0000;
-    format!("host-dev:{}:{boot:06x}:{}", std::process::id(), carried.restarts)
+    format!(
+        "host-dev:{}:{boot:06x}:{}",
+        std::process::id(),
+        carried.restarts
+    )
 }

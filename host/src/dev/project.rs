@@ -18,8 +18,13 @@ pub(crate) enum ProjectError {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
-    Dotenv { path: PathBuf, source: dotenvy::Error },
-    #[error("`host dev` already runs in this checkout ({running}): use that one, stop it, or work in another clone")]
+    Dotenv {
+        path: PathBuf,
+        source: dotenvy::Error,
+    },
+    #[error(
+        "`host dev` already runs in this checkout ({running}): use that one, stop it, or work in another clone"
+    )]
     InUse { running: String },
     #[error("no `host dev` runs in this checkout: start it with `cargo dev`")]
     NotRunning,
@@ -40,10 +45,19 @@ pub(crate) struct Running {
 impl Project {
     /// The nearest folder, from the working folder upward, that is one.
     pub(crate) fn find() -> Result<Self, ProjectError> {
-        let here = env::current_dir().map_err(|source| ProjectError::File { path: ".".into(), source })?;
-        let root = here.ancestors().find(|folder| ["app_lib", "host"].iter().all(|package| folder.join(package).join("Cargo.toml").is_file()));
+        let here = env::current_dir().map_err(|source| ProjectError::File {
+            path: ".".into(),
+            source,
+        })?;
+        let root = here.ancestors().find(|folder| {
+            ["app_lib", "host"]
+                .iter()
+                .all(|package| folder.join(package).join("Cargo.toml").is_file())
+        });
         match root {
-            Some(root) => Ok(Self { root: root.to_owned() }),
+            Some(root) => Ok(Self {
+                root: root.to_owned(),
+            }),
             None => Err(ProjectError::NotFound(here)),
         }
     }
@@ -60,7 +74,9 @@ impl Project {
     pub(crate) fn dotenv(&self) -> Result<Vec<(String, String)>, ProjectError> {
         let path = self.root.join(".env");
         match dotenvy::from_path_iter(&path) {
-            Ok(lines) => lines.collect::<Result<_, _>>().map_err(|source| ProjectError::Dotenv { path, source }),
+            Ok(lines) => lines
+                .collect::<Result<_, _>>()
+                .map_err(|source| ProjectError::Dotenv { path, source }),
             Err(error) if error.not_found() => Ok(Vec::new()),
             Err(source) => Err(ProjectError::Dotenv { path, source }),
         }
@@ -69,13 +85,25 @@ impl Project {
     /// Takes the checkout for this process: two hosts would fight over the cluster and the published library.
     pub(crate) fn lock(&self) -> Result<Lock, ProjectError> {
         let path = self.lock_file();
-        let fail = |source| ProjectError::File { path: path.clone(), source };
+        let fail = |source| ProjectError::File {
+            path: path.clone(),
+            source,
+        };
         fs::create_dir_all(self.root.join(".dev")).map_err(fail)?;
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(fail)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(fail)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { file, path }),
             Err(TryLockError::WouldBlock) => {
-                let running = self.read_lock_file().map_or_else(|| "starting".to_owned(), |running| format!("pid {}, http://{}", running.pid, running.address));
+                let running = self.read_lock_file().map_or_else(
+                    || "starting".to_owned(),
+                    |running| format!("pid {}, http://{}", running.pid, running.address),
+                );
                 Err(ProjectError::InUse { running })
             }
             Err(TryLockError::Error(source)) => Err(fail(source)),
@@ -84,7 +112,9 @@ impl Project {
 
     /// The host that runs here.
     pub(crate) fn running(&self) -> Result<Running, ProjectError> {
-        let Ok(file) = File::open(self.lock_file()) else { return Err(ProjectError::NotRunning) };
+        let Ok(file) = File::open(self.lock_file()) else {
+            return Err(ProjectError::NotRunning);
+        };
         // Shared: two that look must not take each other for a host.
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => self.read_lock_file().ok_or(ProjectError::NotRunning),
@@ -110,8 +140,18 @@ pub(crate) struct Lock {
 impl Lock {
     /// Writes down who has it, for `host connections` and for whoever comes second.
     pub(crate) fn announce(&self, address: SocketAddr) -> Result<(), ProjectError> {
-        let running = serde_json::to_vec(&Running { pid: std::process::id(), address }).expect("a number and an address");
-        let written = self.file.set_len(0).and_then(|()| (&self.file).write_all(&running));
-        written.map_err(|source| ProjectError::File { path: self.path.clone(), source })
+        let running = serde_json::to_vec(&Running {
+            pid: std::process::id(),
+            address,
+        })
+        .expect("a number and an address");
+        let written = self
+            .file
+            .set_len(0)
+            .and_then(|()| (&self.file).write_all(&running));
+        written.map_err(|source| ProjectError::File {
+            path: self.path.clone(),
+            source,
+        })
     }
 }

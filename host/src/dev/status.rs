@@ -62,17 +62,33 @@ struct Connections {
 
 /// The host's own routes.
 pub(crate) fn routes(sources: Sources) -> Router {
-    Router::new().route("/__dev/status.json", get(status)).with_state(sources)
+    Router::new()
+        .route("/__dev/status.json", get(status))
+        .with_state(sources)
 }
 
 async fn status(State(sources): State<Sources>) -> Json<Status> {
     let counted = tokio::time::timeout(COUNT_LIMIT, sources.db.count_backends()).await;
-    let backends = counted.ok().and_then(|counted| counted.inspect_err(|error| tracing::debug!("counting backends: {error}")).ok());
-    let Report { phase, reloads, last_reload, build } = sources.report.borrow().clone();
+    let backends = counted.ok().and_then(|counted| {
+        counted
+            .inspect_err(|error| tracing::debug!("counting backends: {error}"))
+            .ok()
+    });
+    let Report {
+        phase,
+        reloads,
+        last_reload,
+        build,
+    } = sources.report.borrow().clone();
     let all = sources.generations.all();
     let generations = all.iter().map(|generation| {
         let (state, in_flight) = generation.standing();
-        GenerationStatus { id: generation.id(), state, in_flight, served: generation.served() }
+        GenerationStatus {
+            id: generation.id(),
+            state,
+            in_flight,
+            served: generation.served(),
+        }
     });
     Json(Status {
         generation: sources.generations.active().map_or(0, |active| active.id()),
@@ -81,7 +97,10 @@ async fn status(State(sources): State<Sources>) -> Json<Status> {
         last_reload,
         build,
         generations: generations.collect(),
-        db: Connections { pool: sources.db.status(), backends },
+        db: Connections {
+            pool: sources.db.status(),
+            backends,
+        },
         pool_owner: PoolOwner::Host,
         host_pid: std::process::id(),
         restarts: sources.restarts,

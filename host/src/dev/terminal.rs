@@ -38,14 +38,23 @@ pub(crate) async fn show(mut events: mpsc::UnboundedReceiver<Event>, db: Db, ban
         match event {
             Event::Building { first: true } => line(format_args!("{DIM}building app_lib …{DIM:#}")),
             Event::Building { first: false } | Event::Loading => {}
-            Event::BuildFailed { diagnostics, serving } => {
+            Event::BuildFailed {
+                diagnostics,
+                serving,
+            } => {
                 diagnostics.iter().for_each(show_diagnostic);
                 line(format_args!("{BAD}✗ not built{BAD:#} — {}", still(serving)));
             }
-            Event::Refused { why, serving } => line(format_args!("{BAD}✗ not loaded:{BAD:#} {why} — {}", still(serving))),
+            Event::Refused { why, serving } => line(format_args!(
+                "{BAD}✗ not loaded:{BAD:#} {why} — {}",
+                still(serving)
+            )),
             Event::Unchanged { files, warnings } => {
                 warnings.iter().for_each(show_diagnostic);
-                line(format_args!("{DIM}= {}: same result, nothing reloaded{DIM:#}", what(&files)));
+                line(format_args!(
+                    "{DIM}= {}: same result, nothing reloaded{DIM:#}",
+                    what(&files)
+                ));
             }
             Event::Live { last, warnings } => {
                 warnings.iter().for_each(show_diagnostic);
@@ -55,31 +64,51 @@ pub(crate) async fn show(mut events: mpsc::UnboundedReceiver<Event>, db: Db, ban
                 }
             }
             Event::Retired(retired) => show_retired(&retired),
-            Event::Restarting { files } => line(format_args!("{NOTE}↻ {}: the host itself has changed; restarting it, the socket stays open{NOTE:#}", what(&files))),
+            Event::Restarting { files } => line(format_args!(
+                "{NOTE}↻ {}: the host itself has changed; restarting it, the socket stays open{NOTE:#}",
+                what(&files)
+            )),
         }
     }
 }
 
 fn show_banner(banner: &Banner, db: &Db, last: &LastReload) {
-    let Banner { since, address, database, restarts } = banner;
-    let again = if *restarts == 0 { String::new() } else { format!(" (restart {restarts})") };
+    let Banner {
+        since,
+        address,
+        database,
+        restarts,
+    } = banner;
+    let (ready, generation) = (since.elapsed().as_millis(), last.generation);
+    if *restarts > 0 {
+        // The addresses above are still right: the same process, as far as anybody can see.
+        line(format_args!(
+            "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  restarted in {ready} ms, same pid and socket  {DIM}pg not opened yet  conns 0{DIM:#}"
+        ));
+        return;
+    }
     let pool = db.status();
     print(format_args!(
-        "\n  {BOLD}host {version}{BOLD:#}  ready in {ready} ms{again} · generation {generation}\n\n  \
+        "\n  {BOLD}host {version}{BOLD:#}  ready in {ready} ms · generation {generation}\n\n  \
          App       {BOLD}http://{address}/{BOLD:#}\n  \
          Status    http://{address}/__dev/status.json\n  \
          Postgres  {database}\n            connections {size}/{max} (lazy)\n\n  \
          {DIM}edit app_lib/src and save; Ctrl-C ends{DIM:#}\n",
         version = env!("CARGO_PKG_VERSION"),
-        ready = since.elapsed().as_millis(),
-        generation = last.generation,
         size = pool.size,
         max = pool.max,
     ));
 }
 
 fn show_reload(last: &LastReload, connections: &str) {
-    let LastReload { generation, files, build_ms, load_ms, swap_ms, .. } = last;
+    let LastReload {
+        generation,
+        files,
+        build_ms,
+        load_ms,
+        swap_ms,
+        ..
+    } = last;
     line(format_args!(
         "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  {}  {DIM}build{DIM:#} {build_ms:.0} ms  {DIM}load{DIM:#} {load_ms:.0} ms  {DIM}swap{DIM:#} {swap_ms:.1} ms  {connections}",
         what(files)
@@ -89,7 +118,9 @@ fn show_reload(last: &LastReload, connections: &str) {
 /// The proof on each line: which backend, whether it is the one of the line before, and how many there are.
 async fn connections(db: &Db, before: &mut Option<i32>) -> String {
     let status = db.status();
-    let Some(pid) = status.backend_pid else { return format!("{DIM}pg not opened yet  conns 0{DIM:#}") };
+    let Some(pid) = status.backend_pid else {
+        return format!("{DIM}pg not opened yet  conns 0{DIM:#}");
+    };
     let same = match before.replace(pid) {
         Some(before) if before == pid => " (same)",
         Some(_) => " (new)",
@@ -103,16 +134,29 @@ async fn connections(db: &Db, before: &mut Option<i32>) -> String {
 }
 
 fn show_retired(retired: &Retired) {
-    let Retired { id, served, took, late, stuck_threads } = retired;
+    let Retired {
+        id,
+        served,
+        took,
+        late,
+        stuck_threads,
+    } = retired;
     for request in late {
-        line(format_args!("{NOTE}gen {id}: cut off at the drain limit: {request}{NOTE:#}"));
+        line(format_args!(
+            "{NOTE}gen {id}: cut off at the drain limit: {request}{NOTE:#}"
+        ));
     }
     if *stuck_threads > 0 {
-        line(format_args!("{NOTE}gen {id}: {stuck_threads} threads are still inside app code that does not await; they end when it returns{NOTE:#}"));
+        line(format_args!(
+            "{NOTE}gen {id}: {stuck_threads} threads are still inside app code that does not await; they end when it returns{NOTE:#}"
+        ));
     }
     // An ordinary retirement takes milliseconds and is no news.
     if *took > Duration::from_millis(500) {
-        line(format_args!("{DIM}gen {id} retired after {:.1} s ({served} requests){DIM:#}", took.as_secs_f32()));
+        line(format_args!(
+            "{DIM}gen {id} retired after {:.1} s ({served} requests){DIM:#}",
+            took.as_secs_f32()
+        ));
     }
 }
 
@@ -121,7 +165,10 @@ fn show_diagnostic(diagnostic: &Diagnostic) {
 }
 
 fn still(serving: Option<u64>) -> String {
-    serving.map_or_else(|| "nothing to serve yet; save again when it is mended".to_owned(), |id| format!("still serving gen {id}"))
+    serving.map_or_else(
+        || "nothing to serve yet; save again when it is mended".to_owned(),
+        |id| format!("still serving gen {id}"),
+    )
 }
 
 fn what(files: &[String]) -> String {
@@ -134,7 +181,10 @@ fn what(files: &[String]) -> String {
 
 /// One line with the time before it.
 pub(crate) fn line(text: Arguments<'_>) {
-    print(format_args!("{DIM}{}{DIM:#}  {text}\n", chrono::Local::now().format("%H:%M:%S")));
+    print(format_args!(
+        "{DIM}{}{DIM:#}  {text}\n",
+        chrono::Local::now().format("%H:%M:%S")
+    ));
 }
 
 fn print(text: Arguments<'_>) {

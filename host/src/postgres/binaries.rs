@@ -23,19 +23,30 @@ impl Binaries {
     pub(crate) fn find(major: Option<&str>) -> Result<Self, PostgresError> {
         // What a person names decides, even if something newer lies around.
         let named = env::var_os("PGBIN").map(PathBuf::from);
-        let in_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+        let in_path = env::var_os("PATH")
+            .map(|path| env::split_paths(&path).collect::<Vec<_>>())
+            .unwrap_or_default();
         let found: Vec<Self> = match named {
             Some(folder) => Self::at(&folder).into_iter().collect(),
-            None => in_path.into_iter().chain(usual_places()).filter_map(|folder| Self::at(&folder)).collect(),
+            None => in_path
+                .into_iter()
+                .chain(usual_places())
+                .filter_map(|folder| Self::at(&folder))
+                .collect(),
         };
-        let Some(first) = found.first().cloned() else { return Err(PostgresError::NotFound) };
+        let Some(first) = found.first().cloned() else {
+            return Err(PostgresError::NotFound);
+        };
         match major {
             None => Ok(first),
-            Some(major) => found.into_iter().find(|binaries| binaries.major == major).ok_or(PostgresError::OtherVersion {
-                data: PathBuf::new(),
-                made_by: major.to_owned(),
-                found: first.version,
-            }),
+            Some(major) => found
+                .into_iter()
+                .find(|binaries| binaries.major == major)
+                .ok_or(PostgresError::OtherVersion {
+                    data: PathBuf::new(),
+                    made_by: major.to_owned(),
+                    found: first.version,
+                }),
         }
     }
 
@@ -53,20 +64,39 @@ impl Binaries {
         }
         // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
         let output = Command::new(&postgres).arg("--version").output().ok()?;
-        let version = String::from_utf8(output.stdout).ok()?.split_whitespace().nth(2)?.to_owned();
+        let version = String::from_utf8(output.stdout)
+            .ok()?
+            .split_whitespace()
+            .nth(2)?
+            .to_owned();
         let major: String = version.chars().take_while(char::is_ascii_digit).collect();
-        Some(Self { folder, major, version })
+        Some(Self {
+            folder,
+            major,
+            version,
+        })
     }
 }
 
 /// Newest first.
 fn usual_places() -> Vec<PathBuf> {
     let mut versions = Vec::new();
-    for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@"), ("/usr/local/opt", "postgresql@"), ("/Applications/Postgres.app/Contents/Versions", "")] {
-        let Ok(entries) = Path::new(parent).read_dir() else { continue };
+    for (parent, prefix) in [
+        ("/usr/lib/postgresql", ""),
+        ("/usr", "pgsql-"),
+        ("/opt/homebrew/opt", "postgresql@"),
+        ("/usr/local/opt", "postgresql@"),
+        ("/Applications/Postgres.app/Contents/Versions", ""),
+    ] {
+        let Ok(entries) = Path::new(parent).read_dir() else {
+            continue;
+        };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some(version) = name.strip_prefix(prefix).and_then(|rest| rest.parse::<u32>().ok()) {
+            if let Some(version) = name
+                .strip_prefix(prefix)
+                .and_then(|rest| rest.parse::<u32>().ok())
+            {
                 versions.push((version, entry.path().join("bin")));
             }
         }

@@ -3,13 +3,9 @@
 //! `postgres` is started directly and its PID file polled, which takes 40 ms where `pg_ctl -w` takes 120.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions, Permissions},
+    fs::{self, OpenOptions},
     io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{DirBuilderExt, PermissionsExt, chown},
-    },
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -25,15 +21,12 @@ use nix::{
 };
 use shared::db::DatabaseUrl;
 
-use super::{Binaries, PostgresError, identity::Identity, pidfile::PidFile};
-
-/// A private cluster has its folder to itself, so every one of them can have the same port in its socket's name.
-const PORT: u16 = 5432;
-const USER: &str = "postgres";
-const DATABASE: &str = "postgres";
-
-/// A Unix socket's whole path may have this many bytes.
-const SOCKET_PATH_LIMIT: usize = 107;
+use super::{
+    Binaries, PostgresError,
+    identity::Identity,
+    pidfile::PidFile,
+    places::{PORT, Places, USER},
+};
 
 /// Crash recovery after a hard stop of the machine may take a while; an ordinary start takes 40 ms.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -49,12 +42,6 @@ pub(crate) struct Cluster {
     keep: bool,
 }
 
-struct Places {
-    data: PathBuf,
-    socket: PathBuf,
-    log: PathBuf,
-}
-
 impl Cluster {
     /// Starts the cluster of the project at `root`, or takes back the one this process started before a restart.
     ///
@@ -62,9 +49,15 @@ impl Cluster {
     pub(crate) fn start(root: &Path) -> Result<Self, PostgresError> {
         let identity = Identity::choose()?;
         let places = Places::of(root, &identity)?;
-        let made_by = fs::read_to_string(places.data.join("PG_VERSION")).ok().map(|version| version.trim().to_owned());
+        let made_by = fs::read_to_string(places.data.join("PG_VERSION"))
+            .ok()
+            .map(|version| version.trim().to_owned());
         let binaries = Binaries::find(made_by.as_deref()).map_err(|error| match error {
-            PostgresError::OtherVersion { made_by, found, .. } => PostgresError::OtherVersion { data: places.data.clone(), made_by, found },
+            PostgresError::OtherVersion { made_by, found, .. } => PostgresError::OtherVersion {
+                data: places.data.clone(),
+                made_by,
+                found,
+            },
             other => other,
         })?;
         if made_by.is_none() {
@@ -74,26 +67,22 @@ impl Cluster {
             Some(pid) => pid,
             None => spawn(&binaries, &identity, &places)?,
         };
-        Ok(Self { pid, places, version: binaries.version, keep: false })
+        Ok(Self {
+            pid,
+            places,
+            version: binaries.version,
+            keep: false,
+        })
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {
-        url(&self.places)
+        self.places.url()
     }
 
     /// Lets it run on: the next image of this process takes it back.
     pub(crate) fn keep_running(mut self) {
         self.keep = true;
     }
-}
-
-/// Where a cluster of this project listens, running or not.
-pub(crate) fn url_of(root: &Path) -> Result<DatabaseUrl, PostgresError> {
-    Ok(url(&Places::of(root, &Identity::choose()?)?))
-}
-
-fn url(places: &Places) -> DatabaseUrl {
-    DatabaseUrl::socket(&places.socket, PORT, USER, DATABASE)
 }
 
 impl Drop for Cluster {
@@ -115,48 +104,13 @@ fn stop(pid: Pid) {
     tracing::error!("PostgreSQL (pid {pid}) does not end");
 }
 
-impl Places {
-    fn of(root: &Path, identity: &Identity) -> Result<Self, PostgresError> {
-        // Another user cannot reach into a project below a home folder of mode 0700.
-        let base = match identity {
-            Identity::Other { .. } => own_folder(root),
-            Identity::Same | Identity::Namespace => root.join(".dev/postgres"),
-        };
-        make_private(&base, identity)?;
-        let base = base.canonicalize().map_err(PostgresError::file(&base))?;
-        // Below the project if the path is short enough, and else in the system's folder for such things.
-        let mut socket = base.join("socket");
-        if socket.join(format!(".s.PGSQL.{PORT}.lock")).as_os_str().len() > SOCKET_PATH_LIMIT {
-            socket = own_folder(root).join("s");
-            make_private(&own_folder(root), identity)?;
-        }
-        make_private(&socket, identity)?;
-        Ok(Self { data: base.join("data"), log: base.join("log"), socket })
-    }
-}
-
-/// A folder for this project in the system's temporary one: the same at every start, another for every project.
-fn own_folder(root: &Path) -> PathBuf {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    root.as_os_str().as_bytes().hash(&mut hasher);
-    std::env::temp_dir().join(format!("host-dev-{}-{:016x}", nix::unistd::geteuid(), hasher.finish()))
-}
-
-fn make_private(folder: &Path, identity: &Identity) -> Result<(), PostgresError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(PostgresError::file(folder))?;
-    fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(PostgresError::file(folder))?;
-    if let Identity::Other { uid, gid } = identity {
-        chown(folder, Some(uid.as_raw()), Some(gid.as_raw())).map_err(PostgresError::file(folder))?;
-    }
-    Ok(())
-}
-
 /// initdb, into another folder first: one that was interrupted must not look like a cluster.
 fn initialise(binaries: &Binaries, identity: &Identity, data: &Path) -> Result<(), PostgresError> {
     let unfinished = data.with_extension("unfinished");
     match fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(PostgresError::file(&unfinished)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(PostgresError::file(&unfinished)(error));
+        }
         _ => {}
     }
     let mut initdb = Command::new(binaries.program("initdb"));
@@ -164,13 +118,27 @@ fn initialise(binaries: &Binaries, identity: &Identity, data: &Path) -> Result<(
         .arg("-D")
         .arg(&unfinished)
         // Trust: only who can reach the 0700 folder of the socket can connect at all.
-        .args(["-U", USER, "-A", "trust", "--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"])
+        .args([
+            "-U",
+            USER,
+            "-A",
+            "trust",
+            "--no-sync",
+            "--no-instructions",
+            "--encoding=UTF8",
+            "--locale=C",
+        ])
         .current_dir("/")
         .stdin(Stdio::null());
     identity.apply(&mut initdb);
-    let output = initdb.output().map_err(|source| PostgresError::Run { program: "initdb".into(), source })?;
+    let output = initdb.output().map_err(|source| PostgresError::Run {
+        program: "initdb".into(),
+        source,
+    })?;
     if !output.status.success() {
-        return Err(PostgresError::Initdb { output: String::from_utf8_lossy(&output.stderr).into_owned() });
+        return Err(PostgresError::Initdb {
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
     }
     fs::rename(&unfinished, data).map_err(PostgresError::file(data))
 }
@@ -180,7 +148,9 @@ fn initialise(binaries: &Binaries, identity: &Identity, data: &Path) -> Result<(
 /// An orphan is told to end and waited for: it has been already, by its death signal, and adopting a server that is
 /// about to go would only move the surprise.
 fn left_running(data: &Path) -> Result<Option<Pid>, PostgresError> {
-    let Some(file) = PidFile::read(data).filter(PidFile::is_alive) else { return Ok(None) };
+    let Some(file) = PidFile::read(data).filter(PidFile::is_alive) else {
+        return Ok(None);
+    };
     let pid = Pid::from_raw(file.pid);
     if file.is_our_child() {
         return Ok(Some(pid));
@@ -192,7 +162,11 @@ fn left_running(data: &Path) -> Result<Option<Pid>, PostgresError> {
 }
 
 fn spawn(binaries: &Binaries, identity: &Identity, places: &Places) -> Result<Pid, PostgresError> {
-    let log = OpenOptions::new().create(true).append(true).open(&places.log).map_err(PostgresError::file(&places.log))?;
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&places.log)
+        .map_err(PostgresError::file(&places.log))?;
     let errors = log.try_clone().map_err(PostgresError::file(&places.log))?;
     let mut postgres = Command::new(binaries.program("postgres"));
     postgres
@@ -206,7 +180,10 @@ fn spawn(binaries: &Binaries, identity: &Identity, places: &Places) -> Result<Pi
         .stdout(log)
         .stderr(errors);
     identity.apply(&mut postgres);
-    let mut child = postgres.spawn().map_err(|source| PostgresError::Run { program: "postgres".into(), source })?;
+    let mut child = postgres.spawn().map_err(|source| PostgresError::Run {
+        program: "postgres".into(),
+        source,
+    })?;
     let pid = Pid::from_raw(child.id().cast_signed());
 
     let since = Instant::now();
@@ -216,11 +193,17 @@ fn spawn(binaries: &Binaries, identity: &Identity, places: &Places) -> Result<Pi
             _ => {}
         }
         if let Ok(Some(_)) = child.try_wait() {
-            return Err(PostgresError::EndedEarly { log: places.log.clone(), tail: tail(&places.log) });
+            return Err(PostgresError::EndedEarly {
+                log: places.log.clone(),
+                tail: tail(&places.log),
+            });
         }
         if since.elapsed() > READY_LIMIT {
             stop(pid);
-            return Err(PostgresError::NotReady { seconds: READY_LIMIT.as_secs(), log: places.log.clone() });
+            return Err(PostgresError::NotReady {
+                seconds: READY_LIMIT.as_secs(),
+                log: places.log.clone(),
+            });
         }
         sleep(POLL);
     }
@@ -234,7 +217,15 @@ fn wait_for_end(pid: Pid, limit: Duration) -> bool {
             Ok(WaitStatus::StillAlive) => {}
             Ok(_) => return true,
             // Not our child: somebody else reaps it.
-            Err(_) if !(PidFile { pid: pid.as_raw(), status: String::new() }).is_alive() => return true,
+            Err(_)
+                if !(PidFile {
+                    pid: pid.as_raw(),
+                    status: String::new(),
+                })
+                .is_alive() =>
+            {
+                return true;
+            }
             Err(_) => {}
         }
         sleep(POLL);

@@ -39,15 +39,23 @@ impl Identity {
             return Ok(Self::Same);
         }
         let mut probe = Command::new("true");
-        probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        probe
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Self::Namespace.apply(&mut probe);
         let namespaces = match probe.status() {
             Ok(_) => return Ok(Self::Namespace),
             Err(error) => error,
         };
-        let other = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
+        let other = ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|name| User::from_name(name).ok().flatten());
         match other {
-            Some(user) => Ok(Self::Other { uid: user.uid, gid: user.gid }),
+            Some(user) => Ok(Self::Other {
+                uid: user.uid,
+                gid: user.gid,
+            }),
             None => Err(PostgresError::NobodyToRunAs { namespaces }),
         }
     }
@@ -84,7 +92,11 @@ impl Identity {
 fn enter_namespace() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)?;
     // The kernel wants setgroups denied before an unprivileged process may map its group.
-    for (file, content) in [(c"/proc/self/setgroups", "deny"), (c"/proc/self/uid_map", "65534 0 1"), (c"/proc/self/gid_map", "65534 0 1")] {
+    for (file, content) in [
+        (c"/proc/self/setgroups", "deny"),
+        (c"/proc/self/uid_map", "65534 0 1"),
+        (c"/proc/self/gid_map", "65534 0 1"),
+    ] {
         let file = open(file, OFlag::O_WRONLY, Mode::empty())?;
         write(&file, content.as_bytes())?;
     }

@@ -10,6 +10,9 @@ mod binaries;
 // Who the server runs as, since PostgreSQL refuses root, and that it dies with us.
 mod identity;
 
+// Where it lies.
+mod places;
+
 // What a running server says of itself.
 mod pidfile;
 
@@ -17,7 +20,8 @@ mod pidfile;
 mod cluster;
 
 pub(crate) use binaries::Binaries;
-pub(crate) use cluster::{Cluster, url_of};
+pub(crate) use cluster::Cluster;
+pub(crate) use places::url_of;
 
 use std::{io, path::PathBuf};
 
@@ -33,7 +37,11 @@ pub(crate) enum PostgresError {
     )]
     NotFound,
     #[error("{} was made by PostgreSQL {made_by}, and only {found} is installed: install PostgreSQL {made_by}, or remove that folder to start with an empty database", data.display())]
-    OtherVersion { data: PathBuf, made_by: String, found: String },
+    OtherVersion {
+        data: PathBuf,
+        made_by: String,
+        found: String,
+    },
     #[error("cannot run {program}: {source}")]
     Run { program: String, source: io::Error },
     #[error("initdb failed:\n{output}")]
@@ -42,9 +50,13 @@ pub(crate) enum PostgresError {
     EndedEarly { log: PathBuf, tail: String },
     #[error("PostgreSQL was not ready after {seconds} s; its log is {}", log.display())]
     NotReady { seconds: u64, log: PathBuf },
-    #[error("a PostgreSQL of an earlier run (pid {pid}) does not end; stop it with: kill -INT {pid}")]
+    #[error(
+        "a PostgreSQL of an earlier run (pid {pid}) does not end; stop it with: kill -INT {pid}"
+    )]
     Orphan { pid: i32 },
-    #[error("root cannot run PostgreSQL, user namespaces are not available ({namespaces}), and there is no user postgres or nobody to run it as: start as another user, or set DATABASE_URL")]
+    #[error(
+        "root cannot run PostgreSQL, user namespaces are not available ({namespaces}), and there is no user postgres or nobody to run it as: start as another user, or set DATABASE_URL"
+    )]
     NobodyToRunAs { namespaces: io::Error },
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },

@@ -23,14 +23,25 @@ impl PidFile {
     /// Whether that process lives and is a PostgreSQL. A zombie does not live, though it still takes signals.
     pub(super) fn is_alive(&self) -> bool {
         // "41207 (postgres) S 1 …": state and parent come after the name's closing parenthesis.
-        let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else { return false };
-        stat.contains("(postgres)") && !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+        let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
+            return false;
+        };
+        stat.contains("(postgres)")
+            && !stat
+                .rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.trim_start().starts_with('Z'))
     }
 
     /// Whether that process is a child of ours: started by the image before a restart.
     pub(super) fn is_our_child(&self) -> bool {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else { return false };
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
+            return false;
+        };
+        let parent = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
         parent == Some(std::process::id())
     }
 }

@@ -28,7 +28,10 @@ const APP: &str = "app_lib";
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Everything compiled; here is the app.
-    Built { artifact: PathBuf, warnings: Vec<Diagnostic> },
+    Built {
+        artifact: PathBuf,
+        warnings: Vec<Diagnostic>,
+    },
     /// Something did not; nothing was loaded.
     Failed { diagnostics: Vec<Diagnostic> },
 }
@@ -50,7 +53,9 @@ pub(crate) struct Diagnostic {
 pub(crate) enum BuildError {
     #[error("cannot run cargo: {0}; is it in PATH?")]
     Run(#[source] io::Error),
-    #[error("cargo built no library of {APP}: its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]")]
+    #[error(
+        "cargo built no library of {APP}: its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]"
+    )]
     NoArtifact,
 }
 
@@ -58,7 +63,13 @@ pub(crate) enum BuildError {
 pub(crate) async fn build(root: &Path) -> Result<Outcome, BuildError> {
     let mut command = Command::new("cargo");
     command
-        .args(["build", "--profile", "hot", "--message-format", "json-diagnostic-rendered-ansi"])
+        .args([
+            "build",
+            "--profile",
+            "hot",
+            "--message-format",
+            "json-diagnostic-rendered-ansi",
+        ])
         .current_dir(root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -77,30 +88,58 @@ pub(crate) async fn build(root: &Path) -> Result<Outcome, BuildError> {
     let status = cargo.0.wait().await.map_err(BuildError::Run)?;
 
     match (status.success(), artifact) {
-        (true, Some(artifact)) => Ok(Outcome::Built { artifact, warnings: diagnostics }),
+        (true, Some(artifact)) => Ok(Outcome::Built {
+            artifact,
+            warnings: diagnostics,
+        }),
         (true, None) => Err(BuildError::NoArtifact),
-        (false, _) => Ok(Outcome::Failed { diagnostics: with_cargos_own(diagnostics, said) }),
+        (false, _) => Ok(Outcome::Failed {
+            diagnostics: with_cargos_own(diagnostics, said),
+        }),
     }
 }
 
 /// A faulty manifest or a missing dependency is told on stderr only.
 fn with_cargos_own(mut diagnostics: Vec<Diagnostic>, said: String) -> Vec<Diagnostic> {
-    if !diagnostics.iter().any(|diagnostic| diagnostic.level == "error") {
-        let message = said.lines().find(|line| line.starts_with("error")).unwrap_or("cargo failed").to_owned();
-        diagnostics.push(Diagnostic { level: "error", message, rendered: said, file: None, line: None, column: None });
+    if !diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.level == "error")
+    {
+        let message = said
+            .lines()
+            .find(|line| line.starts_with("error"))
+            .unwrap_or("cargo failed")
+            .to_owned();
+        diagnostics.push(Diagnostic {
+            level: "error",
+            message,
+            rendered: said,
+            file: None,
+            line: None,
+            column: None,
+        });
     }
     diagnostics
 }
 
-async fn messages(stdout: impl tokio::io::AsyncRead + Unpin) -> io::Result<(Option<PathBuf>, Vec<Diagnostic>)> {
+async fn messages(
+    stdout: impl tokio::io::AsyncRead + Unpin,
+) -> io::Result<(Option<PathBuf>, Vec<Diagnostic>)> {
     let (mut artifact, mut diagnostics) = (None, Vec::new());
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str(&line) {
             Ok(Message::CompilerArtifact(built)) if built.target.name == APP => {
-                artifact = built.filenames.into_iter().find(|file| file.as_str().ends_with(DLL_SUFFIX)).map(Into::into).or(artifact);
+                artifact = built
+                    .filenames
+                    .into_iter()
+                    .find(|file| file.as_str().ends_with(DLL_SUFFIX))
+                    .map(Into::into)
+                    .or(artifact);
             }
-            Ok(Message::CompilerMessage(compiler)) => diagnostics.extend(diagnostic(compiler.message)),
+            Ok(Message::CompilerMessage(compiler)) => {
+                diagnostics.extend(diagnostic(compiler.message))
+            }
             Ok(_) => {}
             Err(error) => tracing::debug!("cargo said something unknown ({error}): {line}"),
         }
@@ -116,12 +155,25 @@ fn diagnostic(message: cargo_metadata::diagnostic::Diagnostic) -> Option<Diagnos
     };
     let rendered = message.rendered.unwrap_or_default();
     let span = message.spans.into_iter().find(|span| span.is_primary);
-    let (line, column) = (span.as_ref().map(|span| span.line_start), span.as_ref().map(|span| span.column_start));
+    let (line, column) = (
+        span.as_ref().map(|span| span.line_start),
+        span.as_ref().map(|span| span.column_start),
+    );
     // "aborting due to 2 previous errors" points nowhere and says nothing new.
-    if span.is_none() && message.message.starts_with("aborting due to") || message.message.ends_with("warning emitted") || message.message.ends_with("warnings emitted") {
+    if span.is_none() && message.message.starts_with("aborting due to")
+        || message.message.ends_with("warning emitted")
+        || message.message.ends_with("warnings emitted")
+    {
         return None;
     }
-    Some(Diagnostic { level, message: message.message, rendered, file: span.map(|span| span.file_name), line, column })
+    Some(Diagnostic {
+        level,
+        message: message.message,
+        rendered,
+        file: span.map(|span| span.file_name),
+        line,
+        column,
+    })
 }
 
 /// Removes what `cargo run` put into our environment. Fingerprints include parts of it, and with a difference
@@ -131,12 +183,26 @@ pub(crate) fn as_the_person_had_it(command: &mut Command, root: &Path) {
         let Some(key) = name.to_str() else { continue };
         let set_by_cargo = key == "CARGO"
             || key == "OUT_DIR"
-            || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "LISTEN_"].iter().any(|prefix| key.starts_with(prefix));
+            || [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_BIN_",
+                "CARGO_CRATE_",
+                "CARGO_PRIMARY_",
+                "LISTEN_",
+            ]
+            .iter()
+            .any(|prefix| key.starts_with(prefix));
         if set_by_cargo {
             command.env_remove(&name);
         } else if matches!(key, "LD_LIBRARY_PATH" | "DYLD_FALLBACK_LIBRARY_PATH") {
             // `cargo run` prepends the target folder and the toolchain's; what is left was the person's.
-            let own: Vec<PathBuf> = std::env::split_paths(&value).filter(|path| !path.starts_with(root) && !path.components().any(|part| part.as_os_str() == "rustlib")).collect();
+            let own: Vec<PathBuf> = std::env::split_paths(&value)
+                .filter(|path| {
+                    !path.starts_with(root)
+                        && !path.components().any(|part| part.as_os_str() == "rustlib")
+                })
+                .collect();
             match std::env::join_paths(&own) {
                 Ok(own) if !own.is_empty() => command.env(&name, own),
                 _ => command.env_remove(&name),

@@ -5,7 +5,10 @@
 //! Code is never unmapped, because nobody can prove that nothing points into it any more.
 //! Refuses, before any app code runs, a library whose stamp differs from the host's.
 
-#![expect(unsafe_code, reason = "dlopen and symbols: the one place where a library becomes code")]
+#![expect(
+    unsafe_code,
+    reason = "dlopen and symbols: the one place where a library becomes code"
+)]
 
 use std::{
     collections::HashSet,
@@ -34,10 +37,15 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     #[error("cannot publish {}: {source}", artifact.display())]
-    Publish { artifact: PathBuf, source: io::Error },
+    Publish {
+        artifact: PathBuf,
+        source: io::Error,
+    },
     #[error("cannot open the library: {0}")]
     Open(#[from] HotReloaderError),
-    #[error("the library has no `{symbol}`: does app_lib/src/lib.rs still have `shared::export_app!(app)`?")]
+    #[error(
+        "the library has no `{symbol}`: does app_lib/src/lib.rs still have `shared::export_app!(app)`?"
+    )]
     NotAnApp { symbol: &'static str },
     #[error("the library does not fit this host: {0}")]
     Mismatch(#[from] Mismatch),
@@ -63,12 +71,23 @@ pub(crate) struct Loader {
 impl Loader {
     /// `folder` becomes this loader's own.
     pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
-        Ok(Self { live: Live::new(folder, LIBRARY)?, reloader: None, seen: HashSet::new(), attempts: 0 })
+        Ok(Self {
+            live: Live::new(folder, LIBRARY)?,
+            reloader: None,
+            seen: HashSet::new(),
+            attempts: 0,
+        })
     }
 
     /// Publishes and loads `artifact`. `None`: these bytes were published before. Blocks for some milliseconds.
     pub(crate) fn load(&mut self, artifact: &Path) -> Result<Option<Entry>, LoadError> {
-        let published = self.live.publish(artifact).map_err(|source| LoadError::Publish { artifact: artifact.to_owned(), source })?;
+        let published = self
+            .live
+            .publish(artifact)
+            .map_err(|source| LoadError::Publish {
+                artifact: artifact.to_owned(),
+                source,
+            })?;
         if !published {
             return Ok(None);
         }
@@ -91,11 +110,15 @@ impl Loader {
             // again, and would write its copy over an image that is in use.
             self.attempts += 1;
             let name = format!("{{lib_name}}-{{pid}}-{}-g{{load_counter}}", self.attempts);
-            let mut reloader = LibReloader::new(self.live.folder(), LIBRARY, Some(DEBOUNCE), Some(name))?;
+            let mut reloader =
+                LibReloader::new(self.live.folder(), LIBRARY, Some(DEBOUNCE), Some(name))?;
             let changed = reloader.subscribe_to_file_changes();
             self.reloader = Some((reloader, changed));
         }
-        self.reloader.as_ref().map(|(reloader, _)| reloader).ok_or(LoadError::Unnoticed)
+        self.reloader
+            .as_ref()
+            .map(|(reloader, _)| reloader)
+            .ok_or(LoadError::Unnoticed)
     }
 }
 
@@ -117,11 +140,18 @@ fn update(reloader: &mut LibReloader, changed: &Receiver<()>) -> Result<bool, Lo
 fn checked_entry(reloader: &LibReloader) -> Result<Entry, LoadError> {
     // SAFETY: `app_stamp` is made by `export_app!` alone and is a `Stamp`, whose layout is `repr(C)` and the same in
     // every build. The library stays open for as long as the symbol is borrowed.
-    let stamp = unsafe { reloader.get_symbol::<*const Stamp>(STAMP_SYMBOL) }.map_err(|_| LoadError::NotAnApp { symbol: "app_stamp" })?;
+    let stamp = unsafe { reloader.get_symbol::<*const Stamp>(STAMP_SYMBOL) }.map_err(|_| {
+        LoadError::NotAnApp {
+            symbol: "app_stamp",
+        }
+    })?;
     // SAFETY: the address of a static in the mapped library, see above; nobody writes to it.
     unsafe { &**stamp }.check()?;
     // SAFETY: the stamp matches, so `app_entry` was made by this build's `export_app!` and has this type.
-    let entry = unsafe { reloader.get_symbol::<Entry>(ENTRY_SYMBOL) }.map_err(|_| LoadError::NotAnApp { symbol: "app_entry" })?;
+    let entry =
+        unsafe { reloader.get_symbol::<Entry>(ENTRY_SYMBOL) }.map_err(|_| LoadError::NotAnApp {
+            symbol: "app_entry",
+        })?;
     // Copied out: the borrow ends here, and `pin` makes the address good for ever.
     Ok(*entry)
 }
@@ -137,10 +167,19 @@ fn pin(entry: Entry) -> Result<String, LoadError> {
     // SAFETY: all-zero is a valid `Dl_info` (null pointers), and dladdr filled it in.
     let info = unsafe { info.assume_init() };
     // SAFETY: dladdr's name is a C string owned by the loader for as long as the image is mapped.
-    let path = unsafe { CStr::from_ptr(info.dli_fname) }.to_string_lossy().into_owned();
+    let path = unsafe { CStr::from_ptr(info.dli_fname) }
+        .to_string_lossy()
+        .into_owned();
     // SAFETY: RTLD_NOLOAD loads nothing, so no initialiser runs: it counts one more reference to what is mapped.
-    let image = unsafe { Library::open(Some(&path), libc::RTLD_NOW | libc::RTLD_LOCAL | libc::RTLD_NOLOAD) };
+    let image = unsafe {
+        Library::open(
+            Some(&path),
+            libc::RTLD_NOW | libc::RTLD_LOCAL | libc::RTLD_NOLOAD,
+        )
+    };
     // Given up by name: without an owner nobody can close it.
-    let _kept = image.map_err(|error| LoadError::Pin(error.to_string()))?.into_raw();
+    let _kept = image
+        .map_err(|error| LoadError::Pin(error.to_string()))?
+        .into_raw();
     Ok(path)
 }

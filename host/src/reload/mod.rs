@@ -11,12 +11,12 @@ mod watch;
 mod build;
 
 // The artifact becomes a library, the library an entry.
-mod publish;
 mod load;
+mod publish;
 
 // The entry becomes a generation; the one before ends.
-mod start;
 mod retire;
+mod start;
 
 // What the outside may know.
 mod report;
@@ -77,21 +77,28 @@ enum Refused {
 impl Reload {
     /// Builds and loads the app, then does it again for every save, until the host itself must be restarted.
     pub(crate) async fn run(mut self) -> Result<RestartNeeded, BoxError> {
-        let mut watch = Watch::new(&self.root).map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
-        let mut loader = Loader::new(self.root.join(".dev/live")).map_err(|error| format!("cannot use .dev/live: {error}"))?;
+        let mut watch = Watch::new(&self.root)
+            .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
+        let mut loader = Loader::new(self.root.join(".dev/live"))
+            .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         let mut changes = Changes::new(); // the first build follows no save
         loop {
             let since = Instant::now();
             let outcome = self.build(&mut watch, &mut changes).await;
             let built = since.elapsed();
-            let files: Vec<String> = std::mem::take(&mut changes).iter().map(|file| file.display().to_string()).collect();
+            let files: Vec<String> = std::mem::take(&mut changes)
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect();
             match outcome {
                 Ok(Outcome::Built { artifact, warnings }) => {
                     if self.image.has_changed() {
                         self.tell(Phase::Restarting, Event::Restarting { files });
                         return Ok(RestartNeeded);
                     }
-                    loader = self.go_live(loader, artifact, warnings, files, since, built).await?;
+                    loader = self
+                        .go_live(loader, artifact, warnings, files, since, built)
+                        .await?;
                 }
                 Ok(Outcome::Failed { diagnostics }) => self.build_failed(diagnostics),
                 Err(error) => self.cannot_build(&error),
@@ -103,7 +110,12 @@ impl Reload {
     /// Builds; a newer save cancels the build in flight and is built with the ones before.
     async fn build(&self, watch: &mut Watch, changes: &mut Changes) -> Result<Outcome, BuildError> {
         loop {
-            self.tell(Phase::Building, Event::Building { first: self.generations.active().is_none() });
+            self.tell(
+                Phase::Building,
+                Event::Building {
+                    first: self.generations.active().is_none(),
+                },
+            );
             tokio::select! {
                 outcome = build::build(&self.root) => return outcome,
                 more = watch.next() => changes.extend(more),
@@ -111,7 +123,15 @@ impl Reload {
         }
     }
 
-    async fn go_live(&mut self, mut loader: Loader, artifact: PathBuf, warnings: Vec<Diagnostic>, files: Vec<String>, since: Instant, built: Duration) -> Result<Loader, BoxError> {
+    async fn go_live(
+        &mut self,
+        mut loader: Loader,
+        artifact: PathBuf,
+        warnings: Vec<Diagnostic>,
+        files: Vec<String>,
+        since: Instant,
+        built: Duration,
+    ) -> Result<Loader, BoxError> {
         self.tell(Phase::Loading, Event::Loading);
         // dlopen reads files and runs initialisers: not on a thread that serves.
         let (loader, loaded) = tokio::task::spawn_blocking(move || {
@@ -128,13 +148,23 @@ impl Reload {
         };
         match entry {
             None => {
-                self.report.send_modify(|report| report.build_succeeded(warnings.clone()));
+                self.report.send_modify(|report| {
+                    report.build_succeeded(warnings.clone());
+                    report.unchanged();
+                });
                 self.tell(self.resting_phase(), Event::Unchanged { files, warnings });
             }
             Some(entry) => match self.start(entry).await {
                 Ok(swap) => {
                     let total = since.elapsed();
-                    let last = LastReload::new(self.last_id, files, built, total - built - swap, swap, total);
+                    let last = LastReload::new(
+                        self.last_id,
+                        files,
+                        built,
+                        total - built - swap,
+                        swap,
+                        total,
+                    );
                     self.report.send_modify(|report| {
                         report.build_succeeded(warnings.clone());
                         report.live(last.clone());
@@ -153,7 +183,13 @@ impl Reload {
     /// Starts the generation behind `entry` and makes it active. Returns what the swap alone took.
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
         let id = self.last_id + 1;
-        let state = AppState { db: self.db.clone(), generation: id, shutdown: CancellationToken::new(), env: self.env.clone(), pool_owner: PoolOwner::Host };
+        let state = AppState {
+            db: self.db.clone(),
+            generation: id,
+            shutdown: CancellationToken::new(),
+            env: self.env.clone(),
+            pool_owner: PoolOwner::Host,
+        };
         let generation = start::start(entry, state, self.env.app_start_timeout).await?;
         self.last_id = id;
         let since = Instant::now();
@@ -174,14 +210,30 @@ impl Reload {
     fn build_failed(&self, diagnostics: Vec<Diagnostic>) {
         let serving = self.serving();
         if serving.is_none() {
-            self.generations.absent(Absence::Failed("it does not compile; the terminal says why".into()));
+            self.generations.absent(Absence::Failed(
+                "it does not compile; the terminal says why".into(),
+            ));
         }
-        self.report.send_modify(|report| report.build_failed(diagnostics.clone()));
-        self.tell(Phase::BuildFailed, Event::BuildFailed { diagnostics, serving });
+        self.report
+            .send_modify(|report| report.build_failed(diagnostics.clone()));
+        self.tell(
+            Phase::BuildFailed,
+            Event::BuildFailed {
+                diagnostics,
+                serving,
+            },
+        );
     }
 
     fn cannot_build(&self, error: &BuildError) {
-        let diagnostic = Diagnostic { level: "error", message: error.to_string(), rendered: error.to_string(), file: None, line: None, column: None };
+        let diagnostic = Diagnostic {
+            level: "error",
+            message: error.to_string(),
+            rendered: error.to_string(),
+            file: None,
+            line: None,
+            column: None,
+        };
         self.build_failed(vec![diagnostic]);
     }
 
@@ -190,13 +242,24 @@ impl Reload {
         if serving.is_none() {
             self.generations.absent(Absence::Failed(error.to_string()));
         }
-        self.report.send_modify(|report| report.refused(error.to_string()));
-        self.tell(Phase::LoadFailed, Event::Refused { why: error.to_string(), serving });
+        self.report
+            .send_modify(|report| report.refused(error.to_string()));
+        self.tell(
+            Phase::LoadFailed,
+            Event::Refused {
+                why: error.to_string(),
+                serving,
+            },
+        );
     }
 
     /// Where the cycle rests when a save has changed nothing.
     fn resting_phase(&self) -> Phase {
-        if self.generations.active().is_some() { Phase::Active } else { Phase::LoadFailed }
+        if self.generations.active().is_some() {
+            Phase::Active
+        } else {
+            Phase::LoadFailed
+        }
     }
 
     fn serving(&self) -> Option<u64> {

@@ -23,7 +23,11 @@ impl Live {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::create_dir_all(&folder)?,
         }
-        let library = folder.join(format!("{}{library_name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX));
+        let library = folder.join(format!(
+            "{}{library_name}{}",
+            std::env::consts::DLL_PREFIX,
+            std::env::consts::DLL_SUFFIX
+        ));
         Ok(Self { folder, library })
     }
 

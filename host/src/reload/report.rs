@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Diagnostic, Retired};
 
@@ -38,10 +38,12 @@ pub(crate) struct Report {
 }
 
 /// How reloads came out, over restarts too.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Reloads {
     pub(crate) ok: u64,
     pub(crate) failed: u64,
+    /// Saves after which the library was the same, byte for byte.
+    pub(crate) unchanged: u64,
 }
 
 /// The last build.
@@ -65,24 +67,59 @@ pub(crate) struct LastReload {
 }
 
 impl LastReload {
-    pub(super) fn new(generation: u64, files: Vec<String>, build: Duration, load: Duration, swap: Duration, total: Duration) -> Self {
+    pub(super) fn new(
+        generation: u64,
+        files: Vec<String>,
+        build: Duration,
+        load: Duration,
+        swap: Duration,
+        total: Duration,
+    ) -> Self {
         let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
-        Self { generation, files, build_ms: ms(build), load_ms: ms(load), swap_ms: ms(swap), total_ms: ms(total) }
+        Self {
+            generation,
+            files,
+            build_ms: ms(build),
+            load_ms: ms(load),
+            swap_ms: ms(swap),
+            total_ms: ms(total),
+        }
     }
 }
 
 impl Report {
     pub(crate) fn new(reloads: Reloads) -> Self {
-        Self { phase: Phase::Starting, reloads, last_reload: None, build: Build { ok: true, diagnostics: Vec::new(), refused: None } }
+        Self {
+            phase: Phase::Starting,
+            reloads,
+            last_reload: None,
+            build: Build {
+                ok: true,
+                diagnostics: Vec::new(),
+                refused: None,
+            },
+        }
     }
 
     pub(super) fn build_succeeded(&mut self, warnings: Vec<Diagnostic>) {
-        self.build = Build { ok: true, diagnostics: warnings, refused: None };
+        self.build = Build {
+            ok: true,
+            diagnostics: warnings,
+            refused: None,
+        };
+    }
+
+    pub(super) fn unchanged(&mut self) {
+        self.reloads.unchanged += 1;
     }
 
     pub(super) fn build_failed(&mut self, diagnostics: Vec<Diagnostic>) {
         self.reloads.failed += 1;
-        self.build = Build { ok: false, diagnostics, refused: None };
+        self.build = Build {
+            ok: false,
+            diagnostics,
+            refused: None,
+        };
     }
 
     pub(super) fn refused(&mut self, why: String) {
@@ -99,12 +136,28 @@ impl Report {
 /// A step, for the terminal.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Building { first: bool },
-    BuildFailed { diagnostics: Vec<Diagnostic>, serving: Option<u64> },
+    Building {
+        first: bool,
+    },
+    BuildFailed {
+        diagnostics: Vec<Diagnostic>,
+        serving: Option<u64>,
+    },
     Loading,
-    Unchanged { files: Vec<String>, warnings: Vec<Diagnostic> },
-    Refused { why: String, serving: Option<u64> },
-    Live { last: LastReload, warnings: Vec<Diagnostic> },
+    Unchanged {
+        files: Vec<String>,
+        warnings: Vec<Diagnostic>,
+    },
+    Refused {
+        why: String,
+        serving: Option<u64>,
+    },
+    Live {
+        last: LastReload,
+        warnings: Vec<Diagnostic>,
+    },
     Retired(Retired),
-    Restarting { files: Vec<String> },
+    Restarting {
+        files: Vec<String>,
+    },
 }

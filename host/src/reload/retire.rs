@@ -9,8 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::start::thread_name;
-use crate::generation::Generation;
+use crate::generation::{Generation, thread_name};
 
 /// How long the runtime's threads may take to come out of app code that does not await.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
@@ -30,19 +29,37 @@ pub(crate) struct Retired {
 /// Waits for the generation's requests, at most `drain`, then ends its runtime.
 pub(crate) async fn retire(generation: Arc<Generation>, drain: Duration) -> Retired {
     let since = Instant::now();
-    let late = generation.drain(drain).await.iter().map(ToString::to_string).collect();
+    let late = generation
+        .drain(drain)
+        .await
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let ending = generation.clone();
     // A runtime must not be dropped where async code runs, and joining its threads blocks.
     let joined = tokio::task::spawn_blocking(move || ending.shut_down(JOIN_LIMIT)).await;
     if let Err(error) = joined {
         tracing::error!("ending generation {}: {error}", generation.id());
     }
-    Retired { id: generation.id(), served: generation.served(), took: since.elapsed(), late, stuck_threads: threads_of(generation.id()) }
+    Retired {
+        id: generation.id(),
+        served: generation.served(),
+        took: since.elapsed(),
+        late,
+        stuck_threads: threads_of(generation.id()),
+    }
 }
 
 /// Threads that still carry the generation's name. Zero where the system does not tell (`/proc` is Linux).
 fn threads_of(id: u64) -> usize {
     let name = thread_name(id);
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return 0 };
-    tasks.flatten().filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)).count()
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    tasks
+        .flatten()
+        .filter(|task| {
+            fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        })
+        .count()
 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use shared::{AppState, BoxError, abi::Entry};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::generation::Generation;
+use crate::generation::{Generation, thread_name};
 
 /// Why `app()` gave no router.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +24,17 @@ pub(crate) enum StartError {
 }
 
 /// Calls `entry` on a fresh runtime and waits for its router, at most `limit`.
-pub(super) async fn start(entry: Entry, state: AppState, limit: Duration) -> Result<Arc<Generation>, StartError> {
+pub(super) async fn start(
+    entry: Entry,
+    state: AppState,
+    limit: Duration,
+) -> Result<Arc<Generation>, StartError> {
     let (id, shutdown) = (state.generation, state.shutdown.clone());
-    let runtime = Builder::new_multi_thread().enable_all().thread_name(thread_name(id)).build().map_err(StartError::Runtime)?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .thread_name(thread_name(id))
+        .build()
+        .map_err(StartError::Runtime)?;
     // The call itself is inside the task as well: `app` may do work before its first await, or panic there.
     let starting = runtime.spawn(async move {
         let router = entry(state).await;
@@ -42,11 +50,6 @@ pub(super) async fn start(entry: Entry, state: AppState, limit: Duration) -> Res
     shutdown.cancel();
     give_up(runtime);
     Err(error)
-}
-
-/// Threads of this generation carry this name, in logs, debuggers and `/proc`.
-pub(super) fn thread_name(id: u64) -> String {
-    format!("gen-{id}")
 }
 
 /// Ends a runtime whose app never came to serve. Not waited for: `app()` may be stuck in a loop without an await.

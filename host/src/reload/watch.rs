@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::MetadataKind, event::ModifyKind};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::MetadataKind,
+    event::ModifyKind,
+};
 use tokio::{sync::mpsc, time::timeout};
 
 /// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
@@ -34,16 +37,22 @@ impl Watch {
     pub(crate) fn new(root: &Path) -> notify::Result<Self> {
         let (sender, saved) = mpsc::unbounded_channel();
         let base = root.to_owned();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
-            Ok(event) if is_change(event.kind) => {
-                for path in event.paths.iter().filter_map(|path| path.strip_prefix(&base).ok()).filter(|path| counts(path)) {
-                    // Nobody receives while the host ends.
-                    drop(sender.send(path.to_owned()));
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<Event>| match event {
+                Ok(event) if is_change(event.kind) => {
+                    for path in event
+                        .paths
+                        .iter()
+                        .filter_map(|path| path.strip_prefix(&base).ok())
+                        .filter(|path| counts(path))
+                    {
+                        // Nobody receives while the host ends.
+                        drop(sender.send(path.to_owned()));
+                    }
                 }
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!("watching files: {error}"),
-        })?;
+                Ok(_) => {}
+                Err(error) => tracing::warn!("watching files: {error}"),
+            })?;
         for folder in FOLDERS {
             watcher.watch(&root.join(folder), RecursiveMode::Recursive)?;
         }
@@ -51,7 +60,11 @@ impl Watch {
         if root.join(".cargo").is_dir() {
             watcher.watch(&root.join(".cargo"), RecursiveMode::NonRecursive)?;
         }
-        Ok(Self { saved, pending: Changes::new(), _watcher: watcher })
+        Ok(Self {
+            saved,
+            pending: Changes::new(),
+            _watcher: watcher,
+        })
     }
 
     /// Waits for a save and returns what it comprises. Cancel-safe.
@@ -70,15 +83,27 @@ impl Watch {
 }
 
 fn is_change(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(MetadataKind::AccessTime)))
+    !matches!(
+        kind,
+        EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(MetadataKind::AccessTime))
+    )
 }
 
 /// Whether a build could come out differently after a change of this file.
 fn counts(path: &Path) -> bool {
     let mut parts = path.components().map(Component::as_os_str);
-    let Some(first) = parts.next().and_then(|part| part.to_str()) else { return false };
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    let written_by_an_editor = name.ends_with('~') || name.starts_with(".#") || name.ends_with(".swp") || name.ends_with(".swx") || name.ends_with(".tmp") || name == "4913";
+    let Some(first) = parts.next().and_then(|part| part.to_str()) else {
+        return false;
+    };
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let written_by_an_editor = name.ends_with('~')
+        || name.starts_with(".#")
+        || name.ends_with(".swp")
+        || name.ends_with(".swx")
+        || name.ends_with(".tmp")
+        || name == "4913";
     if written_by_an_editor {
         return false;
     }

@@ -26,7 +26,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// The listener stays open: whoever connects after `stop` waits in the kernel's queue for the next process.
 /// Returns how many connections were cut off at the deadline.
-pub(crate) async fn serve<F, Answer>(listener: &TcpListener, answer: F, stop: CancellationToken, drain: Duration) -> usize
+pub(crate) async fn serve<F, Answer>(
+    listener: &TcpListener,
+    answer: F,
+    stop: CancellationToken,
+    drain: Duration,
+) -> usize
 where
     F: Fn(Request<Incoming>, Tether) -> Answer + Clone + Send + 'static,
     Answer: Future<Output = Response<Body>> + Send + 'static,

@@ -55,10 +55,21 @@ pub(super) async fn hand_over(response: Response<Body>) -> Response<HandedOver> 
             Source::Stream { frames, pump }
         }
     };
-    Response::from_parts(parts, HandedOver { source, size, lease: None })
+    Response::from_parts(
+        parts,
+        HandedOver {
+            source,
+            size,
+            lease: None,
+        },
+    )
 }
 
-async fn pump(mut next: Option<Result<Frame<Bytes>, axum::Error>>, mut body: Body, frames: mpsc::Sender<io::Result<Frame<Bytes>>>) {
+async fn pump(
+    mut next: Option<Result<Frame<Bytes>, axum::Error>>,
+    mut body: Body,
+    frames: mpsc::Sender<io::Result<Frame<Bytes>>>,
+) {
     loop {
         let frame = match next.take() {
             Some(frame) => frame,
@@ -87,7 +98,10 @@ impl http_body::Body for HandedOver {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = match &mut self.source {
             Source::Complete(frame) => frame.take().map(Ok),
             Source::Ended => None,
@@ -96,7 +110,9 @@ impl http_body::Body for HandedOver {
                 // The channel also closes when the stream panicked or was cut off: that must not look like its end.
                 None => match ready!(Pin::new(pump).poll(cx)) {
                     Ok(()) => None,
-                    Err(error) => Some(Err(io::Error::other(format!("the app's stream ended early: {error}")))),
+                    Err(error) => Some(Err(io::Error::other(format!(
+                        "the app's stream ended early: {error}"
+                    )))),
                 },
             },
         };
@@ -111,6 +127,6 @@ impl http_body::Body for HandedOver {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }

@@ -14,12 +14,19 @@ use hyper::body::Incoming;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
-use super::{accept::Tether, body, panics};
+use super::{body, panics, tether::Tether};
 use crate::generation::Generations;
 
 /// Answers with the app's response, or says why there is none.
-pub(crate) async fn dispatch(generations: &Arc<Generations>, request: Request<Incoming>, tether: Tether) -> Response<Body> {
-    let (lease, router) = match generations.lease(request.method(), request.uri().path()).await {
+pub(crate) async fn dispatch(
+    generations: &Arc<Generations>,
+    request: Request<Incoming>,
+    tether: Tether,
+) -> Response<Body> {
+    let (lease, router) = match generations
+        .lease(request.method(), request.uri().path())
+        .await
+    {
         Ok(leased) => leased,
         Err(absent) => return unavailable(absent.to_string()),
     };
@@ -38,15 +45,26 @@ pub(crate) async fn dispatch(generations: &Arc<Generations>, request: Request<In
         }
         Ok(response) => response.map(|body| Body::new(body.with(lease))),
         Err(error) if error.is_panic() => panicked(panics::take(&error)),
-        Err(_) => unavailable(format!("generation {} was retired before this request had finished", lease.generation())),
+        Err(_) => unavailable(format!(
+            "generation {} was retired before this request had finished",
+            lease.generation()
+        )),
     }
 }
 
 fn panicked(report: panics::Report) -> Response<Body> {
-    let message = format!("the handler panicked at {}\n\n{}\n", report.location, report.message);
+    let message = format!(
+        "the handler panicked at {}\n\n{}\n",
+        report.location, report.message
+    );
     (StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
 }
 
 fn unavailable(why: String) -> Response<Body> {
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], why + "\n").into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::RETRY_AFTER, "1")],
+        why + "\n",
+    )
+        .into_response()
 }

@@ -8,13 +8,17 @@ pub(crate) mod listen;
 // Connections: HTTP/1.1 and HTTP/2, upgrades, and the orderly end of all of them.
 pub(crate) mod accept;
 
-// What a connection holds on to after it stopped being HTTP.
-mod tether;
-
 // The request's way into a generation and out of it.
 #[cfg(feature = "dev")]
 pub(crate) mod dispatch;
+
+// Its response's way back.
 #[cfg(feature = "dev")]
 mod body;
+
+// Where a handler panicked.
 #[cfg(feature = "dev")]
 pub(crate) mod panics;
+
+// What a connection holds on to after it stopped being HTTP.
+mod tether;

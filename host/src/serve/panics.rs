@@ -29,10 +29,18 @@ pub(crate) fn install() {
 }
 
 fn record(info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("(a panic without a message)").to_owned();
-    let location = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let message = info
+        .payload_as_str()
+        .unwrap_or("(a panic without a message)")
+        .to_owned();
+    let location = info
+        .location()
+        .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     let thread = std::thread::current();
-    tracing::error!("panic at {location} on {}: {message}", thread.name().unwrap_or("a thread"));
+    tracing::error!(
+        "panic at {location} on {}: {message}",
+        thread.name().unwrap_or("a thread")
+    );
     tracing::debug!("{}", Backtrace::capture());
     if let Some(task) = tokio::task::try_id() {
         let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,6 +54,15 @@ fn record(info: &PanicHookInfo<'_>) {
 /// What the task of this error said when it panicked.
 pub(crate) fn take(error: &JoinError) -> Report {
     let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = reports.iter().rposition(|(task, _)| *task == error.id()).and_then(|i| reports.remove(i));
-    found.map_or_else(|| Report { message: error.to_string(), location: "an unknown place".into() }, |(_, report)| report)
+    let found = reports
+        .iter()
+        .rposition(|(task, _)| *task == error.id())
+        .and_then(|i| reports.remove(i));
+    found.map_or_else(
+        || Report {
+            message: error.to_string(),
+            location: "an unknown place".into(),
+        },
+        |(_, report)| report,
+    )
 }

@@ -17,7 +17,8 @@ use tokio_postgres::{NoTls, Row};
 
 use super::{
     error::DbError,
-    lane::{Db, Params, Query, at_most_one, one},
+    lane::{Db, Params},
+    query::{Query, at_most_one, one},
 };
 
 /// How long cleaning up may take before the connection is given up and replaced.
@@ -42,7 +43,10 @@ impl Db {
     /// # Errors
     ///
     /// What `work` returned, or a [`DbError`] of waiting, `BEGIN` or `COMMIT`.
-    pub async fn transaction<T, E>(&self, work: impl for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, E>>) -> Result<T, E>
+    pub async fn transaction<T, E>(
+        &self,
+        work: impl for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, E>>,
+    ) -> Result<T, E>
     where
         E: From<DbError>,
     {
@@ -61,16 +65,24 @@ impl Db {
     pub async fn checkout(&self) -> Result<Checkout, DbError> {
         let inner = self.inner();
         let held = if inner.pool.status().max_size > 1 {
-            Held::Pooled(inner.within(async { inner.pool.get().await.map_err(DbError::Connect) }).await?)
+            let pooled = inner.within(async { inner.pool.get().await.map_err(DbError::Connect) });
+            Held::Pooled(Box::new(pooled.await?))
         } else {
             Held::Slot(inner.alone().await?)
         };
-        Ok(Checkout { held: Some(held), running: AtomicUsize::new(0), clean: false, runtime: inner.runtime.clone() })
+        Ok(Checkout {
+            held: Some(held),
+            running: AtomicUsize::new(0),
+            clean: false,
+            runtime: inner.runtime.clone(),
+        })
     }
 
     async fn begin(&self) -> Result<Transaction, DbError> {
         let checkout = self.checkout().await?;
-        checkout.run(checkout.client().batch_execute("BEGIN")).await?;
+        checkout
+            .run(checkout.client().batch_execute("BEGIN"))
+            .await?;
         Ok(Transaction { checkout })
     }
 }
@@ -79,13 +91,15 @@ enum Held {
     /// The shared connection, with everybody else kept out by this guard.
     Slot(OwnedRwLockWriteGuard<Option<Object>>),
     /// Another connection of a pool that may have several.
-    Pooled(Object),
+    Pooled(Box<Object>),
 }
 
 impl Held {
     fn client(&self) -> &Object {
         match self {
-            Self::Slot(slot) => slot.as_ref().expect("`alone` opened it, and only this guard could empty it"),
+            Self::Slot(slot) => slot
+                .as_ref()
+                .expect("`alone` opened it, and only this guard could empty it"),
             Self::Pooled(client) => client,
         }
     }
@@ -94,7 +108,7 @@ impl Held {
     fn discard(self) {
         match self {
             Self::Slot(mut slot) => drop(slot.take().map(Object::take)),
-            Self::Pooled(client) => drop(Object::take(client)),
+            Self::Pooled(client) => drop(Object::take(*client)),
         }
     }
 }
@@ -112,22 +126,25 @@ pub struct Checkout {
 
 impl Checkout {
     /// The connection itself, with everything tokio-postgres offers.
-    #[must_use]
     pub fn client(&self) -> &Object {
         self.held.as_ref().expect("taken only by drop").client()
     }
 
     /// The connection, as the migration runner wants it.
-    #[must_use]
     pub fn client_mut(&mut self) -> &mut Object {
         match self.held.as_mut().expect("taken only by drop") {
-            Held::Slot(slot) => slot.as_mut().expect("`alone` opened it, and only this guard could empty it"),
+            Held::Slot(slot) => slot
+                .as_mut()
+                .expect("`alone` opened it, and only this guard could empty it"),
             Held::Pooled(client) => client,
         }
     }
 
     /// Awaits a statement and keeps count, so that a drop in the middle is noticed.
-    async fn run<T>(&self, statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, DbError> {
+    async fn run<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DbError> {
         self.running.fetch_add(1, Relaxed);
         let result = statement.await;
         self.running.fetch_sub(1, Relaxed);
@@ -177,7 +194,13 @@ impl Transaction {
     /// [`DbError::Statement`]; PostgreSQL then refuses everything until the rollback.
     pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
         let client = self.checkout.client();
-        self.checkout.run(async { client.query(&client.prepare_cached(sql).await?, params).await }).await
+        self.checkout
+            .run(async {
+                client
+                    .query(&client.prepare_cached(sql).await?, params)
+                    .await
+            })
+            .await
     }
 
     /// Like [`query`](Self::query), for exactly one row.
@@ -205,7 +228,13 @@ impl Transaction {
     /// As `query`.
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
         let client = self.checkout.client();
-        self.checkout.run(async { client.execute(&client.prepare_cached(sql).await?, params).await }).await
+        self.checkout
+            .run(async {
+                client
+                    .execute(&client.prepare_cached(sql).await?, params)
+                    .await
+            })
+            .await
     }
 
     /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
@@ -227,7 +256,9 @@ impl Transaction {
     }
 
     async fn commit(mut self) -> Result<(), DbError> {
-        self.checkout.run(self.checkout.client().batch_execute("COMMIT")).await?;
+        self.checkout
+            .run(self.checkout.client().batch_execute("COMMIT"))
+            .await?;
         self.checkout.clean = true;
         Ok(())
     }

@@ -9,8 +9,6 @@ use std::{fmt, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use deadpool_postgres::{Client as Object, Pool, PoolError};
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_query::PostgresQueryBuilder;
-use sea_query_postgres::{PostgresBinder, PostgresValues};
 use tokio::{
     runtime::Handle,
     sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard},
@@ -20,6 +18,7 @@ use tokio_postgres::{Row, Statement, types::ToSql};
 use super::{
     error::{DbError, is_stale},
     pool::{Counts, DbConfig, DbStatus, pool_and_counts},
+    query::{at_most_one, one},
 };
 
 /// Parameters of a statement, `$1` first.
@@ -43,28 +42,21 @@ pub(super) struct Inner {
     counts: Arc<Counts>,
 }
 
-/// A statement built with sea-query: text and values.
-pub struct Query {
-    text: String,
-    values: PostgresValues,
-}
-
-impl Query {
-    /// Renders for PostgreSQL.
-    #[must_use]
-    pub fn new(statement: &impl PostgresBinder) -> Self {
-        let (text, values) = statement.build_postgres(PostgresQueryBuilder);
-        Self { text, values }
-    }
-}
-
 impl Db {
     /// A database that opens nothing until the first statement.
     #[must_use]
     pub fn new(config: &DbConfig) -> Self {
         let (pool, counts) = pool_and_counts(config);
-        let inner = Inner { pool, slot: Arc::default(), runtime: config.runtime.clone(), wait_limit: config.wait_timeout, counts };
-        Self { inner: Arc::new(inner) }
+        let inner = Inner {
+            pool,
+            slot: Arc::default(),
+            runtime: config.runtime.clone(),
+            wait_limit: config.wait_timeout,
+            counts,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Runs a statement and returns its rows.
@@ -82,11 +74,20 @@ impl Db {
     ///
     /// [`DbError`]: the wait ran out, no connection could be opened, or PostgreSQL refused. When the connection is
     /// lost while the statement runs, nobody can know whether it took effect: it is not repeated.
-    pub fn query<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
+    pub fn query<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
         async move {
             let client = self.inner.shared().await?;
-            match client.query(&client.prepare_cached(sql).await?, params).await {
-                Err(error) if is_stale(&error) => Ok(client.query(&prepare_anew(&client, sql).await?, params).await?),
+            match client
+                .query(&client.prepare_cached(sql).await?, params)
+                .await
+            {
+                Err(error) if is_stale(&error) => Ok(client
+                    .query(&prepare_anew(&client, sql).await?, params)
+                    .await?),
                 result => Ok(result?),
             }
         }
@@ -98,7 +99,11 @@ impl Db {
     /// # Errors
     ///
     /// As `query`, and [`DbError::Rows`] for none or several.
-    pub fn query_one<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<Row, DbError>> {
+    pub fn query_one<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<Row, DbError>> {
         async move { one(self.query(sql, params).await?) }.boxed()
     }
 
@@ -107,7 +112,11 @@ impl Db {
     /// # Errors
     ///
     /// As `query`, and [`DbError::Rows`] for several.
-    pub fn query_opt<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
+    pub fn query_opt<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
         async move { at_most_one(self.query(sql, params).await?) }.boxed()
     }
 
@@ -116,42 +125,24 @@ impl Db {
     /// # Errors
     ///
     /// As `query`.
-    pub fn execute<'a>(&'a self, sql: &'a str, params: Params<'a>) -> BoxFuture<'a, Result<u64, DbError>> {
+    pub fn execute<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<u64, DbError>> {
         async move {
             let client = self.inner.shared().await?;
-            match client.execute(&client.prepare_cached(sql).await?, params).await {
-                Err(error) if is_stale(&error) => Ok(client.execute(&prepare_anew(&client, sql).await?, params).await?),
+            match client
+                .execute(&client.prepare_cached(sql).await?, params)
+                .await
+            {
+                Err(error) if is_stale(&error) => Ok(client
+                    .execute(&prepare_anew(&client, sql).await?, params)
+                    .await?),
                 result => Ok(result?),
             }
         }
         .boxed()
-    }
-
-    /// [`query`](Self::query) for a statement built with sea-query.
-    ///
-    /// # Errors
-    ///
-    /// As `query`.
-    pub fn fetch(&self, query: Query) -> BoxFuture<'_, Result<Vec<Row>, DbError>> {
-        async move { self.query(&query.text, &query.values.as_params()).await }.boxed()
-    }
-
-    /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
-    ///
-    /// # Errors
-    ///
-    /// As `query_opt`.
-    pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
-        async move { at_most_one(self.fetch(query).await?) }.boxed()
-    }
-
-    /// [`query_one`](Self::query_one) for a statement built with sea-query.
-    ///
-    /// # Errors
-    ///
-    /// As `query_one`.
-    pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
-        async move { one(self.fetch(query).await?) }.boxed()
     }
 
     /// The pool from inside. Asks nothing of PostgreSQL.
@@ -160,7 +151,12 @@ impl Db {
         let (pool, counts) = (self.inner.pool.status(), &self.inner.counts);
         let opened_total = counts.opened.load(Relaxed);
         let backend_pid = (opened_total > 0).then(|| counts.backend_pid.load(Relaxed));
-        DbStatus { max: pool.max_size, size: pool.size, opened_total, backend_pid }
+        DbStatus {
+            max: pool.max_size,
+            size: pool.size,
+            opened_total,
+            backend_pid,
+        }
     }
 
     /// Counts this process's backends in `pg_stat_activity`, over the one connection itself.
@@ -187,7 +183,9 @@ impl Db {
     /// Waits at most `DATABASE_WAIT_TIMEOUT_MS`, then leaves the rest to the end of the process.
     pub async fn close(&self) {
         self.inner.pool.close();
-        if let Ok(mut slot) = tokio::time::timeout(self.inner.wait_limit, self.inner.slot.write()).await {
+        if let Ok(mut slot) =
+            tokio::time::timeout(self.inner.wait_limit, self.inner.slot.write()).await
+        {
             *slot = None;
         }
     }
@@ -203,7 +201,9 @@ impl Inner {
         self.within(async {
             loop {
                 let slot = self.slot.read().await;
-                if let Ok(client) = RwLockReadGuard::try_map(slot, |slot| slot.as_ref().filter(|client| !client.is_closed())) {
+                if let Ok(client) = RwLockReadGuard::try_map(slot, |slot| {
+                    slot.as_ref().filter(|client| !client.is_closed())
+                }) {
                     return Ok(client);
                 }
                 self.open(&mut *self.slot.write().await).await?;
@@ -236,10 +236,14 @@ impl Inner {
     }
 
     /// Bounds a wait for the connection; opening it has limits of its own within.
-    pub(super) async fn within<T>(&self, wait: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    pub(super) async fn within<T>(
+        &self,
+        wait: impl Future<Output = Result<T, DbError>>,
+    ) -> Result<T, DbError> {
         let limit = self.wait_limit;
         match tokio::time::timeout(limit, wait).await {
-            Ok(Err(DbError::Connect(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait)))) | Err(_) => Err(DbError::Wait { limit }),
+            Ok(Err(DbError::Connect(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait))))
+            | Err(_) => Err(DbError::Wait { limit }),
             Ok(result) => result,
         }
     }
@@ -256,32 +260,10 @@ async fn prepare_anew(client: &Object, sql: &str) -> Result<Statement, tokio_pos
 const COUNT_BACKENDS: &str = "SELECT count(*) FROM pg_stat_activity \
     WHERE application_name = current_setting('application_name') AND backend_type = 'client backend'";
 
-pub(super) fn one(mut rows: Vec<Row>) -> Result<Row, DbError> {
-    match rows.len() {
-        1 => Ok(rows.remove(0)),
-        found => Err(DbError::Rows { wanted: "exactly one", found }),
-    }
-}
-
-pub(super) fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, DbError> {
-    match rows.len() {
-        0 | 1 => Ok(rows.pop()),
-        found => Err(DbError::Rows { wanted: "at most one", found }),
-    }
-}
-
-impl Query {
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.values.as_params()
-    }
-}
-
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Db").field("status", &self.status()).finish()
+        f.debug_struct("Db")
+            .field("status", &self.status())
+            .finish()
     }
 }

@@ -5,17 +5,24 @@
 //! The connection is opened by the first statement, on the runtime of the process and not of the caller (`pool`),
 //! and opened again after it was lost. Nothing here knows of generations.
 
-// Outside in: settings, then what handlers call, then how the connection is made.
+// Where to connect.
 mod url;
 
+// What handlers call: many statements at once, or the connection alone.
 mod lane;
+
+mod query;
+
 mod exclusive;
+
 mod error;
 
+// How the connection is made.
 mod pool;
 
 pub use error::{DbError, describe};
 pub use exclusive::{Checkout, Transaction};
-pub use lane::{Db, Query};
+pub use lane::Db;
 pub use pool::{DbConfig, DbStatus, create_pool};
+pub use query::Query;
 pub use url::DatabaseUrl;

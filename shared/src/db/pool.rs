@@ -63,7 +63,9 @@ impl DbConfig {
     #[must_use]
     pub fn connection(&self) -> tokio_postgres::Config {
         let mut config = self.url.config().clone();
-        config.application_name(&self.application_name).connect_timeout(self.connect_timeout);
+        config
+            .application_name(&self.application_name)
+            .connect_timeout(self.connect_timeout);
         // As startup options and not as SET, so that RESET ALL returns to them.
         // client_connection_check_interval (PostgreSQL 14): a backend whose client is gone ends instead of running on.
         let options = format!(
@@ -103,9 +105,13 @@ pub fn create_pool(config: &DbConfig) -> Pool {
 
 pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
-    let opener = Opener { runtime: config.runtime.clone() };
+    let opener = Opener {
+        runtime: config.runtime.clone(),
+    };
     // Fast: a health query on each checkout would cost a round trip; a dead connection is noticed by its socket.
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
     let manager = Manager::from_connect(config.connection(), opener, recycling);
     let counted = counts.clone();
     let pool = Pool::builder(manager)
@@ -117,7 +123,10 @@ pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
         .post_create(Hook::async_fn(move |client, _| {
             let counts = counted.clone();
             Box::pin(async move {
-                let row = client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(deadpool_postgres::HookError::Backend)?;
+                let row = client
+                    .query_one("SELECT pg_backend_pid()", &[])
+                    .await
+                    .map_err(deadpool_postgres::HookError::Backend)?;
                 counts.backend_pid.store(row.get(0), Relaxed);
                 counts.opened.fetch_add(1, Relaxed);
                 Ok(())
@@ -134,7 +143,10 @@ struct Opener {
 }
 
 impl Connect for Opener {
-    fn connect(&self, config: &tokio_postgres::Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+    fn connect(
+        &self,
+        config: &tokio_postgres::Config,
+    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         // Aborted with the caller: a request that is dropped while it connects must not leave a backend half open.
         let opening = AbortOnDropHandle::new(self.runtime.spawn(open(config.clone())));
         Box::pin(async move {
@@ -147,7 +159,9 @@ impl Connect for Opener {
     }
 }
 
-async fn open(config: tokio_postgres::Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+async fn open(
+    config: tokio_postgres::Config,
+) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -35,7 +35,9 @@ impl DatabaseUrl {
         if let Some((scheme, _)) = base.split_once("://")
             && !matches!(scheme, "postgres" | "postgresql")
         {
-            return Err(format!("`{scheme}://` is not PostgreSQL; the URL starts with postgres:// or postgresql://"));
+            return Err(format!(
+                "`{scheme}://` is not PostgreSQL; the URL starts with postgres:// or postgresql://"
+            ));
         }
 
         let mut kept = Vec::new();
@@ -58,8 +60,13 @@ impl DatabaseUrl {
             }
         }
 
-        let plain = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
-        let mut config = tokio_postgres::Config::from_str(&plain).map_err(|error| explain(&error))?;
+        let plain = if kept.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", kept.join("&"))
+        };
+        let mut config =
+            tokio_postgres::Config::from_str(&plain).map_err(|error| explain(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err("no host in it: postgres://user@HOST/database, or ?host=/directory for a Unix socket".into());
         }
@@ -73,7 +80,11 @@ impl DatabaseUrl {
     #[must_use]
     pub fn socket(directory: &std::path::Path, port: u16, user: &str, database: &str) -> Self {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(directory).port(port).user(user).dbname(database);
+        config
+            .host_path(directory)
+            .port(port)
+            .user(user)
+            .dbname(database);
         Self { config }
     }
 
@@ -86,7 +97,9 @@ impl DatabaseUrl {
 
 /// Adds to the `options` of a configuration instead of replacing what the URL brought.
 pub(super) fn add_options(config: &mut tokio_postgres::Config, more: &str) {
-    let options = config.get_options().map_or_else(|| more.to_owned(), |own| format!("{more} {own}"));
+    let options = config
+        .get_options()
+        .map_or_else(|| more.to_owned(), |own| format!("{more} {own}"));
     config.options(options);
 }
 
@@ -102,13 +115,21 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
         let user = config.get_user().unwrap_or("(you)");
-        let password = if config.get_password().is_some() { ":***" } else { "" };
+        let password = if config.get_password().is_some() {
+            ":***"
+        } else {
+            ""
+        };
         let hosts: Vec<String> = config
             .get_hosts()
             .iter()
             .enumerate()
             .map(|(i, host)| {
-                let port = config.get_ports().get(i).or(config.get_ports().first()).filter(|port| **port != 5432);
+                let port = config
+                    .get_ports()
+                    .get(i)
+                    .or(config.get_ports().first())
+                    .filter(|port| **port != 5432);
                 let port = port.map(|port| format!(":{port}")).unwrap_or_default();
                 match host {
                     Host::Tcp(name) => format!("{name}{port}"),
@@ -117,7 +138,12 @@ impl fmt::Display for DatabaseUrl {
                 }
             })
             .collect();
-        write!(f, "postgres://{user}{password}@{}/{}", hosts.join(","), config.get_dbname().unwrap_or(user))
+        write!(
+            f,
+            "postgres://{user}{password}@{}/{}",
+            hosts.join(","),
+            config.get_dbname().unwrap_or(user)
+        )
     }
 }
 

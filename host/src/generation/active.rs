@@ -1,0 +1,109 @@
+//! Which generation new requests get, which ones are on their way out, and why there is none yet.
+//!
+//! The junction itself: `serve` asks here for a lease, `reload` swaps here. A pointer change, nothing more.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use axum::{Router, http::Method};
+use tokio::sync::watch;
+
+use super::{Generation, Lease, Stage};
+
+/// How many retired generations are remembered, for whoever asks what happened.
+const REMEMBERED: usize = 50;
+
+/// All generations of this process: the active one, those that drain, and the memory of the rest.
+pub(crate) struct Generations {
+    active: ArcSwapOption<Generation>,
+    /// Oldest first.
+    history: Mutex<Vec<Arc<Generation>>>,
+    /// Why there is no active generation, for requests that come before the first.
+    absence: watch::Sender<Absence>,
+}
+
+/// Why nothing is active.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Absence {
+    #[error("the app is being built for the first time")]
+    Starting,
+    #[error("the app has not started yet: {0}")]
+    Failed(String),
+    #[error("the host is shutting down")]
+    Stopping,
+}
+
+impl Generations {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            active: ArcSwapOption::empty(),
+            history: Mutex::default(),
+            absence: watch::Sender::new(Absence::Starting),
+        })
+    }
+
+    /// A lease on the active generation. Before the first one it waits for the outcome of its build.
+    pub(crate) async fn lease(
+        &self,
+        method: &Method,
+        path: &str,
+    ) -> Result<(Lease, Router), Absence> {
+        let mut absence = self.absence.subscribe();
+        loop {
+            // A generation may close between load and lease; the next one was made active before that.
+            while let Some(active) = self.active.load_full() {
+                if let Some(leased) = active.lease(method, path) {
+                    return Ok(leased);
+                }
+            }
+            let why = absence.borrow_and_update().clone();
+            if !matches!(why, Absence::Starting) {
+                return Err(why);
+            }
+            if self.active.load().is_none() && absence.changed().await.is_err() {
+                return Err(Absence::Stopping);
+            }
+        }
+    }
+
+    /// Makes `next` active and returns the one before. From this moment requests run the new code.
+    pub(crate) fn swap(&self, next: Arc<Generation>) -> Option<Arc<Generation>> {
+        let mut history = self.history();
+        if history.len() >= REMEMBERED
+            && let Some(oldest) = history
+                .iter()
+                .position(|g| g.standing().0 == Stage::Retired)
+        {
+            history.remove(oldest);
+        }
+        history.push(next.clone());
+        drop(history);
+        let before = self.active.swap(Some(next));
+        self.absence.send_modify(|_| {}); // wakes those who waited for the first
+        before
+    }
+
+    /// Tells requests that wait for the first generation why there is none.
+    pub(crate) fn absent(&self, why: Absence) {
+        self.absence.send_replace(why);
+    }
+
+    /// Takes the active generation out: the process is ending.
+    pub(crate) fn take(&self) -> Option<Arc<Generation>> {
+        self.absent(Absence::Stopping);
+        self.active.swap(None)
+    }
+
+    pub(crate) fn active(&self) -> Option<Arc<Generation>> {
+        self.active.load_full()
+    }
+
+    /// Oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Generation>> {
+        self.history().clone()
+    }
+
+    fn history(&self) -> MutexGuard<'_, Vec<Arc<Generation>>> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,97 @@
+//! Where the cluster of a project lies: data, log, socket, all in folders that nobody else can enter.
+//!
+//! Below the project, unless another user must reach it, or the socket's path would be too long.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, PermissionsExt, chown},
+    },
+    path::{Path, PathBuf},
+};
+
+use shared::db::DatabaseUrl;
+
+use super::{PostgresError, identity::Identity};
+
+/// A private cluster has its folder to itself, so every one of them can have the same port in its socket's name.
+pub(super) const PORT: u16 = 5432;
+pub(super) const USER: &str = "postgres";
+const DATABASE: &str = "postgres";
+
+/// A Unix socket's whole path may have this many bytes.
+const SOCKET_PATH_LIMIT: usize = 107;
+
+/// The three places.
+pub(super) struct Places {
+    pub(super) data: PathBuf,
+    pub(super) socket: PathBuf,
+    pub(super) log: PathBuf,
+}
+
+impl Places {
+    /// Makes the folders that are missing.
+    pub(super) fn of(root: &Path, identity: &Identity) -> Result<Self, PostgresError> {
+        // Another user cannot reach into a project below a home folder of mode 0700.
+        let base = match identity {
+            Identity::Other { .. } => own_folder(root),
+            Identity::Same | Identity::Namespace => root.join(".dev/postgres"),
+        };
+        make_private(&base, identity)?;
+        let base = base.canonicalize().map_err(PostgresError::file(&base))?;
+        // Below the project if the path is short enough, and else in the system's folder for such things.
+        let mut socket = base.join("socket");
+        if socket
+            .join(format!(".s.PGSQL.{PORT}.lock"))
+            .as_os_str()
+            .len()
+            > SOCKET_PATH_LIMIT
+        {
+            socket = own_folder(root).join("s");
+            make_private(&own_folder(root), identity)?;
+        }
+        make_private(&socket, identity)?;
+        Ok(Self {
+            data: base.join("data"),
+            log: base.join("log"),
+            socket,
+        })
+    }
+
+    pub(super) fn url(&self) -> DatabaseUrl {
+        DatabaseUrl::socket(&self.socket, PORT, USER, DATABASE)
+    }
+}
+
+/// Where a cluster of this project listens, running or not.
+pub(crate) fn url_of(root: &Path) -> Result<DatabaseUrl, PostgresError> {
+    Ok(Places::of(root, &Identity::choose()?)?.url())
+}
+
+/// A folder for this project in the system's temporary one: the same at every start, another for every project.
+fn own_folder(root: &Path) -> PathBuf {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    root.as_os_str().as_bytes().hash(&mut hasher);
+    std::env::temp_dir().join(format!(
+        "host-dev-{}-{:016x}",
+        nix::unistd::geteuid(),
+        hasher.finish()
+    ))
+}
+
+fn make_private(folder: &Path, identity: &Identity) -> Result<(), PostgresError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(PostgresError::file(folder))?;
+    fs::set_permissions(folder, Permissions::from_mode(0o700))
+        .map_err(PostgresError::file(folder))?;
+    if let Identity::Other { uid, gid } = identity {
+        chown(folder, Some(uid.as_raw()), Some(gid.as_raw()))
+            .map_err(PostgresError::file(folder))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The one connection and the cluster under it.
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Checkout, Host, eventually};
+
+#[tokio::test]
+async fn data_and_service_survive_kill_9() {
+    let mut host = Host::start().await;
+    let created = host
+        .client
+        .post(host.url("/api/counters"))
+        .json(&serde_json::json!({ "name": "kept" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(created.status(), 201);
+    let postmaster = host.postmaster();
+    host.signal(Signal::SIGKILL);
+    host.ended().await;
+    let checkout = std::mem::replace(&mut host.checkout, Checkout::nowhere());
+
+    let host = Host::start_in(checkout, &[]).await;
+    assert_eq!(host.json("/api/counters").await[0]["name"], "kept");
+    assert!(!is_postgres(postmaster), "the orphan is gone");
+    assert_eq!(
+        host.until("one backend", |status| status.number("/db/backends") == 1)
+            .await
+            .number("/db/opened_total"),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_terminated_backend_is_replaced_by_one() {
+    let host = Host::start().await;
+    let first = host.backend().await;
+    let observer = host.observe().await;
+    observer
+        .execute(
+            "SELECT pg_terminate_backend($1)",
+            &[&i32::try_from(first).unwrap()],
+        )
+        .await
+        .unwrap();
+    // The statement in flight at that moment may fail; the next may not.
+    let second = eventually("a new backend", async || {
+        let answer = host.get("/api/ping").await;
+        if answer.status() != 200 {
+            return None;
+        }
+        answer.json::<serde_json::Value>().await.unwrap()["backend_pid"].as_i64()
+    })
+    .await;
+    assert_ne!(first, second);
+    let status = host.status().await;
+    assert_eq!(
+        (
+            status.number("/db/backends"),
+            status.number("/db/opened_total"),
+            status.number("/db/backend_pid")
+        ),
+        (1, 2, second)
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_a_query_leaves_one_backend() {
+    let routes = r#"Router::new()
+        .route("/sleep", get(async |State(app): State<AppState>| { drop(app.db.query("SELECT pg_sleep(600)", &[]).await) }))
+        .route("/transaction", get(async |State(app): State<AppState>| {
+            use futures_util::FutureExt;
+            drop(app.db.transaction(|tx| async move { tx.query("SELECT pg_sleep(601)", &[]).await }.boxed()).await)
+        }))"#;
+    let checkout = Checkout::new();
+    checkout.add_lab(routes);
+    let host = Host::start_in(checkout, &[("DATABASE_STATEMENT_TIMEOUT_MS", "2000")]).await;
+    let (backend, observer) = (host.backend().await, host.observe().await);
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1";
+
+    for (path, query) in [
+        ("/sleep", "%pg_sleep(600)%"),
+        ("/transaction", "%pg_sleep(601)%"),
+    ] {
+        let leaving = tokio::spawn(host.client.get(host.url(path)).send());
+        eventually("the query to run", async || {
+            (observer
+                .query_one(running, &[&query])
+                .await
+                .unwrap()
+                .get::<_, i64>(0)
+                == 1)
+                .then_some(())
+        })
+        .await;
+        leaving.abort();
+        // Abandoned on the shared lane it ends by its limit; in a transaction it is cancelled. Either way nobody opens
+        // a second backend meanwhile.
+        assert_eq!(host.backend().await, backend);
+        let status = host
+            .until("the count", |status| status.number("/db/backends") >= 0)
+            .await;
+        assert_eq!(
+            (
+                status.number("/db/backends"),
+                status.number("/db/opened_total")
+            ),
+            (1, 1)
+        );
+    }
+    let open: i64 = observer
+        .query_one(
+            "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(open, 0, "the abandoned transaction is rolled back");
+}
+
+#[tokio::test]
+async fn an_abandoned_transaction_is_cancelled_at_once_and_not_by_its_limit() {
+    let routes = r#"Router::new().route("/transaction", get(async |State(app): State<AppState>| {
+            use futures_util::FutureExt;
+            drop(app.db.transaction(|tx| async move { tx.query("SELECT pg_sleep(600)", &[]).await }.boxed()).await)
+        }))"#;
+    let checkout = Checkout::new();
+    checkout.add_lab(routes);
+    // Without a limit of its own only the cancel can end it.
+    let host = Host::start_in(
+        checkout,
+        &[
+            ("DATABASE_STATEMENT_TIMEOUT_MS", "0"),
+            ("DATABASE_WAIT_TIMEOUT_MS", "60000"),
+        ],
+    )
+    .await;
+    let (backend, observer) = (host.backend().await, host.observe().await);
+    let leaving = tokio::spawn(host.client.get(host.url("/transaction")).send());
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(600)'";
+    eventually("the query to run", async || {
+        (observer
+            .query_one(running, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 1)
+            .then_some(())
+    })
+    .await;
+    leaving.abort();
+    assert_eq!(host.backend().await, backend);
+}
+
+#[tokio::test]
+async fn a_changed_table_does_not_break_prepared_statements() {
+    let host = Host::with_lab(
+        r#"Router::new().route("/all", get(async |State(app): State<AppState>| app.db.query("SELECT * FROM counter", &[]).await.map(|rows| rows.len().to_string()).map_err(|error| error.to_string())))"#,
+    )
+    .await;
+    assert_eq!(host.text("/all").await, "0");
+    host.observe()
+        .await
+        .batch_execute("ALTER TABLE counter ADD COLUMN colour TEXT")
+        .await
+        .unwrap();
+    assert_eq!(host.text("/all").await, "0");
+}
+
+#[tokio::test]
+async fn with_database_url_no_cluster_is_started() {
+    let theirs = Host::start().await;
+    let url = format!(
+        "postgres://postgres@/postgres?host={}",
+        theirs.checkout.path(".dev/postgres/socket").display()
+    );
+    let checkout = Checkout::new();
+    checkout.write(".env", &format!("DATABASE_URL={url}\n"));
+    let host = Host::start_in(checkout, &[]).await;
+    assert_eq!(host.get("/api/ping").await.status(), 200);
+    assert!(!host.checkout.path(".dev/postgres").exists());
+    // Both count only their own.
+    theirs.backend().await;
+    assert_eq!(host.status().await.number("/db/backends"), 1);
+    assert_eq!(theirs.status().await.number("/db/backends"), 1);
+}
+
+#[tokio::test]
+async fn a_misnamed_migration_and_a_faulty_one_stop_the_start_and_name_the_file() {
+    let checkout = Checkout::new();
+    for (file, sql, says) in [
+        ("migrations/next.sql", "SELECT 1", "migrations/next.sql"),
+        (
+            "migrations/V3__wrong.sql",
+            "CREATE TABLE counter ()",
+            "relation \"counter\" already exists",
+        ),
+    ] {
+        checkout.write(file, sql);
+        let ended = checkout
+            .host()
+            .args(["dev", "--port", "0"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains(says), "{said}");
+        std::fs::remove_file(checkout.path(file)).unwrap();
+    }
+}
+
+fn is_postgres(pid: i32) -> bool {
+    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
+        .is_ok_and(|stat| stat.contains("(postgres) ") && !stat.contains(") Z"))
+}

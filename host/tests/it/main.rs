@@ -1,0 +1,32 @@
+//! The real host as a process, on a copy of the workspace, against a PostgreSQL it starts itself.
+//!
+//! Every test has a checkout, a port and a cluster of its own, so all run at once; what is compiled is shared. Nothing
+//! here waits on the clock: a test waits for a state in `status.json`, or for an answer, with a generous limit.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+// The promise: a save changes the answer, and nothing else.
+mod reload;
+
+// What happens to requests, streams and tasks of a generation that is replaced.
+mod generations;
+
+// The host's own code changes.
+mod restart;
+
+// The one connection, and the cluster.
+mod database;
+
+// The sample app as a client sees it.
+mod api;
+
+// How the host starts, refuses to, and ends.
+mod process;
+
+// The other binary.
+mod production;
+
+// The shape of the source.
+mod layering;

@@ -1,0 +1,107 @@
+//! `host serve`: the same app, linked in, and nothing of the dev server.
+
+use std::process::Stdio;
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::io::AsyncBufReadExt;
+
+use crate::support::{Checkout, Host, client, eventually};
+
+#[tokio::test]
+async fn the_production_binary_serves_alone_and_ends_orderly() {
+    // A dev host for its database, and a checkout of its own to build in, where most is compiled already.
+    let (dev, checkout) = (Host::start().await, Checkout::new());
+    checkout.add_lab(r#"Router::new().route("/slow", get(async || { std::fs::write("entered", "").unwrap(); gate("open").await; "finished" }))"#);
+    let mut build = checkout.command("cargo");
+    build.args(["build", "--profile", "hot", "--package", "host"]);
+    build.args(["--no-default-features", "--features", "bundled-app"]);
+    let built = build.output().unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let binary = checkout.path("target/hot/host");
+
+    let bytes = std::fs::read(&binary).unwrap();
+    for trace in ["/__dev", "shared_dylib", "hot-lib-reloader", "initdb"] {
+        assert!(
+            !bytes
+                .windows(trace.len())
+                .any(|window| window == trace.as_bytes()),
+            "{trace} is in the production binary"
+        );
+    }
+
+    let refused = checkout
+        .command(&binary)
+        .args(["serve", "--port", "0"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("DATABASE_URL"));
+
+    let url = format!(
+        "postgres://postgres@/postgres?host={}",
+        dev.checkout.path(".dev/postgres/socket").display()
+    );
+    let mut command = tokio::process::Command::from(checkout.command(&binary));
+    command
+        .args(["serve", "--port", "0"])
+        .env("DATABASE_URL", url)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut process = command.spawn().unwrap();
+    let mut said = tokio::io::BufReader::new(process.stderr.take().unwrap()).lines();
+    let base = loop {
+        let line = said
+            .next_line()
+            .await
+            .unwrap()
+            .expect("it says where it serves");
+        if let Some((_, address)) = line.split_once("serving on ") {
+            break address.trim_end_matches('/').to_owned();
+        }
+    };
+
+    let client = client();
+    let ping: serde_json::Value = client
+        .get(format!("{base}/api/ping"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(ping["generation"], 1);
+    assert_eq!(
+        client
+            .get(format!("{base}/__dev/status.json"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        404
+    );
+
+    let slow = tokio::spawn(client.get(format!("{base}/slow")).send());
+    eventually("the request inside", async || {
+        checkout.path("entered").exists().then_some(())
+    })
+    .await;
+    kill(
+        Pid::from_raw(process.id().unwrap().cast_signed()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
+    checkout.write("open", "");
+    assert_eq!(
+        slow.await.unwrap().unwrap().text().await.unwrap(),
+        "finished"
+    );
+    assert_eq!(process.wait().await.unwrap().code(), Some(0));
+    checkout.remove();
+}

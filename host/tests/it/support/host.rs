@@ -1,0 +1,253 @@
+//! A running `host dev`, and what it says of itself.
+
+use std::{
+    fs::{self, File},
+    os::unix::process::ExitStatusExt,
+    process::{Child, ExitStatus},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use super::Checkout;
+
+/// Long enough for a build on a busy machine; a test that waits this long has failed.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// `status.json`.
+pub(crate) struct Status(pub(crate) Value);
+
+impl Status {
+    pub(crate) fn generation(&self) -> u64 {
+        self.0["generation"].as_u64().unwrap()
+    }
+
+    pub(crate) fn phase(&self) -> &str {
+        self.0["phase"].as_str().unwrap()
+    }
+
+    /// A number by its path: `/db/backends`. Absent and null are -1.
+    pub(crate) fn number(&self, path: &str) -> i64 {
+        self.0.pointer(path).and_then(Value::as_i64).unwrap_or(-1)
+    }
+
+    /// Stage and leases of one generation.
+    pub(crate) fn of_generation(&self, id: u64) -> Option<(&str, u64)> {
+        let found = self.0["generations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|generation| generation["id"] == id)?;
+        Some((
+            found["state"].as_str().unwrap(),
+            found["in_flight"].as_u64().unwrap(),
+        ))
+    }
+
+    pub(crate) fn is_retired(&self, id: u64) -> bool {
+        matches!(self.of_generation(id), Some(("retired", _)))
+    }
+}
+
+pub(crate) struct Host {
+    pub(crate) checkout: Checkout,
+    pub(crate) client: reqwest::Client,
+    pub(crate) base: String,
+    process: Child,
+}
+
+impl Host {
+    /// Starts the host of a fresh checkout and waits for its first generation.
+    pub(crate) async fn start() -> Self {
+        Self::start_in(Checkout::new(), &[]).await
+    }
+
+    /// With a lab, see [`Checkout::add_lab`].
+    pub(crate) async fn with_lab(routes: &str) -> Self {
+        let checkout = Checkout::new();
+        checkout.add_lab(routes);
+        Self::start_in(checkout, &[]).await
+    }
+
+    pub(crate) async fn start_in(checkout: Checkout, environment: &[(&str, &str)]) -> Self {
+        let host = Self::spawn_in(checkout, environment).await;
+        host.until("the first generation", |status| status.phase() == "active")
+            .await;
+        host
+    }
+
+    /// Starts the host and waits only until it listens.
+    pub(crate) async fn spawn_in(checkout: Checkout, environment: &[(&str, &str)]) -> Self {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(checkout.path("host.log"))
+            .unwrap();
+        let announced = checkout.path(".dev/host.json");
+        // What a host before has left there is not this one's.
+        drop(fs::remove_file(&announced));
+        let mut command = checkout.host();
+        command
+            .args(["dev", "--port", "0"])
+            .envs(environment.iter().copied());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let process = command.spawn().unwrap();
+        let mut host = Self {
+            checkout,
+            client: client(),
+            base: String::new(),
+            process,
+        };
+        host.base = eventually("the host to listen", async || {
+            let running: Value = serde_json::from_slice(&fs::read(&announced).ok()?).ok()?;
+            Some(format!("http://{}", running["address"].as_str()?))
+        })
+        .await;
+        host
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.client.get(self.url(path)).send().await.unwrap()
+    }
+
+    pub(crate) async fn text(&self, path: &str) -> String {
+        self.get(path).await.text().await.unwrap()
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        self.get(path).await.json().await.unwrap()
+    }
+
+    pub(crate) async fn status(&self) -> Status {
+        Status(self.json("/__dev/status.json").await)
+    }
+
+    /// The backend that answers the app.
+    pub(crate) async fn backend(&self) -> i64 {
+        self.json("/api/ping").await["backend_pid"]
+            .as_i64()
+            .unwrap()
+    }
+
+    /// Waits for a state.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        eventually(what, async || {
+            let answer = self
+                .client
+                .get(self.url("/__dev/status.json"))
+                .send()
+                .await
+                .ok()?;
+            let status = Status(answer.json().await.ok()?);
+            wanted(&status).then_some(status)
+        })
+        .await
+    }
+
+    pub(crate) async fn until_generation(&self, id: u64) -> Status {
+        self.until(&format!("generation {id}"), |status| {
+            status.generation() >= id && status.phase() == "active"
+        })
+        .await
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.id().cast_signed()
+    }
+
+    /// Everything it has printed.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.checkout.path("host.log")).unwrap()
+    }
+
+    /// PID of its PostgreSQL.
+    pub(crate) fn postmaster(&self) -> i32 {
+        let file =
+            fs::read_to_string(self.checkout.path(".dev/postgres/data/postmaster.pid")).unwrap();
+        file.lines().next().unwrap().parse().unwrap()
+    }
+
+    /// A connection beside the host's, with another name.
+    pub(crate) async fn observe(&self) -> tokio_postgres::Client {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host_path(self.checkout.path(".dev/postgres/socket"))
+            .user("postgres")
+            .dbname("postgres")
+            .application_name("observer");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let process = &mut self.process;
+        eventually("the host to end", async || process.try_wait().unwrap()).await
+    }
+
+    /// Ctrl-C, and the exit status it ends with; the checkout is handed back.
+    pub(crate) async fn stop(mut self) -> (ExitStatus, Checkout) {
+        self.signal(Signal::SIGINT);
+        let status = self.ended().await;
+        (
+            status,
+            std::mem::replace(&mut self.checkout, Checkout::nowhere()),
+        )
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.checkout.is_nowhere() {
+            eprintln!("--- host.log\n{}\n---", self.log());
+        }
+        if self.process.try_wait().unwrap().is_none() {
+            self.signal(Signal::SIGINT);
+            let status = self.process.wait().unwrap();
+            let fine = status.success() || std::thread::panicking();
+            assert!(
+                fine,
+                "the host ends with 0 on Ctrl-C, not {status} (signal {:?})",
+                status.signal()
+            );
+        }
+    }
+}
+
+/// Asks again until there is an answer; the pause only spares the processor.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(
+            since.elapsed() < LIMIT,
+            "waited {} s for {what}",
+            LIMIT.as_secs()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A client that opens a connection for each request: none of them may be refused.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .timeout(LIMIT)
+        .build()
+        .unwrap()
+}

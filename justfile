@@ -1,0 +1,47 @@
+# Everything a person does here. `cargo dev` and `cargo test` do the first two without `just`.
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Serve the app and reload it on every save; flags are passed on: just dev --port 4000
+dev *flags:
+    cargo dev {{ flags }}
+
+# Watch generation, backends and PID of the running server, in a second terminal
+connections:
+    cargo host connections
+
+# Run the tests; arguments are passed on
+test *arguments:
+    cargo test {{ arguments }}
+
+# Formatting, clippy and rustdoc, with warnings denied
+lint:
+    cargo fmt --all --check
+    cargo clippy --quiet --workspace --all-targets -- --deny warnings
+    cargo clippy --quiet --package host --no-default-features --features bundled-app -- --deny warnings
+    RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps --document-private-items
+
+# What CI runs
+ci: lint test
+
+# Build the production binary: target/release/host, static, without anything of the dev server
+build:
+    cargo build --release --package host --no-default-features --features bundled-app
+
+# Build and run the production binary; needs DATABASE_URL
+serve *flags: build
+    target/release/host serve {{ flags }}
+
+# Apply pending migrations
+migrate:
+    cargo host migrate
+
+# Open psql on the development database; arguments are passed on
+psql *arguments:
+    cargo host psql {{ arguments }}
+
+# Drop everything in the development database and migrate anew
+db-reset *flags:
+    cargo host db-reset {{ flags }}

@@ -1,0 +1,80 @@
+//! Statements built with sea-query, and how many rows a caller wanted.
+
+use futures_util::{FutureExt, future::BoxFuture};
+use sea_query::PostgresQueryBuilder;
+use sea_query_postgres::{PostgresBinder, PostgresValues};
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{Db, DbError};
+
+/// A statement built with sea-query: text and values.
+pub struct Query {
+    text: String,
+    values: PostgresValues,
+}
+
+impl Query {
+    /// Renders for PostgreSQL.
+    #[must_use]
+    pub fn new(statement: &impl PostgresBinder) -> Self {
+        let (text, values) = statement.build_postgres(PostgresQueryBuilder);
+        Self { text, values }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.values.as_params()
+    }
+}
+
+impl Db {
+    /// [`query`](Self::query) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query`.
+    pub fn fetch(&self, query: Query) -> BoxFuture<'_, Result<Vec<Row>, DbError>> {
+        async move { self.query(&query.text, &query.values.as_params()).await }.boxed()
+    }
+
+    /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_opt`.
+    pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
+        async move { at_most_one(self.fetch(query).await?) }.boxed()
+    }
+
+    /// [`query_one`](Self::query_one) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_one`.
+    pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
+        async move { one(self.fetch(query).await?) }.boxed()
+    }
+}
+
+pub(super) fn one(mut rows: Vec<Row>) -> Result<Row, DbError> {
+    match rows.len() {
+        1 => Ok(rows.remove(0)),
+        found => Err(DbError::Rows {
+            wanted: "exactly one",
+            found,
+        }),
+    }
+}
+
+pub(super) fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, DbError> {
+    match rows.len() {
+        0 | 1 => Ok(rows.pop()),
+        found => Err(DbError::Rows {
+            wanted: "at most one",
+            found,
+        }),
+    }
+}
