@@ -1,7 +1,7 @@
 //! The application: a counter with a page and a JSON API. Edit anything here while `cargo dev` runs.
 //!
-//! A request enters through [`app`]'s router, takes its input apart with `extract`, runs its statements on
-//! `state.db`, and answers with a value or an [`AppError`](error::AppError). One file per resource, which also keeps
+//! A request enters through `app`'s router, takes its input apart with `extract`, runs its statements on
+//! `state.db`, and answers with a value or an `AppError`. One file per resource, which also keeps
 //! a save fast: rustc recompiles the file you touched.
 
 #![forbid(unsafe_code)]

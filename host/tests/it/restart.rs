@@ -1,8 +1,11 @@
 //! The host's own code changes, or an app does not fit it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use crate::support::{Host, client, eventually};
@@ -39,6 +42,8 @@ async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
                 let answer = client.get(&url).send().await.unwrap();
                 assert_eq!(answer.status(), 200);
                 answered.fetch_add(1, Relaxed);
+                // Leaves the processor to the build.
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     });
