@@ -6,6 +6,7 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 use shared::{
@@ -21,6 +22,10 @@ use crate::{
     postgres::{Binaries, Cluster, url_of},
     settings::{self, Flags},
 };
+
+/// How often, and after what pause, a cluster that has crashed is started again.
+const REVIVALS: usize = 10;
+const REVIVAL_PAUSE: Duration = Duration::from_millis(300);
 
 /// Where the data is, and the server if it is ours.
 pub(crate) struct Database {
@@ -65,7 +70,7 @@ impl Database {
         match &self.cluster {
             Some(cluster) => format!(
                 "{} · private cluster in .dev/postgres · open it with `just psql`",
-                cluster.version
+                cluster.version()
             ),
             None => format!("{} (DATABASE_URL)", self.url),
         }
@@ -82,6 +87,29 @@ impl Database {
             terminal::line(format_args!("migrated {name}"));
         }
         Ok(())
+    }
+
+    /// Brings the private cluster back if it has ended by itself. The pool reconnects with the next query.
+    pub(crate) async fn revive(&mut self) {
+        let Some(cluster) = &mut self.cluster else {
+            return;
+        };
+        for _ in 0..REVIVALS {
+            match cluster.revive() {
+                Ok(false) => return,
+                Ok(true) => {
+                    terminal::line(format_args!(
+                        "PostgreSQL had ended by itself; it runs again"
+                    ));
+                    return;
+                }
+                // Its children may still be ending, and hold the shared memory until they have.
+                Err(error) => {
+                    tracing::warn!("PostgreSQL has ended by itself and does not start: {error}")
+                }
+            }
+            tokio::time::sleep(REVIVAL_PAUSE).await;
+        }
     }
 
     /// Leaves the cluster to the next image of this process.

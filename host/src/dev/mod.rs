@@ -20,7 +20,10 @@ use std::{sync::Arc, time::Instant};
 use axum::{body::Body, http::Response};
 use hyper::{Request, body::Incoming};
 use shared::{BoxError, Db, db::DbConfig};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -63,7 +66,7 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     let address = listener.local_addr()?;
     lock.announce(address)?;
 
-    let database = Database::find_or_start(&project, &env)?;
+    let mut database = Database::find_or_start(&project, &env)?;
     database.migrate(&project, &env).await?;
     let db = Db::new(&DbConfig::new(
         &env,
@@ -114,13 +117,18 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     };
     let mut reloading = tokio::spawn(reload.run());
 
-    let ended = tokio::select! {
-        signal = signals.next() => {
-            terminal::line(format_args!("{signal}: finishing what is under way; once more ends at once"));
-            reloading.abort();
-            None
+    let mut children = signal(SignalKind::child())?;
+    let ended = loop {
+        tokio::select! {
+            signal = signals.next() => {
+                terminal::line(format_args!("{signal}: finishing what is under way; once more ends at once"));
+                reloading.abort();
+                break None;
+            }
+            ended = &mut reloading => break Some(ended),
+            // A compiler as a rule; the cluster, when somebody killed it. Here, because here is the main thread.
+            _ = children.recv() => database.revive().await,
         }
-        ended = &mut reloading => Some(ended),
     };
 
     let wind_down = async {

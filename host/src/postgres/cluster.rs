@@ -35,11 +35,11 @@ const POLL: Duration = Duration::from_millis(1);
 
 /// A running server. Stopped when dropped.
 pub(crate) struct Cluster {
-    pid: Pid,
+    /// Empty once it has ended, or is no longer ours to stop.
+    pid: Option<Pid>,
     places: Places,
-    /// "15.18".
-    pub(crate) version: String,
-    keep: bool,
+    binaries: Binaries,
+    identity: Identity,
 }
 
 impl Cluster {
@@ -68,10 +68,10 @@ impl Cluster {
             None => spawn(&binaries, &identity, &places)?,
         };
         Ok(Self {
-            pid,
+            pid: Some(pid),
             places,
-            version: binaries.version,
-            keep: false,
+            binaries,
+            identity,
         })
     }
 
@@ -79,18 +79,38 @@ impl Cluster {
         self.places.url()
     }
 
+    /// "15.18".
+    pub(crate) fn version(&self) -> &str {
+        &self.binaries.version
+    }
+
+    /// Starts it again if it has ended by itself. `true`: it had, and it runs. From the main thread, as `start`.
+    pub(crate) fn revive(&mut self) -> Result<bool, PostgresError> {
+        let alive = |pid| {
+            matches!(
+                waitpid(pid, Some(WaitPidFlag::WNOHANG)),
+                Ok(WaitStatus::StillAlive)
+            )
+        };
+        if self.pid.is_some_and(alive) {
+            return Ok(false);
+        }
+        self.pid = None;
+        self.pid = Some(spawn(&self.binaries, &self.identity, &self.places)?);
+        Ok(true)
+    }
+
     /// Lets it run on: the next image of this process takes it back.
     pub(crate) fn keep_running(mut self) {
-        self.keep = true;
+        self.pid = None;
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.keep {
-            return;
+        if let Some(pid) = self.pid {
+            stop(pid);
         }
-        stop(self.pid);
     }
 }
 

@@ -67,6 +67,20 @@ async fn a_terminated_backend_is_replaced_by_one() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_killed_comes_back() {
+    let host = Host::start().await;
+    let (backend, killed) = (host.backend().await, host.postmaster());
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(killed), Signal::SIGKILL).unwrap();
+    eventually("the app to answer again", async || {
+        (host.get("/api/ping").await.status() == 200).then_some(())
+    })
+    .await;
+    assert_ne!(host.postmaster(), killed);
+    assert_ne!(host.backend().await, backend);
+    assert_eq!(host.status().await.number("/db/backends"), 1);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_in_a_query_leaves_one_backend() {
     let routes = r#"Router::new()
         .route("/sleep", get(async |State(app): State<AppState>| { drop(app.db.query("SELECT pg_sleep(600)", &[]).await) }))
