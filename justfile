@@ -8,6 +8,10 @@ default:
 dev *flags:
     cargo dev {{ flags }}
 
+# The leak: the pool in a static of the app. Edit, save, open the page, and watch the connections climb
+leak *flags:
+    cargo dev --pool app --isolation off {{ flags }}
+
 # Watch generation, backends and PID of the running server, in a second terminal
 connections:
     cargo host connections

@@ -6,7 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-// The tables.
+// The database: whose pool it is, and the tables.
+mod db;
 mod schema;
 
 // The resources.
@@ -26,6 +27,10 @@ shared::export_app!(app);
 
 /// Builds the router. Runs once per generation; if it fails, the generation before goes on serving.
 async fn app(state: AppState) -> Result<Router, BoxError> {
+    let state = AppState {
+        db: db::connect(&state),
+        ..state
+    };
     let api = Router::new()
         .nest("/counters", counters::routes())
         .route("/ping", get(ping::ping))

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 /// One load of the app.
 pub(crate) struct Generation {
     id: u64,
-    /// Of `runtime`. Lives longer: a lease spawns with it, and after the end of the runtime it only yields errors.
+    /// Where its code runs: `runtime`, or the host's under `--isolation off`. Lives longer: a lease spawns with it, and after the end of the runtime it only yields errors.
     handle: Handle,
     /// The app's signal to end its streams. Cancelled first when draining starts.
     shutdown: CancellationToken,
@@ -87,21 +87,22 @@ pub(crate) fn thread_name(id: u64) -> String {
 }
 
 impl Generation {
-    /// Of a started app: the router it returned and the runtime it was built on.
+    /// Of a started app: the router it returned, where it was built, and the runtime of its own if it has one.
     pub(crate) fn new(
         id: u64,
         router: Router,
-        runtime: Runtime,
+        handle: Handle,
+        runtime: Option<Runtime>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
-            handle: runtime.handle().clone(),
+            handle,
             shutdown,
             inside: Mutex::new(Inside {
                 stage: Stage::Active,
                 router: Some(router),
-                runtime: Some(runtime),
+                runtime,
                 leases: BTreeMap::new(),
                 next_lease: 0,
             }),

@@ -35,11 +35,8 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
 
-    let db = Db::new(&DbConfig::new(
-        &env,
-        url,
-        format!("host-serve:{}", std::process::id()),
-    ));
+    let db_config = DbConfig::new(&env, url, format!("host-serve:{}", std::process::id()));
+    let db = Db::new(&db_config);
     let shutdown = CancellationToken::new();
     let state = AppState {
         db: db.clone(),
@@ -47,6 +44,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
         shutdown: shutdown.clone(),
         env: env.clone(),
         pool_owner: PoolOwner::Host,
+        db_config,
     };
     let router = tokio::time::timeout(env.app_start_timeout, app_lib::app_entry(state))
         .await

@@ -1,11 +1,11 @@
 //! What an app author writes against: the state that handlers get, and the macro that makes a library of them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Db, env::Env};
+use crate::{Db, db::DbConfig, env::Env};
 
 /// Any error, as `app()` may return it; the host prints it and keeps the running generation.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,22 +22,39 @@ pub struct AppState {
     pub shutdown: CancellationToken,
     /// The validated settings.
     pub env: Arc<Env>,
-    /// Who made the pool behind `db`.
+    /// Who is to own the pool. Anything but [`PoolOwner::Host`] is a demonstration of what goes wrong.
     pub pool_owner: PoolOwner,
+    /// What a pool of one's own would be made of; its runtime is the one `app()` runs on.
+    pub db_config: DbConfig,
 }
 
 /// Who owns the pool, and so how long it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PoolOwner {
-    /// The host process: one pool over all generations.
+    /// The host process: one pool over all generations. The cure.
     Host,
+    /// The app, in a static: a pool of each generation's own. The leak.
+    App,
+}
+
+impl FromStr for PoolOwner {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        match value {
+            "host" => Ok(Self::Host),
+            "app" => Ok(Self::App),
+            other => Err(format!("`{other}` is neither host nor app")),
+        }
+    }
 }
 
 impl fmt::Display for PoolOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("host"),
+            Self::App => f.write_str("app"),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use shared::{
     BoxError,
-    db::{DatabaseUrl, DbConfig},
+    db::{DatabaseUrl, DbConfig, describe},
     env::{AppEnv, Env},
 };
 use tokio_postgres::{Client, NoTls, config::Host};
@@ -22,6 +22,12 @@ use crate::{
     postgres::{Binaries, Cluster, url_of},
     settings::{self, Flags},
 };
+
+/// A role for the app that may read and write every table, and is no superuser.
+const PLAIN_ROLE: &str = "app";
+const MAKE_PLAIN_ROLE: &str = "
+    DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+    GRANT pg_read_all_data, pg_write_all_data TO app";
 
 /// How often, and after what pause, a cluster that has crashed is started again.
 const REVIVALS: usize = 10;
@@ -36,14 +42,18 @@ pub(crate) struct Database {
 
 impl Database {
     /// Starts the private cluster unless `DATABASE_URL` names a server. From the main thread, as `Cluster::start`.
-    pub(crate) fn find_or_start(project: &Project, env: &Env) -> Result<Self, BoxError> {
+    pub(crate) fn find_or_start(
+        project: &Project,
+        env: &Env,
+        max_connections: Option<u16>,
+    ) -> Result<Self, BoxError> {
         if let Some(url) = &env.database_url {
             return Ok(Self {
                 url: url.clone(),
                 cluster: None,
             });
         }
-        let cluster = Cluster::start(project.root())?;
+        let cluster = Cluster::start(project.root(), max_connections)?;
         Ok(Self {
             url: cluster.url(),
             cluster: Some(cluster),
@@ -57,12 +67,28 @@ impl Database {
                 url: url_of(project.root())?,
                 cluster: None,
             }),
-            _ => Self::find_or_start(project, env),
+            _ => Self::find_or_start(project, env, None),
         }
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {
         self.url.clone()
+    }
+
+    /// The same database for a role that is no superuser, as an application's is: PostgreSQL keeps its last slots for
+    /// superusers. A role of the private cluster, made here; a given URL decides for itself.
+    pub(crate) async fn url_of_a_plain_role(&self, env: &Env) -> Result<DatabaseUrl, BoxError> {
+        let Some(cluster) = &self.cluster else {
+            return Ok(self.url());
+        };
+        on_connection(&self.url, env, async |client| {
+            Ok(client
+                .batch_execute(MAKE_PLAIN_ROLE)
+                .await
+                .map_err(|error| describe(&error))?)
+        })
+        .await?;
+        Ok(cluster.url_for(PLAIN_ROLE))
     }
 
     /// For the banner.
@@ -173,7 +199,7 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
         Ok(client
             .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
             .await
-            .map_err(|error| shared::db::describe(&error))?)
+            .map_err(|error| describe(&error))?)
     })
     .await?;
     terminal::line(format_args!("dropped everything in {}", database.url));

@@ -10,6 +10,11 @@ mod project;
 // The database this checkout develops on, also for `migrate`, `psql` and `db-reset`.
 pub(crate) mod database;
 
+// The leak and its cure: the two switches, and who counts.
+mod mode;
+
+mod observer;
+
 // What is shown: to programs, to the person, in a second terminal.
 mod connections;
 mod status;
@@ -19,7 +24,10 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{body::Body, http::Response};
 use hyper::{Request, body::Incoming};
-use shared::{BoxError, Db, db::DbConfig};
+use shared::{
+    BoxError, Db,
+    db::{DbConfig, OnRefusal},
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -38,13 +46,18 @@ use crate::{
     signals::Signals,
 };
 use database::Database;
+use mode::Mode;
+use observer::Observer;
 use project::Project;
+use status::Refusals;
 
 /// `host dev`'s own flags.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten)]
+    mode: Mode,
 }
 
 /// Serves until a signal, or until the host itself must be replaced. Runs on the main thread.
@@ -66,13 +79,29 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     let address = listener.local_addr()?;
     lock.announce(address)?;
 
-    let mut database = Database::find_or_start(&project, &env)?;
+    let mode = options.mode;
+    let mut database = Database::find_or_start(&project, &env, mode.max_connections())?;
     database.migrate(&project, &env).await?;
-    let db = Db::new(&DbConfig::new(
-        &env,
-        database.url(),
-        application_name(&carried),
-    ));
+    let name = application_name(&carried);
+    let (refusals, refused) = watch::channel(Refusals::default());
+    let mut db_config = DbConfig::new(&env, database.url(), name.clone());
+    // First of all, while there is room for it.
+    let own_observer = match mode.is_demonstration() {
+        true => Some(Observer::on_its_own(name.clone(), db_config.clone()).await?),
+        false => None,
+    };
+    if own_observer.is_some() {
+        db_config.url = database.url_of_a_plain_role(&env).await?;
+    }
+    db_config.on_refusal = OnRefusal::new(move |refusal| {
+        refusals.send_modify(|refusals| {
+            refusals.times += 1;
+            refusals.last = Some(refusal);
+        });
+    });
+    let db = Db::new(&db_config);
+    let over_the_connection = || Observer::over_the_connection(name, db.clone());
+    let observer = Arc::new(own_observer.unwrap_or_else(over_the_connection));
 
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));
@@ -84,6 +113,9 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         report: reported.clone(),
         generations: generations.clone(),
         db: db.clone(),
+        observer: observer.clone(),
+        refusals: refused.clone(),
+        mode,
         address,
         restarts: carried.restarts,
     });
@@ -101,12 +133,18 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         address,
         database: database.describe(),
         restarts: carried.restarts,
+        first: carried.last_id == 0,
+        mode,
     };
-    let showing = tokio::spawn(terminal::show(happened, db.clone(), banner));
+    let terminal = terminal::Terminal::new(banner, db.clone(), observer);
+    let showing = tokio::spawn(terminal.show(happened, refused));
     let reload = Reload {
         root: project.root().to_owned(),
         env: env.clone(),
         db: db.clone(),
+        db_config,
+        pool_owner: mode.pool,
+        isolation: mode.isolation,
         generations: generations.clone(),
         image,
         last_id: carried.last_id,

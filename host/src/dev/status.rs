@@ -1,19 +1,23 @@
 //! `GET /__dev/status.json`: everything a program may want to know. What the terminal shows is in here too.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Json, Router, extract::State, routing::get};
 use serde::Serialize;
-use shared::{Db, PoolOwner, db::DbStatus};
+use shared::{
+    Db, PoolOwner,
+    db::{DbStatus, Refusal},
+};
 use tokio::sync::watch;
 
+use super::{
+    mode::Mode,
+    observer::{CENSUS, Observer},
+};
 use crate::{
     generation::{Generations, Stage},
-    reload::{Build, LastReload, Phase, Reloads, Report},
+    reload::{Build, Isolation, LastReload, Phase, Reloads, Report},
 };
-
-/// How long counting may wait while somebody holds the connection alone.
-const COUNT_LIMIT: Duration = Duration::from_millis(500);
 
 /// Where the numbers come from.
 #[derive(Clone)]
@@ -21,6 +25,9 @@ pub(crate) struct Sources {
     pub(crate) report: watch::Receiver<Report>,
     pub(crate) generations: Arc<Generations>,
     pub(crate) db: Db,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) refusals: watch::Receiver<Refusals>,
+    pub(crate) mode: Mode,
     pub(crate) address: SocketAddr,
     pub(crate) restarts: u64,
 }
@@ -37,6 +44,7 @@ struct Status {
     generations: Vec<GenerationStatus>,
     db: Connections,
     pool_owner: PoolOwner,
+    isolation: Isolation,
     host_pid: u32,
     /// How often the host has replaced itself under this PID.
     restarts: u64,
@@ -55,9 +63,22 @@ struct GenerationStatus {
 struct Connections {
     #[serde(flatten)]
     pool: DbStatus,
-    /// Client backends of this host as `pg_stat_activity` has them, asked over the one connection itself. `null` while
-    /// somebody holds that alone or PostgreSQL does not answer.
-    backends: Option<i64>,
+    /// Client backends of the application as `pg_stat_activity` has them. `null` while somebody holds the connection
+    /// alone or PostgreSQL does not answer.
+    backends: Option<usize>,
+    pids: Vec<i32>,
+    sessions: Option<i64>,
+    usable: Option<i32>,
+    /// The query that counts them.
+    counted_by: &'static str,
+    refused: Refusals,
+}
+
+/// How often PostgreSQL had no slot for the application (SQLSTATE 53300), and its words the last time.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Refusals {
+    pub(crate) times: u64,
+    pub(crate) last: Option<Refusal>,
 }
 
 /// The host's own routes.
@@ -68,12 +89,7 @@ pub(crate) fn routes(sources: Sources) -> Router {
 }
 
 async fn status(State(sources): State<Sources>) -> Json<Status> {
-    let counted = tokio::time::timeout(COUNT_LIMIT, sources.db.count_backends()).await;
-    let backends = counted.ok().and_then(|counted| {
-        counted
-            .inspect_err(|error| tracing::debug!("counting backends: {error}"))
-            .ok()
-    });
+    let census = sources.observer.count().await;
     let Report {
         phase,
         reloads,
@@ -99,9 +115,18 @@ async fn status(State(sources): State<Sources>) -> Json<Status> {
         generations: generations.collect(),
         db: Connections {
             pool: sources.db.status(),
-            backends,
+            backends: census.as_ref().map(|census| census.backends),
+            pids: census
+                .as_ref()
+                .map(|census| census.pids.clone())
+                .unwrap_or_default(),
+            sessions: census.as_ref().and_then(|census| census.sessions),
+            usable: census.as_ref().and_then(|census| census.usable),
+            counted_by: CENSUS,
+            refused: sources.refusals.borrow().clone(),
         },
-        pool_owner: PoolOwner::Host,
+        pool_owner: sources.mode.pool,
+        isolation: sources.mode.isolation,
         host_pid: std::process::id(),
         restarts: sources.restarts,
         address: sources.address,

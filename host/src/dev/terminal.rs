@@ -4,14 +4,20 @@ use std::{
     fmt::Arguments,
     io::Write,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anstyle::{AnsiColor, Style};
-use shared::Db;
-use tokio::sync::mpsc;
+use shared::{Db, PoolOwner};
+use tokio::sync::{mpsc, watch};
 
-use crate::reload::{Diagnostic, Event, LastReload, Retired};
+use super::{
+    mode::Mode,
+    observer::{Census, Observer},
+    status::Refusals,
+};
+use crate::reload::{Diagnostic, Event, Isolation, LastReload, Retired};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -19,22 +25,60 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default();
 
-/// How long a line may wait for the count of connections.
-const COUNT_LIMIT: Duration = Duration::from_millis(300);
-
 /// What is said once the app is up.
 pub(crate) struct Banner {
     pub(crate) since: Instant,
     pub(crate) address: SocketAddr,
     pub(crate) database: String,
     pub(crate) restarts: u64,
+    /// Nothing has been shown yet: the image before restarted before it served.
+    pub(crate) first: bool,
+    pub(crate) mode: Mode,
 }
 
-/// Prints events until the host ends. Aborted with it.
-pub(crate) async fn show(mut events: mpsc::UnboundedReceiver<Event>, db: Db, banner: Banner) {
-    let mut banner = Some(banner);
-    let mut backend = None;
-    while let Some(event) = events.recv().await {
+/// The screen, and what its lines are made of.
+pub(crate) struct Terminal {
+    /// Shown with the first generation.
+    banner: Option<Banner>,
+    mode: Mode,
+    db: Db,
+    observer: Arc<Observer>,
+    /// Of the reload before, to say whether it is the same.
+    backend: Option<i32>,
+}
+
+impl Terminal {
+    pub(crate) fn new(banner: Banner, db: Db, observer: Arc<Observer>) -> Self {
+        Self {
+            mode: banner.mode,
+            banner: Some(banner),
+            db,
+            observer,
+            backend: None,
+        }
+    }
+
+    /// Prints what happens until the host ends. Aborted with it.
+    pub(crate) async fn show(
+        mut self,
+        mut events: mpsc::UnboundedReceiver<Event>,
+        mut refused: watch::Receiver<Refusals>,
+    ) {
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.show_event(event).await,
+                    None => return,
+                },
+                Ok(()) = refused.changed() => {
+                    let refusals = refused.borrow_and_update().clone();
+                    self.show_refusal(&refusals).await;
+                }
+            }
+        }
+    }
+
+    async fn show_event(&mut self, event: Event) {
         match event {
             Event::Building { first: true } => line(format_args!("{DIM}building app_lib …{DIM:#}")),
             Event::Building { first: false } | Event::Loading => {}
@@ -58,9 +102,14 @@ pub(crate) async fn show(mut events: mpsc::UnboundedReceiver<Event>, db: Db, ban
             }
             Event::Live { last, warnings } => {
                 warnings.iter().for_each(show_diagnostic);
-                match banner.take() {
-                    Some(banner) => show_banner(&banner, &db, &last),
-                    None => show_reload(&last, &connections(&db, &mut backend).await),
+                match self.banner.take() {
+                    Some(banner) => show_banner(
+                        &banner,
+                        &self.db,
+                        self.observer.count().await.as_ref(),
+                        &last,
+                    ),
+                    None => show_reload(&last, &self.connections().await),
                 }
             }
             Event::Retired(retired) => show_retired(&retired),
@@ -70,17 +119,70 @@ pub(crate) async fn show(mut events: mpsc::UnboundedReceiver<Event>, db: Db, ban
             )),
         }
     }
+
+    /// The proof on each line: which backend, whether it is the one of the line before, and how many there are.
+    async fn connections(&mut self) -> String {
+        let count = match self.observer.count().await {
+            Some(Census {
+                backends,
+                usable: Some(usable),
+                ..
+            }) if self.mode.is_demonstration() => format!("{backends} of {usable}"),
+            Some(census) => census.backends.to_string(),
+            None => "?".to_owned(),
+        };
+        let Some(pid) = self.db.status().backend_pid else {
+            return format!("{DIM}conns{DIM:#} {count}");
+        };
+        let same = match self.backend.replace(pid) {
+            Some(before) if before == pid => " (same)",
+            Some(_) => " (new)",
+            None => "",
+        };
+        format!("{DIM}pg{DIM:#} {pid}{same}  {DIM}conns{DIM:#} {count}")
+    }
+
+    /// Once for a flood of them: every request meets the same wall.
+    async fn show_refusal(&mut self, refusals: &Refusals) {
+        let (1, Some(refusal)) = (refusals.times, &refusals.last) else {
+            return;
+        };
+        line(format_args!(
+            "{BAD}✗ PostgreSQL refused a connection{BAD:#} (SQLSTATE {}): {}",
+            refusal.sqlstate, refusal.message
+        ));
+        let open = self
+            .observer
+            .count()
+            .await
+            .map_or_else(String::new, |census| {
+                format!("{} of its backends are ours. ", census.backends)
+            });
+        let why = match (self.mode.pool, self.mode.isolation) {
+            (PoolOwner::App, Isolation::Off) => {
+                "Each generation made a pool of its own, in a static of app_lib, on a runtime that outlives it: nobody closes them.\n            \
+                 The cure: give the pool to the host (just dev), or end each generation with all it opened (just leak --isolation on).\n            \
+                 Ctrl-C frees them all at once: PostgreSQL was never at fault."
+            }
+            _ => {
+                "Others hold the rest: SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1 ORDER BY 2 DESC; says who."
+            }
+        };
+        print(format_args!("            {open}{why}\n"));
+    }
 }
 
-fn show_banner(banner: &Banner, db: &Db, last: &LastReload) {
+fn show_banner(banner: &Banner, db: &Db, census: Option<&Census>, last: &LastReload) {
     let Banner {
         since,
         address,
         database,
         restarts,
+        first,
+        mode,
     } = banner;
     let (ready, generation) = (since.elapsed().as_millis(), last.generation);
-    if *restarts > 0 {
+    if *restarts > 0 && !*first {
         // The addresses above are still right: the same process, as far as anybody can see.
         line(format_args!(
             "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  restarted in {ready} ms, same pid and socket  {DIM}pg not opened yet  conns 0{DIM:#}"
@@ -92,11 +194,29 @@ fn show_banner(banner: &Banner, db: &Db, last: &LastReload) {
         "\n  {BOLD}host {version}{BOLD:#}  ready in {ready} ms · generation {generation}\n\n  \
          App       {BOLD}http://{address}/{BOLD:#}\n  \
          Status    http://{address}/__dev/status.json\n  \
-         Postgres  {database}\n            connections {size}/{max} (lazy)\n\n  \
-         {DIM}edit app_lib/src and save; Ctrl-C ends{DIM:#}\n",
+         Postgres  {database}\n            connections {size}/{max} (lazy)\n",
         version = env!("CARGO_PKG_VERSION"),
         size = pool.size,
         max = pool.max,
+    ));
+    if mode.is_demonstration() {
+        print(format_args!(
+            "  Mode      {NOTE}{}{NOTE:#}\n",
+            mode.describe()
+        ));
+    }
+    if let (true, Some(usable)) = (
+        mode.is_demonstration(),
+        census.and_then(|census| census.usable),
+    ) {
+        print(format_args!(
+            "            {usable} connections for the app: max_connections, less 3 for superusers, less 1 that counts\n            \
+             {DIM}(PostgreSQL's default is 100; the shape is the same){DIM:#}\n            \
+             save, open the page, and watch `conns`\n"
+        ));
+    }
+    print(format_args!(
+        "\n  {DIM}edit app_lib/src and save; Ctrl-C ends{DIM:#}\n\n"
     ));
 }
 
@@ -113,24 +233,6 @@ fn show_reload(last: &LastReload, connections: &str) {
         "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  {}  {DIM}build{DIM:#} {build_ms:.0} ms  {DIM}load{DIM:#} {load_ms:.0} ms  {DIM}swap{DIM:#} {swap_ms:.1} ms  {connections}",
         what(files)
     ));
-}
-
-/// The proof on each line: which backend, whether it is the one of the line before, and how many there are.
-async fn connections(db: &Db, before: &mut Option<i32>) -> String {
-    let status = db.status();
-    let Some(pid) = status.backend_pid else {
-        return format!("{DIM}pg not opened yet  conns 0{DIM:#}");
-    };
-    let same = match before.replace(pid) {
-        Some(before) if before == pid => " (same)",
-        Some(_) => " (new)",
-        None => "",
-    };
-    let count = match tokio::time::timeout(COUNT_LIMIT, db.count_backends()).await {
-        Ok(Ok(count)) => count.to_string(),
-        Ok(Err(_)) | Err(_) => "?".to_owned(),
-    };
-    format!("{DIM}pg{DIM:#} {pid}{same}  {DIM}conns{DIM:#} {count}")
 }
 
 fn show_retired(retired: &Retired) {

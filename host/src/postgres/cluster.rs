@@ -40,13 +40,14 @@ pub(crate) struct Cluster {
     places: Places,
     binaries: Binaries,
     identity: Identity,
+    max_connections: Option<u16>,
 }
 
 impl Cluster {
     /// Starts the cluster of the project at `root`, or takes back the one this process started before a restart.
     ///
     /// Blocks for about 40 ms, the first time for half a second. From the main thread: see [`Identity::apply`].
-    pub(crate) fn start(root: &Path) -> Result<Self, PostgresError> {
+    pub(crate) fn start(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
         let identity = Identity::choose()?;
         let places = Places::of(root, &identity)?;
         let made_by = fs::read_to_string(places.data.join("PG_VERSION"))
@@ -65,18 +66,23 @@ impl Cluster {
         }
         let pid = match left_running(&places.data)? {
             Some(pid) => pid,
-            None => spawn(&binaries, &identity, &places)?,
+            None => spawn(&binaries, &identity, &places, max_connections)?,
         };
         Ok(Self {
             pid: Some(pid),
             places,
             binaries,
             identity,
+            max_connections,
         })
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {
-        self.places.url()
+        self.url_for(USER)
+    }
+
+    pub(crate) fn url_for(&self, role: &str) -> DatabaseUrl {
+        self.places.url(role)
     }
 
     /// "15.18".
@@ -96,7 +102,12 @@ impl Cluster {
             return Ok(false);
         }
         self.pid = None;
-        self.pid = Some(spawn(&self.binaries, &self.identity, &self.places)?);
+        self.pid = Some(spawn(
+            &self.binaries,
+            &self.identity,
+            &self.places,
+            self.max_connections,
+        )?);
         Ok(true)
     }
 
@@ -181,7 +192,12 @@ fn left_running(data: &Path) -> Result<Option<Pid>, PostgresError> {
     Ok(None)
 }
 
-fn spawn(binaries: &Binaries, identity: &Identity, places: &Places) -> Result<Pid, PostgresError> {
+fn spawn(
+    binaries: &Binaries,
+    identity: &Identity,
+    places: &Places,
+    max_connections: Option<u16>,
+) -> Result<Pid, PostgresError> {
     let log = OpenOptions::new()
         .create(true)
         .append(true)
@@ -199,6 +215,9 @@ fn spawn(binaries: &Binaries, identity: &Identity, places: &Places) -> Result<Pi
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors);
+    if let Some(limit) = max_connections {
+        postgres.arg("-c").arg(format!("max_connections={limit}"));
+    }
     identity.apply(&mut postgres);
     let mut child = postgres.spawn().map_err(|source| PostgresError::Run {
         program: "postgres".into(),

@@ -59,14 +59,14 @@ impl Places {
         })
     }
 
-    pub(super) fn url(&self) -> DatabaseUrl {
-        DatabaseUrl::socket(&self.socket, PORT, USER, DATABASE)
+    pub(super) fn url(&self, user: &str) -> DatabaseUrl {
+        DatabaseUrl::socket(&self.socket, PORT, user, DATABASE)
     }
 }
 
 /// Where a cluster of this project listens, running or not.
 pub(crate) fn url_of(root: &Path) -> Result<DatabaseUrl, PostgresError> {
-    Ok(Places::of(root, &Identity::choose()?)?.url())
+    Ok(Places::of(root, &Identity::choose()?)?.url(USER))
 }
 
 /// A folder for this project in the system's temporary one: the same at every start, another for every project.

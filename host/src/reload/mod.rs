@@ -29,7 +29,7 @@ use std::{
 
 use build::{BuildError, Outcome};
 use load::{LoadError, Loader};
-use shared::{AppState, BoxError, Db, PoolOwner, abi::Entry, env::Env};
+use shared::{AppState, BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
 use start::StartError;
 use tokio::sync::{mpsc, watch as published};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -38,6 +38,7 @@ use watch::{Changes, Watch};
 pub(crate) use build::Diagnostic;
 pub(crate) use report::{Build, Event, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};
+pub(crate) use start::Isolation;
 
 use crate::{
     generation::{Absence, Generations},
@@ -49,6 +50,10 @@ pub(crate) struct Reload {
     pub(crate) root: PathBuf,
     pub(crate) env: Arc<Env>,
     pub(crate) db: Db,
+    /// What `db` is made of; the app's own pools, in the leak modes, get a name each.
+    pub(crate) db_config: DbConfig,
+    pub(crate) pool_owner: PoolOwner,
+    pub(crate) isolation: Isolation,
     pub(crate) generations: Arc<Generations>,
     /// The host's own files, as they were when this process started.
     pub(crate) image: Image,
@@ -188,9 +193,14 @@ impl Reload {
             generation: id,
             shutdown: CancellationToken::new(),
             env: self.env.clone(),
-            pool_owner: PoolOwner::Host,
+            pool_owner: self.pool_owner,
+            db_config: DbConfig {
+                application_name: format!("{}:gen-{id}", self.db_config.application_name),
+                ..self.db_config.clone()
+            },
         };
-        let generation = start::start(entry, state, self.env.app_start_timeout).await?;
+        let limit = self.env.app_start_timeout;
+        let generation = start::start(entry, state, self.isolation, limit).await?;
         self.last_id = id;
         let since = Instant::now();
         let before = self.generations.swap(generation);

@@ -3,10 +3,12 @@
 //! App code may fail, panic or hang here without touching the generation that serves. Whatever it opened meanwhile
 //! ends with the runtime it was opened on.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
+use clap::ValueEnum;
+use serde::Serialize;
 use shared::{AppState, BoxError, abi::Entry};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::generation::{Generation, thread_name};
 
@@ -20,41 +22,60 @@ pub(crate) enum StartError {
     #[error("app() had not returned after {} ms (APP_START_TIMEOUT_MS)", .0.as_millis())]
     Hung(Duration),
     #[error("no runtime for the new generation: {0}")]
-    Runtime(#[source] std::io::Error),
+    Runtime(#[source] io::Error),
+}
+
+/// Whether each generation gets a runtime of its own, and so takes along what it opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Isolation {
+    /// A runtime each: the design.
+    On,
+    /// The host's runtime for all, as a naive hot reloader has it: what the app opens, stays open.
+    Off,
 }
 
 /// Calls `entry` on a fresh runtime and waits for its router, at most `limit`.
 pub(super) async fn start(
     entry: Entry,
-    state: AppState,
+    mut state: AppState,
+    isolation: Isolation,
     limit: Duration,
 ) -> Result<Arc<Generation>, StartError> {
     let (id, shutdown) = (state.generation, state.shutdown.clone());
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .thread_name(thread_name(id))
-        .build()
-        .map_err(StartError::Runtime)?;
+    let runtime = match isolation {
+        Isolation::On => Some(runtime_of(id).map_err(StartError::Runtime)?),
+        Isolation::Off => None,
+    };
+    let handle = runtime
+        .as_ref()
+        .map_or_else(Handle::current, |own| own.handle().clone());
+    state.db_config.runtime = handle.clone();
     // The call itself is inside the task as well: `app` may do work before its first await, or panic there.
-    let starting = runtime.spawn(async move {
+    let starting = handle.spawn(async move {
         let router = entry(state).await;
         // As text, here: the error is the app's object, and is dropped where it was made.
         router.map_err(|error: BoxError| describe(&*error))
     });
     let error = match tokio::time::timeout(limit, starting).await {
-        Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, runtime, shutdown)),
+        Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
         Ok(Ok(Err(error))) => StartError::Failed(error),
         Ok(Err(error)) => StartError::Panicked(error.to_string()),
         Err(_) => StartError::Hung(limit),
     };
     shutdown.cancel();
-    give_up(runtime);
+    // Not waited for: `app()` may be stuck in a loop without an await.
+    if let Some(runtime) = runtime {
+        runtime.shutdown_background();
+    }
     Err(error)
 }
 
-/// Ends a runtime whose app never came to serve. Not waited for: `app()` may be stuck in a loop without an await.
-fn give_up(runtime: Runtime) {
-    runtime.shutdown_background();
+fn runtime_of(id: u64) -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .thread_name(thread_name(id))
+        .build()
 }
 
 fn describe(error: &(dyn std::error::Error + Send + Sync)) -> String {

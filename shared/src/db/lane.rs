@@ -159,20 +159,6 @@ impl Db {
         }
     }
 
-    /// Counts this process's backends in `pg_stat_activity`, over the one connection itself.
-    ///
-    /// Zero without asking while no connection is open: looking must not be what opens it.
-    ///
-    /// # Errors
-    ///
-    /// As [`query`](Self::query).
-    pub async fn count_backends(&self) -> Result<i64, DbError> {
-        if self.inner.pool.status().size == 0 {
-            return Ok(0);
-        }
-        Ok(self.query_one(COUNT_BACKENDS, &[]).await?.get(0))
-    }
-
     /// Forgets every prepared statement: their plans may be of another schema, and their texts of code that is gone.
     pub fn forget_statements(&self) {
         self.inner.pool.manager().statement_caches.clear();
@@ -255,10 +241,6 @@ async fn prepare_anew(client: &Object, sql: &str) -> Result<Statement, tokio_pos
     client.statement_cache.remove(sql, &[]);
     client.prepare_cached(sql).await
 }
-
-/// By the connection's own name: parallel workers share the name and are not client backends.
-const COUNT_BACKENDS: &str = "SELECT count(*) FROM pg_stat_activity \
-    WHERE application_name = current_setting('application_name') AND backend_type = 'client backend'";
 
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

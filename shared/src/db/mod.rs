@@ -23,6 +23,6 @@ mod pool;
 pub use error::{DbError, describe};
 pub use exclusive::{Checkout, Transaction};
 pub use lane::Db;
-pub use pool::{DbConfig, DbStatus, create_pool};
+pub use pool::{DbConfig, DbStatus, OnRefusal, Refusal, create_pool};
 pub use query::Query;
 pub use url::DatabaseUrl;

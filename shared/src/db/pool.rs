@@ -4,6 +4,7 @@
 //! may come from any generation, so connections are opened on the runtime given here: that of the process.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
@@ -15,7 +16,7 @@ use deadpool_postgres::{Connect, Hook, Manager, ManagerConfig, Pool, RecyclingMe
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::{runtime::Handle, task::JoinHandle};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, error::SqlState};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::url::{DatabaseUrl, add_options};
@@ -38,6 +39,49 @@ pub struct DbConfig {
     pub statement_timeout: Duration,
     /// The runtime whose reactor the sockets belong to, and which ends them.
     pub runtime: Handle,
+    /// Told when PostgreSQL refuses a connection because it has too many.
+    pub on_refusal: OnRefusal,
+}
+
+/// PostgreSQL had no slot for a connection: SQLSTATE 53300, whatever the words.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refusal {
+    /// The code.
+    pub sqlstate: String,
+    /// PostgreSQL's words: they differ by role and by which limit was met.
+    pub message: String,
+    /// Whose connection it would have been.
+    pub application_name: String,
+}
+
+/// What to do about a [`Refusal`]; by default nothing, since the caller gets the error anyway.
+#[derive(Clone, Default)]
+pub struct OnRefusal(Option<Arc<dyn Fn(Refusal) + Send + Sync>>);
+
+impl OnRefusal {
+    /// Calls `tell` for each refusal, on the runtime that opens connections.
+    #[must_use]
+    pub fn new(tell: impl Fn(Refusal) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(tell)))
+    }
+
+    fn look_at(&self, error: &tokio_postgres::Error, application_name: Option<&str>) {
+        if let (Some(tell), Some(db)) = (&self.0, error.as_db_error())
+            && *db.code() == SqlState::TOO_MANY_CONNECTIONS
+        {
+            tell(Refusal {
+                sqlstate: db.code().code().to_owned(),
+                message: db.message().to_owned(),
+                application_name: application_name.unwrap_or_default().to_owned(),
+            });
+        }
+    }
+}
+
+impl fmt::Debug for OnRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnRefusal").field(&self.0.is_some()).finish()
+    }
 }
 
 impl DbConfig {
@@ -56,6 +100,7 @@ impl DbConfig {
             wait_timeout: env.database_wait_timeout,
             statement_timeout: env.database_statement_timeout,
             runtime: Handle::current(),
+            on_refusal: OnRefusal::default(),
         }
     }
 
@@ -107,6 +152,7 @@ pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
     let opener = Opener {
         runtime: config.runtime.clone(),
+        on_refusal: config.on_refusal.clone(),
     };
     // Fast: a health query on each checkout would cost a round trip; a dead connection is noticed by its socket.
     let recycling = ManagerConfig {
@@ -140,6 +186,7 @@ pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
 /// Opens connections on a runtime of its own choice.
 struct Opener {
     runtime: Handle,
+    on_refusal: OnRefusal,
 }
 
 impl Connect for Opener {
@@ -148,9 +195,14 @@ impl Connect for Opener {
         config: &tokio_postgres::Config,
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         // Aborted with the caller: a request that is dropped while it connects must not leave a backend half open.
+        let name = config.get_application_name().map(str::to_owned);
         let opening = AbortOnDropHandle::new(self.runtime.spawn(open(config.clone())));
         Box::pin(async move {
             match opening.await {
+                Ok(Err(error)) => {
+                    self.on_refusal.look_at(&error, name.as_deref());
+                    Err(error)
+                }
                 Ok(opened) => opened,
                 // The runtime of the process is ending, and this caller with it; `create_timeout` bounds the rest.
                 Err(_) => std::future::pending().await,

@@ -1,0 +1,61 @@
+//! The two switches: who owns the pool, and whether a generation has a runtime of its own.
+//!
+//! Both at their defaults are the design. The other three corners show what each of the two is for.
+
+use clap::Args;
+use shared::PoolOwner;
+
+use crate::reload::Isolation;
+
+/// `max_connections` of the private cluster when the app owns the pool: small, so that the end is near.
+const FEW: u16 = 20;
+
+/// The switches, as flags or environment.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Mode {
+    /// Who owns the pool: `host` is the cure; `app` keeps it in a static of app_lib, as the leak does
+    #[arg(long, env = "HOST_POOL", default_value_t = PoolOwner::Host, overrides_with = "pool")]
+    pub(crate) pool: PoolOwner,
+    /// Whether app code runs on a runtime of its generation, which ends with it, or on the host's
+    #[arg(
+        long,
+        env = "HOST_ISOLATION",
+        default_value = "on",
+        overrides_with = "isolation"
+    )]
+    pub(crate) isolation: Isolation,
+    /// max_connections of the private cluster [default: 20 with --pool app, else PostgreSQL's own]
+    #[arg(long, overrides_with = "max_connections", value_parser = clap::value_parser!(u16).range(6..))]
+    max_connections: Option<u16>,
+}
+
+impl Mode {
+    /// For the private cluster; `None` leaves it to PostgreSQL.
+    pub(crate) fn max_connections(&self) -> Option<u16> {
+        self.max_connections
+            .or((self.pool == PoolOwner::App).then_some(FEW))
+    }
+
+    /// Whether this is a demonstration of what goes wrong, and not the design.
+    pub(crate) fn is_demonstration(&self) -> bool {
+        self.pool == PoolOwner::App || self.isolation == Isolation::Off
+    }
+
+    /// What a person should know about it.
+    pub(crate) fn describe(&self) -> &'static str {
+        match (self.pool, self.isolation) {
+            (PoolOwner::Host, Isolation::On) => {
+                "the pool is the host's; each generation has a runtime of its own"
+            }
+            (PoolOwner::Host, Isolation::Off) => {
+                "the pool is the host's; app code runs on the host's runtime"
+            }
+            (PoolOwner::App, Isolation::Off) => {
+                "THE LEAK: the pool is in a static of app_lib, app code runs on the host's runtime"
+            }
+            (PoolOwner::App, Isolation::On) => {
+                "the pool is in a static of app_lib, but ends with the runtime of its generation"
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Counts the application's backends, from `pg_stat_activity` and never from our own books.
+//!
+//! Ordinarily over the one connection itself, which counts itself. In the leak modes over a connection of its own:
+//! opened before the app's, under another name, so that it is counted apart and still answers when the app is refused.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::{
+    BoxError, Db,
+    db::{DbConfig, describe},
+};
+use tokio::{sync::Mutex, time::timeout};
+use tokio_postgres::{Client, NoTls, Row};
+
+/// How long counting may take, for instance while somebody holds the connection alone.
+const LIMIT: Duration = Duration::from_millis(500);
+
+/// `$1`: the host's application_name; pools of the app add `:gen-N`. A parallel worker shares the name of its leader
+/// and is no client backend.
+pub(crate) const CENSUS: &str = "\
+SELECT coalesce(array_agg(pid ORDER BY backend_start), '{}') AS pids,
+       (SELECT sessions FROM pg_stat_database WHERE datname = current_database()) AS sessions,
+       current_setting('max_connections')::int AS max_connections,
+       current_setting('superuser_reserved_connections')::int AS reserved
+FROM pg_stat_activity
+WHERE backend_type = 'client backend'
+  AND (application_name = $1 OR application_name LIKE $1 || ':gen-%')";
+
+/// One count.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Census {
+    /// Client backends of the application.
+    pub(crate) backends: usize,
+    /// Oldest first.
+    pub(crate) pids: Vec<i32>,
+    /// Sessions this database has ever had: it exposes those that came and went between two counts.
+    pub(crate) sessions: Option<i64>,
+    /// How many connections the application can have: `max_connections`, less those kept for superusers, less ours.
+    pub(crate) usable: Option<i32>,
+}
+
+/// Counts.
+pub(crate) struct Observer {
+    /// The host's application_name.
+    name: String,
+    over: Over,
+}
+
+enum Over {
+    TheConnection(Db),
+    /// Lost when the server restarts, then opened again.
+    ItsOwn(DbConfig, Mutex<Option<Client>>),
+}
+
+impl Observer {
+    /// Over the application's one connection. Opens nothing: none is open, none is counted.
+    pub(crate) fn over_the_connection(name: String, db: Db) -> Self {
+        Self {
+            name,
+            over: Over::TheConnection(db),
+        }
+    }
+
+    /// Over a connection of its own, opened now.
+    pub(crate) async fn on_its_own(name: String, mut config: DbConfig) -> Result<Self, BoxError> {
+        config.application_name = format!("{name}:observer");
+        let client = connect(&config).await?;
+        Ok(Self {
+            name,
+            over: Over::ItsOwn(config, Mutex::new(Some(client))),
+        })
+    }
+
+    /// Whether it takes a slot that the application then does not have.
+    pub(crate) fn has_its_own(&self) -> bool {
+        matches!(self.over, Over::ItsOwn(..))
+    }
+
+    /// Counts now; `None` if PostgreSQL does not answer in half a second.
+    pub(crate) async fn count(&self) -> Option<Census> {
+        match timeout(LIMIT, self.ask()).await {
+            Ok(Ok(census)) => Some(census),
+            Ok(Err(error)) => {
+                tracing::debug!("counting backends: {error}");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn ask(&self) -> Result<Census, BoxError> {
+        let row = match &self.over {
+            // Looking must not be what opens the connection.
+            Over::TheConnection(db) if db.status().size == 0 => return Ok(Census::default()),
+            Over::TheConnection(db) => db.query_one(CENSUS, &[&self.name]).await?,
+            Over::ItsOwn(config, client) => {
+                let mut client = client.lock().await;
+                if client.as_ref().is_none_or(Client::is_closed) {
+                    *client = Some(connect(config).await?);
+                }
+                let client = client.as_ref().ok_or("opened above")?;
+                client.query_one(CENSUS, &[&self.name]).await?
+            }
+        };
+        self.census(&row)
+    }
+
+    fn census(&self, row: &Row) -> Result<Census, BoxError> {
+        let pids: Vec<i32> = row.try_get("pids")?;
+        let slots =
+            row.try_get::<_, i32>("max_connections")? - row.try_get::<_, i32>("reserved")?;
+        let usable = Some(slots - i32::from(self.has_its_own()));
+        Ok(Census {
+            backends: pids.len(),
+            pids,
+            sessions: row.try_get("sessions")?,
+            usable,
+        })
+    }
+}
+
+async fn connect(config: &DbConfig) -> Result<Client, BoxError> {
+    let (client, connection) = config
+        .connection()
+        .connect(NoTls)
+        .await
+        .map_err(|error| describe(&error))?;
+    // Ends with the client, which ends with the observer.
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("the observer's connection ended: {}", describe(&error));
+        }
+    });
+    Ok(client)
+}
