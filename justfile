@@ -12,6 +12,10 @@ dev *flags:
 leak *flags:
     cargo dev --pool app --isolation off {{ flags }}
 
+# The whole story by itself: the leak, its cure, and what lies beyond; --help for its flags
+demo *flags:
+    cargo host demo {{ flags }}
+
 # Watch generation, backends and PID of the running server, in a second terminal
 connections:
     cargo host connections

@@ -28,6 +28,8 @@ mod reload;
 
 // The process around them.
 #[cfg(feature = "dev")]
+mod demo;
+#[cfg(feature = "dev")]
 mod dev;
 #[cfg(feature = "dev")]
 mod migrate;

@@ -48,7 +48,7 @@ use crate::{
 use database::Database;
 use mode::Mode;
 use observer::Observer;
-use project::Project;
+pub(crate) use project::Project;
 use status::Refusals;
 
 /// `host dev`'s own flags.

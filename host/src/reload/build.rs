@@ -75,7 +75,7 @@ pub(crate) async fn build(root: &Path) -> Result<Outcome, BuildError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    as_the_person_had_it(&mut command, root);
+    as_the_person_had_it(command.as_std_mut(), root);
     let mut cargo = Cargo(command.spawn().map_err(BuildError::Run)?);
 
     let stdout = cargo.0.stdout.take().expect("piped above");
@@ -178,7 +178,7 @@ fn diagnostic(message: cargo_metadata::diagnostic::Diagnostic) -> Option<Diagnos
 
 /// Removes what `cargo run` put into our environment. Fingerprints include parts of it, and with a difference
 /// everything would be built again, into libraries that do not fit the running host.
-pub(crate) fn as_the_person_had_it(command: &mut Command, root: &Path) {
+pub(crate) fn as_the_person_had_it(command: &mut std::process::Command, root: &Path) {
     for (name, value) in std::env::vars_os() {
         let Some(key) = name.to_str() else { continue };
         let set_by_cargo = key == "CARGO"

@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, watch as published};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watch::{Changes, Watch};
 
-pub(crate) use build::Diagnostic;
+pub(crate) use build::{Diagnostic, as_the_person_had_it};
 pub(crate) use report::{Build, Event, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};
 pub(crate) use start::Isolation;

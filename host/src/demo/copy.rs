@@ -1,0 +1,58 @@
+//! Copies a workspace with its build, ready to run in a second or two, for whoever wants to edit it.
+//!
+//! Compiled files are linked, since compilers replace them and never write into them; all else is copied, with its
+//! times, which cargo compares. Cargo identifies packages relative to the workspace and finds everything fresh under
+//! the new path. rustc's incremental data is bound to the old path and stays behind.
+
+use std::{fs, io, path::Path};
+
+/// What a workspace consists of, beside its build.
+pub(crate) const SOURCES: [&str; 8] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    ".cargo",
+    "host",
+    "app_lib",
+    "shared",
+    "migrations",
+];
+
+/// Copies the workspace `from` to `to`, on the same file system.
+pub(crate) fn workspace(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to.join("target"))?;
+    for source in SOURCES.into_iter().chain(["target/hot"]) {
+        tree(&from.join(source), &to.join(source))?;
+    }
+    Ok(())
+}
+
+fn tree(from: &Path, to: &Path) -> io::Result<()> {
+    let data = fs::symlink_metadata(from)?;
+    if !data.is_dir() {
+        return file(from, to, data.modified()?);
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        // `target` inside a source folder is some other build's.
+        if name != "incremental" && name != "examples" && name != "target" {
+            tree(&from.join(&name), &to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+fn file(from: &Path, to: &Path, modified: std::time::SystemTime) -> io::Result<()> {
+    let compiled = from
+        .extension()
+        .is_some_and(|extension| extension == "rlib" || extension == "rmeta" || extension == "so");
+    if compiled {
+        return fs::hard_link(from, to);
+    }
+    fs::copy(from, to)?;
+    fs::File::options()
+        .write(true)
+        .open(to)?
+        .set_modified(modified)
+}

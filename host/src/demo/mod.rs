@@ -1,0 +1,109 @@
+//! `host demo`: the whole story by itself, in about a minute, measured on the real thing.
+//!
+//! Three acts on a copy of this workspace, with real saves of a real file and one request after each. The numbers
+//! are PostgreSQL's. Ends with 1 if an act does not do what it claims, so that nobody has to believe it.
+
+// The copy that is edited, so that yours is not.
+mod copy;
+
+// One act: a host, its saves, what was counted.
+mod act;
+
+// What is left to look at: table, chart, CSV, SVG.
+mod report;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use act::{ACTS, Act, Stage};
+use clap::Args;
+use shared::BoxError;
+
+use crate::dev::Project;
+
+/// `host demo`'s flags.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Saves in each act; the first ends earlier when PostgreSQL refuses
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=500))]
+    reloads: u32,
+    /// max_connections of the demo's PostgreSQL, of which 4 are not for the app
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(6..=1000))]
+    max_connections: u16,
+    /// Which acts to play
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3], value_parser = clap::value_parser!(u8).range(1..=3))]
+    acts: Vec<u8>,
+    /// Folder for demo.csv and demo.svg [default: target/demo]
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Plays the acts. `Ok(false)`: one of them did not do what it claims.
+pub(crate) fn run(options: &Options) -> Result<bool, BoxError> {
+    let project = Project::find()?;
+    let out = options
+        .out
+        .clone()
+        .unwrap_or_else(|| project.root().join("target/demo"));
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let copy = Copy::of(project.root())?;
+    let stage = Stage {
+        root: copy.0.clone(),
+        reloads: options.reloads,
+        max_connections: options.max_connections,
+    };
+
+    let mut played = Vec::new();
+    for act in ACTS.iter().filter(|act| options.acts.contains(&act.number)) {
+        report::announce(act);
+        let samples = stage.play(act, report::progress)?;
+        let verdict = act.judge(&samples, options.reloads);
+        report::verdict(&verdict);
+        played.push(Played {
+            act,
+            samples,
+            verdict,
+        });
+    }
+    report::table(&played);
+    report::csv(&out.join("demo.csv"), &played)?;
+    report::svg(&out.join("demo.svg"), &played)?;
+    report::written(&out);
+    Ok(played.iter().all(|played| played.verdict.is_ok()))
+}
+
+/// An act and how it went.
+struct Played {
+    act: &'static Act,
+    samples: Vec<act::Sample>,
+    /// What it has shown, or what was not as claimed.
+    verdict: Result<String, String>,
+}
+
+/// The copy, removed when dropped. Below `.dev`: links cannot leave the file system.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of(root: &Path) -> Result<Self, BoxError> {
+        let to = root.join(".dev/demo");
+        let fail =
+            |error: io::Error| format!("cannot copy the workspace to {}: {error}", to.display());
+        // Of a demo that was killed.
+        match fs::remove_dir_all(&to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error).into()),
+            _ => {}
+        }
+        copy::workspace(root, &to).map_err(fail)?;
+        Ok(Self(to))
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
