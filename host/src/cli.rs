@@ -89,13 +89,13 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
         Command::Migrate => runtime
-            .block_on(crate::dev::database::migrate())
+            .block_on(crate::dev::commands::migrate())
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
-        Command::Psql { arguments } => crate::dev::database::psql(arguments),
+        Command::Psql { arguments } => crate::dev::commands::psql(arguments),
         #[cfg(feature = "dev")]
         Command::DbReset { confirm } => runtime
-            .block_on(crate::dev::database::reset(confirm))
+            .block_on(crate::dev::commands::reset(confirm))
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "bundled-app")]
         Command::Serve(options) => runtime

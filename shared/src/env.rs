@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::db::DatabaseUrl;
 
 /// The settings of one process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Env {
     /// `DATABASE_URL`. `host dev` starts a private cluster without it; `host serve` requires it.
     pub database_url: Option<DatabaseUrl>,

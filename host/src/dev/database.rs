@@ -1,26 +1,18 @@
 //! The database this checkout develops on: the one in `DATABASE_URL`, or the private cluster.
-//!
-//! Also the commands that need only it and no app: `migrate`, `psql`, `db-reset`.
 
-use std::{
-    os::unix::process::CommandExt,
-    path::Path,
-    process::{Command, ExitCode},
-    time::Duration,
-};
+use std::time::Duration;
 
 use shared::{
     BoxError,
     db::{DatabaseUrl, DbConfig, describe},
-    env::{AppEnv, Env},
+    env::Env,
 };
-use tokio_postgres::{Client, NoTls, config::Host};
+use tokio_postgres::{Client, NoTls};
 
 use super::{project::Project, terminal};
 use crate::{
     migrate::{self, MigrateError},
-    postgres::{Binaries, Cluster, url_of},
-    settings::{self, Flags},
+    postgres::{Cluster, url_of},
 };
 
 /// A role for the app that may read and write every table, and is no superuser.
@@ -61,7 +53,7 @@ impl Database {
     }
 
     /// The same for a short command: beside a running host it uses the cluster of that host.
-    fn find_or_borrow(project: &Project, env: &Env) -> Result<Self, BoxError> {
+    pub(super) fn find_or_borrow(project: &Project, env: &Env) -> Result<Self, BoxError> {
         match (&env.database_url, project.running()) {
             (None, Ok(_)) => Ok(Self {
                 url: url_of(project.root())?,
@@ -73,6 +65,11 @@ impl Database {
 
     pub(crate) fn url(&self) -> DatabaseUrl {
         self.url.clone()
+    }
+
+    /// Whether the server was started by this process, which then stops it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.cluster.is_some()
     }
 
     /// The same database for a role that is no superuser, as an application's is: PostgreSQL keeps its last slots for
@@ -102,17 +99,32 @@ impl Database {
         }
     }
 
+    /// Where `env` points to now, migrated. Nothing here has moved yet.
+    pub(crate) async fn prepare(
+        &mut self,
+        project: &Project,
+        env: &Env,
+    ) -> Result<DatabaseUrl, BoxError> {
+        let url = match (&env.database_url, &self.cluster) {
+            (Some(url), _) => url.clone(),
+            (None, Some(cluster)) => cluster.url(),
+            (None, None) => self
+                .cluster
+                .insert(Cluster::start(project.root(), None)?)
+                .url(),
+        };
+        migrate_at(&url, project, env).await?;
+        Ok(url)
+    }
+
+    /// The pool draws on `url` now. A private cluster that ran before stays until the host ends: `.env` may come back.
+    pub(crate) fn moved_to(&mut self, url: DatabaseUrl) {
+        self.url = url;
+    }
+
     /// Applies what is pending, on a connection that is closed again: the pool stays unopened until the first query.
     pub(crate) async fn migrate(&self, project: &Project, env: &Env) -> Result<(), BoxError> {
-        let migrations = migrate::load(&project.migrations())?;
-        let applied = on_connection(&self.url, env, async |client| {
-            Ok(migrate::run(client, &migrations).await?)
-        })
-        .await?;
-        for name in applied {
-            terminal::line(format_args!("migrated {name}"));
-        }
-        Ok(())
+        migrate_at(&self.url, project, env).await
     }
 
     /// Brings the private cluster back if it has ended by itself. The pool reconnects with the next query.
@@ -146,8 +158,20 @@ impl Database {
     }
 }
 
+async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<(), BoxError> {
+    let migrations = migrate::load(&project.migrations())?;
+    let applied = on_connection(url, env, async |client| {
+        Ok(migrate::run(client, &migrations).await?)
+    })
+    .await?;
+    for name in applied {
+        terminal::line(format_args!("migrated {name}"));
+    }
+    Ok(())
+}
+
 /// Runs `work` on a connection of its own and waits until that is closed.
-async fn on_connection<T>(
+pub(super) async fn on_connection<T>(
     url: &DatabaseUrl,
     env: &Env,
     work: impl AsyncFnOnce(&mut Client) -> Result<T, BoxError>,
@@ -168,102 +192,4 @@ async fn on_connection<T>(
     // Its errors were the client's errors already.
     drop(driver.await);
     result
-}
-
-/// `host migrate`.
-pub(crate) async fn migrate() -> Result<(), BoxError> {
-    let (project, env) = here()?;
-    Database::find_or_borrow(&project, &env)?
-        .migrate(&project, &env)
-        .await?;
-    terminal::line(format_args!("the database is up to date"));
-    Ok(())
-}
-
-/// `host db-reset`: everything is dropped and made again. Only on a cluster that is ours, or by its name.
-pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
-    let (project, env) = here()?;
-    if env.app_env == AppEnv::Production {
-        return Err(
-            "APP_ENV is production: db-reset drops everything and is for development".into(),
-        );
-    }
-    if let Some(url) = &env.database_url {
-        let name = url.config().get_dbname().unwrap_or_default();
-        if confirmed.as_deref() != Some(name) {
-            return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: just db-reset --confirm {name}").into());
-        }
-    }
-    let database = Database::find_or_borrow(&project, &env)?;
-    on_connection(&database.url, &env, async |client| {
-        Ok(client
-            .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-            .await
-            .map_err(|error| describe(&error))?)
-    })
-    .await?;
-    terminal::line(format_args!("dropped everything in {}", database.url));
-    database.migrate(&project, &env).await
-}
-
-/// `host psql`. Replaces this process, unless the cluster has to be stopped afterwards.
-pub(crate) fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
-    let (project, env) = here()?;
-    let database = Database::find_or_borrow(&project, &env)?;
-    let beside_postgres = Binaries::find(None)
-        .map(|binaries| binaries.program("psql"))
-        .ok()
-        .filter(|psql| psql.is_file());
-    let mut psql = Command::new(beside_postgres.as_deref().unwrap_or(Path::new("psql")));
-    psql.args(arguments);
-    pass_connection(&mut psql, database.url.config());
-    if database.cluster.is_none() {
-        return Err(format!(
-            "cannot run psql: {}; install postgresql-client",
-            psql.exec()
-        )
-        .into());
-    }
-    let status = psql
-        .status()
-        .map_err(|error| format!("cannot run psql: {error}; install postgresql-client"))?;
-    Ok(ExitCode::from(
-        status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(1),
-    ))
-}
-
-/// Through the environment: arguments are for everybody to read in the process list.
-fn pass_connection(command: &mut Command, config: &tokio_postgres::Config) {
-    let host = config.get_hosts().first().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let port = config.get_ports().first().map(u16::to_string);
-    let password = config
-        .get_password()
-        .map(|password| String::from_utf8_lossy(password).into_owned());
-    let (user, database) = (
-        config.get_user().map(str::to_owned),
-        config.get_dbname().map(str::to_owned),
-    );
-    for (name, value) in [
-        ("PGHOST", host),
-        ("PGPORT", port),
-        ("PGUSER", user),
-        ("PGPASSWORD", password),
-        ("PGDATABASE", database),
-    ] {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-}
-
-fn here() -> Result<(Project, Env), BoxError> {
-    let project = Project::find()?;
-    let env = settings::read(project.dotenv()?, &Flags::default())?;
-    Ok((project, env))
 }

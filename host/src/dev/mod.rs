@@ -7,13 +7,19 @@
 // Where the project is, and that only one host works in it.
 mod project;
 
-// The database this checkout develops on, also for `migrate`, `psql` and `db-reset`.
-pub(crate) mod database;
+// The database this checkout develops on.
+mod database;
+
+// Commands that need only that.
+pub(crate) mod commands;
 
 // The leak and its cure: the two switches, and who counts.
 mod mode;
 
 mod observer;
+
+// `.env`, while the host runs.
+mod follow;
 
 // What is shown: to programs, to the person, in a second terminal.
 mod connections;
@@ -30,7 +36,7 @@ use shared::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -39,13 +45,14 @@ pub(crate) use connections::connections;
 
 use crate::{
     generation::Generations,
-    reload::{Reload, Report, RestartNeeded, retire},
+    reload::{Reload, Report, RestartNeeded, Settings, retire},
     restart::{Carried, Image, Restart},
     serve::{accept, accept::Tether, dispatch::dispatch, listen, panics},
     settings::{self, Flags},
     signals::Signals,
 };
 use database::Database;
+use follow::Follow;
 use mode::Mode;
 use observer::Observer;
 pub(crate) use project::Project;
@@ -138,11 +145,22 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     };
     let terminal = terminal::Terminal::new(banner, db.clone(), observer);
     let showing = tokio::spawn(terminal.show(happened, refused));
+    let (settings, current) = watch::channel(Settings {
+        env: env.clone(),
+        db_config,
+    });
+    let settings_saved = Arc::new(Notify::new());
+    let follow = Follow {
+        settings,
+        db: db.clone(),
+        flags: options.flags,
+        mode,
+    };
     let reload = Reload {
         root: project.root().to_owned(),
-        env: env.clone(),
         db: db.clone(),
-        db_config,
+        settings: current,
+        settings_saved: settings_saved.clone(),
         pool_owner: mode.pool,
         isolation: mode.isolation,
         generations: generations.clone(),
@@ -166,6 +184,7 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
             ended = &mut reloading => break Some(ended),
             // A compiler as a rule; the cluster, when somebody killed it. Here, because here is the main thread.
             _ = children.recv() => database.revive().await,
+            () = settings_saved.notified() => follow.follow(&project, &mut database).await,
         }
     };
 

@@ -50,7 +50,7 @@ pub(crate) struct Observer {
 enum Over {
     TheConnection(Db),
     /// Lost when the server restarts, then opened again.
-    ItsOwn(DbConfig, Mutex<Option<Client>>),
+    ItsOwn(Box<DbConfig>, Mutex<Option<Client>>),
 }
 
 impl Observer {
@@ -68,7 +68,7 @@ impl Observer {
         let client = connect(&config).await?;
         Ok(Self {
             name,
-            over: Over::ItsOwn(config, Mutex::new(Some(client))),
+            over: Over::ItsOwn(Box::new(config), Mutex::new(Some(client))),
         })
     }
 

@@ -31,7 +31,7 @@ use build::{BuildError, Outcome};
 use load::{LoadError, Loader};
 use shared::{AppState, BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
 use start::StartError;
-use tokio::sync::{mpsc, watch as published};
+use tokio::sync::{Notify, mpsc, watch as published};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watch::{Changes, Watch};
 
@@ -48,10 +48,11 @@ use crate::{
 /// Everything a reload needs.
 pub(crate) struct Reload {
     pub(crate) root: PathBuf,
-    pub(crate) env: Arc<Env>,
     pub(crate) db: Db,
-    /// What `db` is made of; the app's own pools, in the leak modes, get a name each.
-    pub(crate) db_config: DbConfig,
+    /// As they are now: each generation gets those of its start.
+    pub(crate) settings: published::Receiver<Settings>,
+    /// Rung when the file they come from is saved.
+    pub(crate) settings_saved: Arc<Notify>,
     pub(crate) pool_owner: PoolOwner,
     pub(crate) isolation: Isolation,
     pub(crate) generations: Arc<Generations>,
@@ -65,6 +66,14 @@ pub(crate) struct Reload {
     pub(crate) not_started: Option<Entry>,
     /// Generations on their way out, so that the end of the process can wait for them.
     pub(crate) retiring: TaskTracker,
+}
+
+/// What a generation is told at its start.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) env: Arc<Env>,
+    /// What `db` is made of; the app's own pools, in the leak modes, get a name each.
+    pub(crate) db_config: DbConfig,
 }
 
 /// The host itself has changed on disk: it must be replaced by its new build.
@@ -108,7 +117,7 @@ impl Reload {
                 Ok(Outcome::Failed { diagnostics }) => self.build_failed(diagnostics),
                 Err(error) => self.cannot_build(&error),
             }
-            changes = watch.next().await;
+            changes = watch.next(&self.settings_saved).await;
         }
     }
 
@@ -123,7 +132,7 @@ impl Reload {
             );
             tokio::select! {
                 outcome = build::build(&self.root) => return outcome,
-                more = watch.next() => changes.extend(more),
+                more = watch.next(&self.settings_saved) => changes.extend(more),
             }
         }
     }
@@ -188,18 +197,19 @@ impl Reload {
     /// Starts the generation behind `entry` and makes it active. Returns what the swap alone took.
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
         let id = self.last_id + 1;
+        let Settings { env, db_config } = self.settings.borrow().clone();
         let state = AppState {
             db: self.db.clone(),
             generation: id,
             shutdown: CancellationToken::new(),
-            env: self.env.clone(),
+            env: env.clone(),
             pool_owner: self.pool_owner,
             db_config: DbConfig {
-                application_name: format!("{}:gen-{id}", self.db_config.application_name),
-                ..self.db_config.clone()
+                application_name: format!("{}:gen-{id}", db_config.application_name),
+                ..db_config
             },
         };
-        let limit = self.env.app_start_timeout;
+        let limit = env.app_start_timeout;
         let generation = start::start(entry, state, self.isolation, limit).await?;
         self.last_id = id;
         let since = Instant::now();
@@ -208,7 +218,7 @@ impl Reload {
         // Statements of the code before stay prepared for the life of the connection otherwise.
         self.db.forget_statements();
         if let Some(before) = before {
-            let (drain, events) = (self.env.drain_timeout, self.events.clone());
+            let (drain, events) = (env.drain_timeout, self.events.clone());
             self.retiring.spawn(async move {
                 let retired = retire(before, drain).await;
                 drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended

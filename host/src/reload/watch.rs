@@ -13,13 +13,19 @@ use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::MetadataKind,
     event::ModifyKind,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
 /// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
 const SETTLE: Duration = Duration::from_millis(8);
 
 const FOLDERS: [&str; 3] = ["app_lib", "shared", "host"];
-const ROOT_FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
+const ROOT_FILES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", SETTINGS];
+
+/// Settings are no source: a save of theirs is told to whoever reads them, and builds nothing.
+const SETTINGS: &str = ".env";
 
 /// Changed files, relative to the root.
 pub(crate) type Changes = BTreeSet<PathBuf>;
@@ -67,8 +73,20 @@ impl Watch {
         })
     }
 
-    /// Waits for a save and returns what it comprises. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Changes {
+    /// Waits for a save of sources and returns what it comprises; rings `settings_saved` on the way. Cancel-safe.
+    pub(crate) async fn next(&mut self, settings_saved: &Notify) -> Changes {
+        loop {
+            let mut changes = self.settled().await;
+            if changes.remove(Path::new(SETTINGS)) {
+                settings_saved.notify_one();
+            }
+            if !changes.is_empty() {
+                return changes;
+            }
+        }
+    }
+
+    async fn settled(&mut self) -> Changes {
         if self.pending.is_empty() {
             match self.saved.recv().await {
                 Some(first) => drop(self.pending.insert(first)),

@@ -19,6 +19,9 @@ mod restart;
 // The one connection, and the cluster.
 mod database;
 
+// The leak, its cure, and what lies beyond it; another database without a restart.
+mod leak;
+
 // The sample app as a client sees it.
 mod api;
 

@@ -64,8 +64,8 @@ impl Db {
     /// [`DbError::Wait`] or [`DbError::Connect`].
     pub async fn checkout(&self) -> Result<Checkout, DbError> {
         let inner = self.inner();
-        let held = if inner.pool.status().max_size > 1 {
-            let pooled = inner.within(async { inner.pool.get().await.map_err(DbError::Connect) });
+        let held = if inner.pool().status().max_size > 1 {
+            let pooled = inner.within(async { inner.pool().get().await.map_err(DbError::Connect) });
             Held::Pooled(Box::new(pooled.await?))
         } else {
             Held::Slot(inner.alone().await?)

@@ -5,19 +5,23 @@
 //! is never cancelled from here, since a cancel hits whatever runs at that moment, a neighbour perhaps;
 //! `statement_timeout` bounds it. Row streams and portals are not offered: an unread one would stop everybody.
 
-use std::{fmt, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use deadpool_postgres::{Client as Object, Pool, PoolError};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     runtime::Handle,
-    sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard},
+    sync::{OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard},
 };
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
     error::{DbError, is_stale},
-    pool::{Counts, DbConfig, DbStatus, pool_and_counts},
+    pool::{Counts, DbConfig, DbStatus, counted_pool},
     query::{at_most_one, one},
 };
 
@@ -32,10 +36,11 @@ pub struct Db {
 
 pub(super) struct Inner {
     /// Gives the connection its one place; with a larger limit it also feeds exclusive use.
-    pub(super) pool: Pool,
+    /// Behind a lock for [`Db::replace`]; every other use clones it out, which costs a reference count.
+    pool: RwLock<Pool>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
-    slot: Arc<RwLock<Option<Object>>>,
+    slot: Arc<Lane<Option<Object>>>,
     /// Of the process: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
     pub(super) runtime: Handle,
     wait_limit: Duration,
@@ -46,9 +51,9 @@ impl Db {
     /// A database that opens nothing until the first statement.
     #[must_use]
     pub fn new(config: &DbConfig) -> Self {
-        let (pool, counts) = pool_and_counts(config);
+        let counts = Arc::default();
         let inner = Inner {
-            pool,
+            pool: RwLock::new(counted_pool(config, &counts)),
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             wait_limit: config.wait_timeout,
@@ -148,7 +153,7 @@ impl Db {
     /// The pool from inside. Asks nothing of PostgreSQL.
     #[must_use]
     pub fn status(&self) -> DbStatus {
-        let (pool, counts) = (self.inner.pool.status(), &self.inner.counts);
+        let (pool, counts) = (self.inner.pool().status(), &self.inner.counts);
         let opened_total = counts.opened.load(Relaxed);
         let backend_pid = (opened_total > 0).then(|| counts.backend_pid.load(Relaxed));
         DbStatus {
@@ -161,14 +166,35 @@ impl Db {
 
     /// Forgets every prepared statement: their plans may be of another schema, and their texts of code that is gone.
     pub fn forget_statements(&self) {
-        self.inner.pool.manager().statement_caches.clear();
+        self.inner.pool().manager().statement_caches.clear();
+    }
+
+    /// Uses another pool from now on, for every clone of this `Db`, and closes the one before.
+    ///
+    /// Waits until the statements under way are answered; those that come meanwhile wait and run on the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Wait`] if somebody holds the connection alone for too long; nothing has changed then.
+    pub async fn replace(&self, config: &DbConfig) -> Result<(), DbError> {
+        let inner = &self.inner;
+        let mut slot = inner.within(async { Ok(inner.slot.write().await) }).await?;
+        let next = counted_pool(config, &inner.counts);
+        let before = std::mem::replace(
+            &mut *inner.pool.write().unwrap_or_else(PoisonError::into_inner),
+            next,
+        );
+        // Its connection goes before the new pool can open one.
+        *slot = None;
+        before.close();
+        Ok(())
     }
 
     /// Closes the connection once those who use it are done, and opens no other.
     ///
     /// Waits at most `DATABASE_WAIT_TIMEOUT_MS`, then leaves the rest to the end of the process.
     pub async fn close(&self) {
-        self.inner.pool.close();
+        self.inner.pool().close();
         if let Ok(mut slot) =
             tokio::time::timeout(self.inner.wait_limit, self.inner.slot.write()).await
         {
@@ -182,6 +208,14 @@ impl Db {
 }
 
 impl Inner {
+    /// The pool of now.
+    pub(super) fn pool(&self) -> Pool {
+        self.pool
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// The open connection, shared.
     async fn shared(&self) -> Result<RwLockReadGuard<'_, Object>, DbError> {
         self.within(async {
@@ -217,7 +251,7 @@ impl Inner {
         if let Some(closed) = slot.take() {
             drop(Object::take(closed));
         }
-        *slot = Some(self.pool.get().await.map_err(DbError::Connect)?);
+        *slot = Some(self.pool().get().await.map_err(DbError::Connect)?);
         Ok(())
     }
 

@@ -145,11 +145,10 @@ pub struct DbStatus {
 /// A pool of at most `max_connections`. Opens nothing yet.
 #[must_use]
 pub fn create_pool(config: &DbConfig) -> Pool {
-    pool_and_counts(config).0
+    counted_pool(config, &Arc::default())
 }
 
-pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
-    let counts = Arc::new(Counts::default());
+pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
     let opener = Opener {
         runtime: config.runtime.clone(),
         on_refusal: config.on_refusal.clone(),
@@ -160,7 +159,7 @@ pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
     };
     let manager = Manager::from_connect(config.connection(), opener, recycling);
     let counted = counts.clone();
-    let pool = Pool::builder(manager)
+    Pool::builder(manager)
         .max_size(config.max_connections)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(config.wait_timeout))
@@ -179,8 +178,7 @@ pub(super) fn pool_and_counts(config: &DbConfig) -> (Pool, Arc<Counts>) {
             })
         }))
         .build()
-        .expect("a runtime is given, the only thing the builder checks");
-    (pool, counts)
+        .expect("a runtime is given, the only thing the builder checks")
 }
 
 /// Opens connections on a runtime of its own choice.

@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use tokio_postgres::config::Host;
 
 /// A parsed and accepted database URL. `Debug` and `Display` mask the password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     config: tokio_postgres::Config,
 }

@@ -1,8 +1,7 @@
 //! A copy of the workspace with its build, for one test at a time.
 //!
-//! Made of links where files are compiled, since compilers replace those; what is written in place is copied. Cargo
-//! identifies packages relative to the workspace and finds everything fresh under the new path. rustc does not: its
-//! incremental data is bound to a path. So a checkout is put back in order and handed to the next test.
+//! rustc's incremental data is bound to a path, so that a fresh copy costs a full compile of the app. Hence a checkout
+//! is put back in order and handed to the next test.
 
 use std::{
     collections::BTreeSet,
@@ -17,16 +16,11 @@ use std::{
     },
 };
 
-const SOURCES: [&str; 8] = [
-    "Cargo.toml",
-    "Cargo.lock",
-    "rust-toolchain.toml",
-    ".cargo",
-    "host",
-    "app_lib",
-    "shared",
-    "migrations",
-];
+use copy::SOURCES;
+
+/// The demo's: it edits a copy too.
+#[path = "../../../src/demo/copy.rs"]
+mod copy;
 
 /// Checkouts in order that nobody uses.
 static IDLE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -43,7 +37,7 @@ impl Checkout {
         let root = idle.unwrap_or_else(|| {
             let number = COUNT.fetch_add(1, Relaxed);
             let root = runs().join(format!("{}/{number}", std::process::id()));
-            copy(seed(), &root);
+            copy::workspace(seed(), &root).unwrap();
             root
         });
         Self { root }
@@ -200,52 +194,9 @@ fn seed() -> &'static Path {
             String::from_utf8_lossy(&built.stderr)
         );
         let seed = runs().join(format!("{}/seed", std::process::id()));
-        copy(workspace, &seed);
+        copy::workspace(workspace, &seed).unwrap();
         seed
     })
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.join("target")).unwrap();
-    for source in SOURCES {
-        copy_tree(&from.join(source), &to.join(source));
-    }
-    copy_tree(&from.join("target/hot"), &to.join("target/hot"));
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    let data = fs::symlink_metadata(from).unwrap();
-    if data.is_dir() {
-        if from.file_name().is_some_and(|name| name == "examples")
-            || from.ends_with("shared/dylib/target")
-        {
-            return;
-        }
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let name = entry.unwrap().file_name();
-            copy_tree(&from.join(&name), &to.join(&name));
-        }
-    } else if is_compiled(from) {
-        fs::hard_link(from, to).unwrap();
-    } else {
-        fs::copy(from, to).unwrap();
-        // Cargo compares times of sources with those of the build.
-        fs::File::options()
-            .write(true)
-            .open(to)
-            .unwrap()
-            .set_modified(data.modified().unwrap())
-            .unwrap();
-    }
-}
-
-fn is_compiled(file: &Path) -> bool {
-    let incremental = file
-        .components()
-        .any(|part| part.as_os_str() == "incremental");
-    let extension = file.extension().and_then(|extension| extension.to_str());
-    (incremental && extension != Some("lock")) || matches!(extension, Some("rlib" | "rmeta" | "so"))
 }
 
 /// On the file system of `target`, which links cannot leave.

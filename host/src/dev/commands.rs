@@ -1,0 +1,124 @@
+//! The commands that need the database and no app: `migrate`, `psql`, `db-reset`.
+//!
+//! Beside a running host they use its cluster; without one they start it and stop it again.
+
+use std::{
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use shared::{
+    BoxError,
+    db::describe,
+    env::{AppEnv, Env},
+};
+use tokio_postgres::config::Host;
+
+use super::{
+    database::{Database, on_connection},
+    project::Project,
+    terminal,
+};
+use crate::{
+    postgres::Binaries,
+    settings::{self, Flags},
+};
+
+/// `host migrate`.
+pub(crate) async fn migrate() -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    Database::find_or_borrow(&project, &env)?
+        .migrate(&project, &env)
+        .await?;
+    terminal::line(format_args!("the database is up to date"));
+    Ok(())
+}
+
+/// `host db-reset`: everything is dropped and made again. Only on a cluster that is ours, or by its name.
+pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    if env.app_env == AppEnv::Production {
+        return Err(
+            "APP_ENV is production: db-reset drops everything and is for development".into(),
+        );
+    }
+    if let Some(url) = &env.database_url {
+        let name = url.config().get_dbname().unwrap_or_default();
+        if confirmed.as_deref() != Some(name) {
+            return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: just db-reset --confirm {name}").into());
+        }
+    }
+    let database = Database::find_or_borrow(&project, &env)?;
+    on_connection(&database.url(), &env, async |client| {
+        Ok(client
+            .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            .await
+            .map_err(|error| describe(&error))?)
+    })
+    .await?;
+    terminal::line(format_args!("dropped everything in {}", database.url()));
+    database.migrate(&project, &env).await
+}
+
+/// `host psql`. Replaces this process, unless the cluster has to be stopped afterwards.
+pub(crate) fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
+    let (project, env) = here()?;
+    let database = Database::find_or_borrow(&project, &env)?;
+    let beside_postgres = Binaries::find(None)
+        .map(|binaries| binaries.program("psql"))
+        .ok()
+        .filter(|psql| psql.is_file());
+    let mut psql = Command::new(beside_postgres.as_deref().unwrap_or(Path::new("psql")));
+    psql.args(arguments);
+    pass_connection(&mut psql, database.url().config());
+    if !database.is_ours() {
+        return Err(format!(
+            "cannot run psql: {}; install postgresql-client",
+            psql.exec()
+        )
+        .into());
+    }
+    let status = psql
+        .status()
+        .map_err(|error| format!("cannot run psql: {error}; install postgresql-client"))?;
+    Ok(ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    ))
+}
+
+/// Through the environment: arguments are for everybody to read in the process list.
+fn pass_connection(command: &mut Command, config: &tokio_postgres::Config) {
+    let host = config.get_hosts().first().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let port = config.get_ports().first().map(u16::to_string);
+    let password = config
+        .get_password()
+        .map(|password| String::from_utf8_lossy(password).into_owned());
+    let (user, database) = (
+        config.get_user().map(str::to_owned),
+        config.get_dbname().map(str::to_owned),
+    );
+    for (name, value) in [
+        ("PGHOST", host),
+        ("PGPORT", port),
+        ("PGUSER", user),
+        ("PGPASSWORD", password),
+        ("PGDATABASE", database),
+    ] {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+}
+
+fn here() -> Result<(Project, Env), BoxError> {
+    let project = Project::find()?;
+    let env = settings::read(project.dotenv()?, &Flags::default())?;
+    Ok((project, env))
+}

@@ -1,0 +1,88 @@
+//! Follows `.env` while the host runs: another database, other limits, without a restart.
+//!
+//! The new settings are validated and the new database is migrated before anything is touched. Then the pool is
+//! replaced by draining the old one: statements under way are answered, its connection closes, and the next query
+//! opens one to the new place. What cannot follow is said.
+
+use std::sync::Arc;
+
+use shared::{BoxError, Db, db::DbConfig, env::Env};
+use tokio::sync::watch;
+
+use super::{database::Database, mode::Mode, project::Project, terminal::line};
+use crate::{
+    reload::Settings,
+    settings::{self, Flags},
+};
+
+/// What is needed to follow.
+pub(crate) struct Follow {
+    pub(crate) settings: watch::Sender<Settings>,
+    pub(crate) db: Db,
+    pub(crate) flags: Flags,
+    pub(crate) mode: Mode,
+}
+
+impl Follow {
+    /// Reads the settings again and applies what has changed; if it cannot, all stays as it was.
+    pub(crate) async fn follow(&self, project: &Project, database: &mut Database) {
+        if let Err(error) = self.apply(project, database).await {
+            line(format_args!(
+                "✗ .env: {error}\n          the settings before stay in force"
+            ));
+        }
+    }
+
+    async fn apply(&self, project: &Project, database: &mut Database) -> Result<(), BoxError> {
+        let env = settings::read(project.dotenv()?, &self.flags)?;
+        let Settings {
+            env: before,
+            db_config: before_config,
+        } = self.settings.borrow().clone();
+        if env == *before {
+            return Ok(());
+        }
+        if (env.host, env.port) != (before.host, before.port) {
+            line(format_args!(
+                ".env: HOST and PORT take effect at the next start"
+            ));
+        }
+        let db_config = if concerns_database(&env, &before) {
+            if self.mode.is_demonstration() {
+                return Err("the database is chosen at the start in this mode; start again".into());
+            }
+            let url = database.prepare(project, &env).await?;
+            let config = DbConfig {
+                on_refusal: before_config.on_refusal.clone(),
+                ..DbConfig::new(&env, url.clone(), before_config.application_name.clone())
+            };
+            self.db.replace(&config).await?;
+            line(format_args!(
+                ".env: pool replaced, the one before drained; {url} from the next query on"
+            ));
+            database.moved_to(url);
+            config
+        } else {
+            before_config
+        };
+        // Generations get them at their start; those that run keep what they were given.
+        self.settings.send_replace(Settings {
+            env: Arc::new(env),
+            db_config,
+        });
+        Ok(())
+    }
+}
+
+fn concerns_database(env: &Env, before: &Env) -> bool {
+    let of = |env: &Env| {
+        (
+            env.database_url.clone(),
+            env.database_max_connections,
+            env.database_connect_timeout,
+            env.database_wait_timeout,
+            env.database_statement_timeout,
+        )
+    };
+    of(env) != of(before)
+}
