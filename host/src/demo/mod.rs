@@ -6,8 +6,11 @@
 // The copy that is edited, so that yours is not.
 mod copy;
 
-// One act: a host, its saves, what was counted.
+// What each act claims.
 mod act;
+
+// A host, its saves, what was counted.
+mod stage;
 
 // What is left to look at: table, chart, CSV, SVG.
 mod report;
@@ -17,9 +20,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use act::{ACTS, Act, Stage};
+use act::{ACTS, Act};
 use clap::Args;
 use shared::BoxError;
+use stage::Stage;
 
 use crate::dev::Project;
 

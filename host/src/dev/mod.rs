@@ -18,45 +18,52 @@ mod mode;
 
 mod observer;
 
+// The pool, and who counts.
+mod connection;
+
 // `.env`, while the host runs.
 mod follow;
 
+// The end.
+mod running;
+
+// What answers a request, and what the browser is told.
+mod browser;
+mod front;
+
 // What is shown: to programs, to the person, in a second terminal.
+mod banner;
 mod connections;
 mod status;
 mod terminal;
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{body::Body, http::Response};
-use hyper::{Request, body::Incoming};
-use shared::{
-    BoxError, Db,
-    db::{DbConfig, OnRefusal},
-};
+use shared::BoxError;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
 
 pub(crate) use connections::connections;
 
 use crate::{
     generation::Generations,
-    reload::{Reload, Report, RestartNeeded, Settings, retire},
+    reload::{Reload, Report, RestartNeeded, Settings},
     restart::{Carried, Image, Restart},
-    serve::{accept, accept::Tether, dispatch::dispatch, listen, panics},
+    serve::{accept, listen, panics},
     settings::{self, Flags},
     signals::Signals,
 };
+use browser::Browser;
+use connection::Connection;
 use database::Database;
 use follow::Follow;
+use front::Front;
 use mode::Mode;
-use observer::Observer;
 pub(crate) use project::Project;
-use status::Refusals;
+use running::Running;
 
 /// `host dev`'s own flags.
 #[derive(clap::Args)]
@@ -65,6 +72,12 @@ pub(crate) struct Options {
     flags: Flags,
     #[command(flatten)]
     mode: Mode,
+    /// Makes a link of a place in a file, for example vscode://file/{file}:{line}:{column}
+    #[arg(long, env = "EDITOR_URL")]
+    editor_url: Option<String>,
+    /// Another host name under which /__dev answers, beside localhost and loopback addresses
+    #[arg(long)]
+    allow_host: Vec<String>,
 }
 
 /// Serves until a signal, or until the host itself must be replaced. Runs on the main thread.
@@ -89,26 +102,12 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     let mode = options.mode;
     let mut database = Database::find_or_start(&project, &env, mode.max_connections())?;
     database.migrate(&project, &env).await?;
-    let name = application_name(&carried);
-    let (refusals, refused) = watch::channel(Refusals::default());
-    let mut db_config = DbConfig::new(&env, database.url(), name.clone());
-    // First of all, while there is room for it.
-    let own_observer = match mode.is_demonstration() {
-        true => Some(Observer::on_its_own(name.clone(), db_config.clone()).await?),
-        false => None,
-    };
-    if own_observer.is_some() {
-        db_config.url = database.url_of_a_plain_role(&env).await?;
-    }
-    db_config.on_refusal = OnRefusal::new(move |refusal| {
-        refusals.send_modify(|refusals| {
-            refusals.times += 1;
-            refusals.last = Some(refusal);
-        });
-    });
-    let db = Db::new(&db_config);
-    let over_the_connection = || Observer::over_the_connection(name, db.clone());
-    let observer = Arc::new(own_observer.unwrap_or_else(over_the_connection));
+    let Connection {
+        db,
+        db_config,
+        observer,
+        refused,
+    } = Connection::prepare(&database, &env, mode, application_name(&carried)).await?;
 
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));
@@ -116,7 +115,7 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     let retiring = TaskTracker::new();
     let stop = CancellationToken::new();
 
-    let status = status::routes(status::Sources {
+    let own = status::routes(status::Sources {
         report: reported.clone(),
         generations: generations.clone(),
         db: db.clone(),
@@ -126,16 +125,25 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         address,
         restarts: carried.restarts,
     });
+    let own = own.merge(browser::routes(Browser {
+        report: reported.clone(),
+        generations: generations.clone(),
+        editor: options.editor_url,
+        root: project.root().display().to_string(),
+        stop: stop.clone(),
+    }));
+    let front = Front {
+        own,
+        generations: generations.clone(),
+        names: options.allow_host,
+    };
     let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
     let serving = tokio::spawn({
-        let (generations, stop, drain) = (generations.clone(), stop.clone(), env.drain_timeout);
-        async move {
-            let answer =
-                move |request, tether| answer(generations.clone(), status.clone(), request, tether);
-            accept::serve(&accepting, answer, stop, drain).await
-        }
+        let (stop, drain) = (stop.clone(), env.drain_timeout);
+        let answer = move |request, tether| front.clone().answer(request, tether);
+        async move { accept::serve(&accepting, answer, stop, drain).await }
     });
-    let banner = terminal::Banner {
+    let banner = banner::Banner {
         since,
         address,
         database: database.describe(),
@@ -188,31 +196,21 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         }
     };
 
-    let wind_down = async {
-        if let Some(active) = generations.active() {
-            active.end_streams();
-        }
-        stop.cancel();
-        match serving.await {
-            Ok(0) => {}
-            Ok(cut) => terminal::line(format_args!(
-                "{cut} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
-                env.drain_timeout.as_millis()
-            )),
-            Err(error) => tracing::error!("serving: {error}"),
-        }
-        let last = generations.take();
-        if let Some(active) = last {
-            retire(active, env.drain_timeout).await;
-        }
-        retiring.close();
-        retiring.wait().await;
-        db.close().await;
+    let running = Running {
+        serving,
+        stop,
+        generations: generations.clone(),
+        retiring,
+        db,
+        drain: env.drain_timeout,
     };
-    tokio::select! {
-        () = wind_down => {}
-        signal = signals.next() => terminal::line(format_args!("{signal}: ended at once")),
-    }
+    let hurried = tokio::select! {
+        () = running.wind_down() => false,
+        signal = signals.next() => {
+            terminal::line(format_args!("{signal}: ended at once"));
+            true
+        }
+    };
     showing.abort();
 
     // An error of the reload loop ends the host, orderly, and is what `host dev` reports.
@@ -220,7 +218,8 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         None => None,
         Some(ended) => Some(ended??),
     };
-    let Some(RestartNeeded) = restart else {
+    // A person who asked for the end during a restart means the end.
+    let (Some(RestartNeeded), false) = (restart, hurried) else {
         return Ok(None);
     };
     database.keep_running();
@@ -239,23 +238,6 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         listener,
         carried,
     }))
-}
-
-/// `/__dev` is the host's; everything else is the app's.
-async fn answer(
-    generations: Arc<Generations>,
-    own: axum::Router,
-    request: Request<Incoming>,
-    tether: Tether,
-) -> Response<Body> {
-    let path = request.uri().path();
-    if path == "/__dev" || path.starts_with("/__dev/") {
-        return match own.oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-    }
-    dispatch(&generations, request, tether).await
 }
 
 /// Names this process and this boot of it: a restart keeps the PID, and its predecessor's backend may still be ending.

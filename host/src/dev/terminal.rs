@@ -1,40 +1,24 @@
 //! What the person sees: a banner once, then one line for each thing that happened.
 
-use std::{
-    fmt::Arguments,
-    io::Write,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt::Arguments, io::Write, sync::Arc, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 use shared::{Db, PoolOwner};
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    banner::Banner,
     mode::Mode,
     observer::{Census, Observer},
     status::Refusals,
 };
 use crate::reload::{Diagnostic, Event, Isolation, LastReload, Retired};
 
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
-const NOTE: Style = AnsiColor::Yellow.on_default();
-
-/// What is said once the app is up.
-pub(crate) struct Banner {
-    pub(crate) since: Instant,
-    pub(crate) address: SocketAddr,
-    pub(crate) database: String,
-    pub(crate) restarts: u64,
-    /// Nothing has been shown yet: the image before restarted before it served.
-    pub(crate) first: bool,
-    pub(crate) mode: Mode,
-}
+pub(super) const NOTE: Style = AnsiColor::Yellow.on_default();
 
 /// The screen, and what its lines are made of.
 pub(crate) struct Terminal {
@@ -103,12 +87,9 @@ impl Terminal {
             Event::Live { last, warnings } => {
                 warnings.iter().for_each(show_diagnostic);
                 match self.banner.take() {
-                    Some(banner) => show_banner(
-                        &banner,
-                        &self.db,
-                        self.observer.count().await.as_ref(),
-                        &last,
-                    ),
+                    Some(banner) => {
+                        banner.show(&self.db, self.observer.count().await.as_ref(), &last);
+                    }
                     None => show_reload(&last, &self.connections().await),
                 }
             }
@@ -170,54 +151,6 @@ impl Terminal {
         };
         print(format_args!("            {open}{why}\n"));
     }
-}
-
-fn show_banner(banner: &Banner, db: &Db, census: Option<&Census>, last: &LastReload) {
-    let Banner {
-        since,
-        address,
-        database,
-        restarts,
-        first,
-        mode,
-    } = banner;
-    let (ready, generation) = (since.elapsed().as_millis(), last.generation);
-    if *restarts > 0 && !*first {
-        // The addresses above are still right: the same process, as far as anybody can see.
-        line(format_args!(
-            "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  restarted in {ready} ms, same pid and socket  {DIM}pg not opened yet  conns 0{DIM:#}"
-        ));
-        return;
-    }
-    let pool = db.status();
-    print(format_args!(
-        "\n  {BOLD}host {version}{BOLD:#}  ready in {ready} ms · generation {generation}\n\n  \
-         App       {BOLD}http://{address}/{BOLD:#}\n  \
-         Status    http://{address}/__dev/status.json\n  \
-         Postgres  {database}\n            connections {size}/{max} (lazy)\n",
-        version = env!("CARGO_PKG_VERSION"),
-        size = pool.size,
-        max = pool.max,
-    ));
-    if mode.is_demonstration() {
-        print(format_args!(
-            "  Mode      {NOTE}{}{NOTE:#}\n",
-            mode.describe()
-        ));
-    }
-    if let (true, Some(usable)) = (
-        mode.is_demonstration(),
-        census.and_then(|census| census.usable),
-    ) {
-        print(format_args!(
-            "            {usable} connections for the app: max_connections, less 3 for superusers, less 1 that counts\n            \
-             {DIM}(PostgreSQL's default is 100; the shape is the same){DIM:#}\n            \
-             save, open the page, and watch `conns`\n"
-        ));
-    }
-    print(format_args!(
-        "\n  {DIM}edit app_lib/src and save; Ctrl-C ends{DIM:#}\n\n"
-    ));
 }
 
 fn show_reload(last: &LastReload, connections: &str) {
@@ -289,7 +222,7 @@ pub(crate) fn line(text: Arguments<'_>) {
     ));
 }
 
-fn print(text: Arguments<'_>) {
+pub(super) fn print(text: Arguments<'_>) {
     // Colours are stripped where they are not wanted: pipes, NO_COLOR. A closed terminal is no reason to end.
     let mut out = anstream::stdout().lock();
     if let Err(error) = out.write_fmt(text).and_then(|()| out.flush()) {

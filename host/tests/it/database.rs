@@ -71,6 +71,10 @@ async fn a_cluster_that_is_killed_comes_back() {
     let host = Host::start().await;
     let (backend, killed) = (host.backend().await, host.postmaster());
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(killed), Signal::SIGKILL).unwrap();
+    eventually("the revival", async || {
+        host.log().contains("it runs again").then_some(())
+    })
+    .await;
     eventually("the app to answer again", async || {
         (host.get("/api/ping").await.status() == 200).then_some(())
     })

@@ -67,7 +67,7 @@ fn every_file_says_what_it_owns_and_none_is_a_novel() {
     for (file, text) in sources_of(&["host/src", "host/tests", "shared", "app_lib/src"]) {
         let (name, lines) = (file.display(), text.lines().count());
         assert!(text.starts_with("//!"), "{name} opens with what it is for");
-        let novel = lines > 280 && !file.components().any(|part| part.as_os_str() == "tests");
+        let novel = lines > 300 && !file.components().any(|part| part.as_os_str() == "tests");
         assert!(
             !novel,
             "{name} has {lines} lines: would a reader find two rooms in one?"

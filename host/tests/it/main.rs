@@ -33,3 +33,6 @@ mod production;
 
 // The shape of the source.
 mod layering;
+
+// What the host adds to the browser's side.
+mod browser;

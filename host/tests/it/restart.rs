@@ -53,12 +53,12 @@ async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
         "pub db: Db,",
         "pub db: Db,\n    /// New.\n    pub added: (),",
     );
-    for caller in ["host/src/reload/mod.rs", "host/src/production.rs"] {
-        host.checkout.edit(
-            caller,
-            "pool_owner: PoolOwner::Host",
-            "added: (), pool_owner: PoolOwner::Host",
-        );
+    for (caller, field) in [
+        ("host/src/reload/mod.rs", "pool_owner: self.pool_owner"),
+        ("host/src/production.rs", "pool_owner: PoolOwner::Host"),
+    ] {
+        host.checkout
+            .edit(caller, field, &format!("added: (), {field}"));
     }
     eventually("the restart to begin", async || {
         host.log().contains("restarting it").then_some(())

@@ -1,0 +1,74 @@
+//! What is said once the app is up: the addresses, the database, and the mode if it is not the design's.
+
+use std::{net::SocketAddr, time::Instant};
+
+use shared::Db;
+
+use super::{
+    mode::Mode,
+    observer::Census,
+    terminal::{BOLD, DIM, GOOD, NOTE, line, print},
+};
+use crate::reload::LastReload;
+
+/// What is said once the app is up.
+pub(crate) struct Banner {
+    pub(crate) since: Instant,
+    pub(crate) address: SocketAddr,
+    pub(crate) database: String,
+    pub(crate) restarts: u64,
+    /// Nothing has been shown yet: the image before restarted before it served.
+    pub(crate) first: bool,
+    pub(crate) mode: Mode,
+}
+
+impl Banner {
+    /// Prints it, once the first generation is live.
+    pub(super) fn show(&self, db: &Db, census: Option<&Census>, last: &LastReload) {
+        let Banner {
+            since,
+            address,
+            database,
+            restarts,
+            first,
+            mode,
+        } = self;
+        let (ready, generation) = (since.elapsed().as_millis(), last.generation);
+        if *restarts > 0 && !*first {
+            // The addresses above are still right: the same process, as far as anybody can see.
+            line(format_args!(
+                "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  restarted in {ready} ms, same pid and socket  {DIM}pg not opened yet  conns 0{DIM:#}"
+            ));
+            return;
+        }
+        let pool = db.status();
+        print(format_args!(
+            "\n  {BOLD}host {version}{BOLD:#}  ready in {ready} ms · generation {generation}\n\n  \
+             App       {BOLD}http://{address}/{BOLD:#}\n  \
+             Status    http://{address}/__dev/status.json\n  \
+             Postgres  {database}\n            connections {size}/{max} (lazy)\n",
+            version = env!("CARGO_PKG_VERSION"),
+            size = pool.size,
+            max = pool.max,
+        ));
+        if mode.is_demonstration() {
+            print(format_args!(
+                "  Mode      {NOTE}{}{NOTE:#}\n",
+                mode.describe()
+            ));
+        }
+        if let (true, Some(usable)) = (
+            mode.is_demonstration(),
+            census.and_then(|census| census.usable),
+        ) {
+            print(format_args!(
+                "            {usable} connections for the app: max_connections, less those kept for superusers, less one that counts\n            \
+                 {DIM}(PostgreSQL's default is 100; the shape is the same){DIM:#}\n            \
+                 save, open the page, and watch `conns`\n"
+            ));
+        }
+        print(format_args!(
+            "\n  {DIM}edit app_lib/src and save; Ctrl-C ends{DIM:#}\n\n"
+        ));
+    }
+}

@@ -1,0 +1,109 @@
+//! What the host adds to pages, and what it tells the script in them.
+
+use serde_json::Value;
+
+use crate::support::{Checkout, Host};
+
+const PAGES: &str = r#"Router::new()
+    .route("/page", get(async || Html("<!doctype html><html><body><p>GEN</p></BODY></html>")))
+    .route("/fragment", get(async || Html("<p>GEN</p>")))
+    .route("/policy", get(async || ([("content-security-policy", "script-src 'nonce-abc123=='")], Html("<body></body>"))))
+    .route("/encoded", get(async || ([("content-encoding", "gzip"), ("content-type", "text/html")], "<body></body>")))
+    .route("/text", get(async || "<body></body>"))
+    .route("/stream", get(async || ([("content-type", "text/html")], Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>("<body>"), Ok("</body>")])))))"#;
+
+#[tokio::test]
+async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
+    let host = Host::with_lab(PAGES).await;
+    let page = host.get("/page").await;
+    let length = page.content_length();
+    let text = page.text().await.unwrap();
+    assert_eq!(length, Some(text.len() as u64));
+    let tag = "<script src=\"/__dev/browser.js\" defer></script>";
+    assert_eq!(
+        text,
+        format!("<!doctype html><html><body><p>GEN</p>{tag}</BODY></html>")
+    );
+    let policy = host.text("/policy").await;
+    assert_eq!(
+        policy,
+        "<body><script src=\"/__dev/browser.js\" nonce=\"abc123==\" defer></script></body>"
+    );
+
+    assert_eq!(host.text("/fragment").await, "<p>GEN</p>");
+    for path in ["/encoded", "/text", "/stream"] {
+        assert_eq!(host.text(path).await, "<body></body>", "{path}");
+    }
+    let head = host.client.head(host.url("/page")).send().await.unwrap();
+    assert!(head.text().await.unwrap().is_empty());
+    for (header, value) in [("hx-request", "true"), ("sec-fetch-dest", "empty")] {
+        let part = host
+            .client
+            .get(host.url("/page"))
+            .header(header, value)
+            .send()
+            .await
+            .unwrap();
+        assert!(!part.text().await.unwrap().contains("__dev"), "{header}");
+    }
+    assert!(host.text("/__dev/browser.js").await.contains("EventSource"));
+}
+
+#[tokio::test]
+async fn the_script_is_told_of_swaps_and_failures() {
+    let host = Host::with_lab(PAGES).await;
+    let mut events = host.get("/__dev/events").await;
+    // Events come one to a chunk; a keep-alive is none.
+    let mut next = async || loop {
+        let chunk = events.chunk().await.unwrap().expect("the stream goes on");
+        if let Some(json) = String::from_utf8_lossy(&chunk).strip_prefix("data: ") {
+            return serde_json::from_str::<Value>(json).unwrap();
+        }
+    };
+    let mut until = async |phase: &str| loop {
+        let news = next().await;
+        if news["phase"] == phase {
+            return news;
+        }
+    };
+    assert_eq!(until("active").await["generation"], 1);
+    host.checkout.write_lab("no_such_thing");
+    let failed = until("build_failed").await;
+    assert_eq!(
+        (&failed["generation"], &failed["diagnostics"][0]["file"]),
+        (&1.into(), &"app_lib/src/lab.rs".into())
+    );
+    assert!(
+        failed["diagnostics"][0]["rendered"]
+            .as_str()
+            .unwrap()
+            .contains('\u{1b}'),
+        "with its colours"
+    );
+    host.checkout.write_lab(&PAGES.replace("GEN", "2"));
+    assert_eq!(until("active").await["generation"], 2);
+}
+
+#[tokio::test]
+async fn dev_pages_answer_to_local_names_only() {
+    let checkout = Checkout::new();
+    let host = Host::start_in(checkout, &[]).await;
+    let ask = async |name: &str| {
+        let request = host
+            .client
+            .get(host.url("/__dev/status.json"))
+            .header("host", name);
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (name, status) in [
+        ("localhost", 200),
+        ("LOCALHOST:3000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:3000", 200),
+        ("rebound.example", 403),
+        ("localhost.example", 403),
+        ("192.0.2.7", 403),
+    ] {
+        assert_eq!(ask(name).await, status, "{name}");
+    }
+}
