@@ -92,7 +92,7 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
             .block_on(crate::dev::commands::migrate())
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
-        Command::Psql { arguments } => crate::dev::commands::psql(arguments),
+        Command::Psql { arguments } => runtime.block_on(crate::dev::commands::psql(arguments)),
         #[cfg(feature = "dev")]
         Command::DbReset { confirm } => runtime
             .block_on(crate::dev::commands::reset(confirm))

@@ -44,9 +44,20 @@ struct Inside {
     /// Taken when leasing closes. Dropped on `runtime`, where the app's values may expect to be.
     router: Option<Router>,
     /// Taken last, to be shut down on a thread that may block.
-    runtime: Option<Runtime>,
+    runtime: OwnRuntime,
     leases: BTreeMap<u64, Request>,
     next_lease: u64,
+}
+
+/// A runtime that may be dropped anywhere: tokio's own panics where async code runs. Its threads are not waited for.
+pub(crate) struct OwnRuntime(pub(crate) Option<Runtime>);
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Where a generation is in its life.
@@ -92,7 +103,7 @@ impl Generation {
         id: u64,
         router: Router,
         handle: Handle,
-        runtime: Option<Runtime>,
+        runtime: OwnRuntime,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -178,7 +189,7 @@ impl Generation {
 
     /// Ends the runtime: every task is dropped at its next await, threads are joined. Blocks up to `limit`.
     pub(crate) fn shut_down(&self, limit: Duration) {
-        let runtime = self.inside().runtime.take();
+        let runtime = self.inside().runtime.0.take();
         if let Some(runtime) = runtime {
             runtime.shutdown_timeout(limit);
         }

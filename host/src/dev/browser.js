@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const SCROLL = "__dev:scroll";
-  let shown = 0; // the generation this page came from
+  const shown = Number(document.currentScript.dataset.generation); // the generation this page came from
   let overlay = null;
   let dismissed = null; // the failure that Esc has hidden
 
@@ -17,7 +17,6 @@
   const source = new EventSource("/__dev/events");
   source.onmessage = ({ data }) => {
     const news = JSON.parse(data);
-    shown ||= news.generation;
     const failed = news.phase === "build_failed" || news.phase === "load_failed";
     if (failed) return show(news);
     if (news.phase !== "active") return; // while it builds, the last word stands

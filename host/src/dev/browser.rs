@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     generation::Generations,
     reload::{Diagnostic, Phase, Report},
+    serve::dispatch::ServedBy,
 };
 
 const SCRIPT: &str = include_str!("browser.js");
@@ -131,9 +132,13 @@ pub(crate) async fn add_script(
     else {
         return Response::from_parts(parts, Body::from(page));
     };
+    let generation = parts
+        .extensions
+        .get()
+        .map_or(0, |ServedBy(generation)| *generation);
+    let nonce = nonce(&parts.headers);
     let tag = format!(
-        "<script src=\"/__dev/browser.js\"{} defer></script>",
-        nonce(&parts.headers)
+        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{nonce} defer></script>"
     );
     let page = [&page[..end], tag.as_bytes(), &page[end..]].concat();
     if parts.headers.contains_key(header::CONTENT_LENGTH) {

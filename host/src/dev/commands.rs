@@ -23,6 +23,7 @@ use super::{
 use crate::{
     postgres::Binaries,
     settings::{self, Flags},
+    signals::Signals,
 };
 
 /// `host migrate`.
@@ -57,12 +58,15 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
             .map_err(|error| describe(&error))?)
     })
     .await?;
-    terminal::line(format_args!("dropped everything in {}", database.url()));
+    terminal::line(format_args!(
+        "dropped the schema public of {}",
+        database.url()
+    ));
     database.migrate(&project, &env).await
 }
 
 /// `host psql`. Replaces this process, unless the cluster has to be stopped afterwards.
-pub(crate) fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
+pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
     let (project, env) = here()?;
     let database = Database::find_or_borrow(&project, &env)?;
     let beside_postgres = Binaries::find(None)
@@ -79,6 +83,8 @@ pub(crate) fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
         )
         .into());
     }
+    // Ctrl-C at psql's prompt is psql's: with a listener of ours it does not end us, and the cluster, meanwhile.
+    let _ours = Signals::new()?;
     let status = psql
         .status()
         .map_err(|error| format!("cannot run psql: {error}; install postgresql-client"))?;

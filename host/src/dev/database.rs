@@ -9,7 +9,10 @@ use shared::{
 };
 use tokio_postgres::{Client, NoTls};
 
-use super::{project::Project, terminal};
+use super::{
+    project::{Lock, Project},
+    terminal,
+};
 use crate::{
     migrate::{self, MigrateError},
     postgres::{Cluster, url_of},
@@ -30,6 +33,8 @@ pub(crate) struct Database {
     url: DatabaseUrl,
     /// Stopped when this is dropped.
     cluster: Option<Cluster>,
+    /// Of a short command: released after the cluster has stopped, so that no host takes it for an orphan's.
+    _lock: Option<Lock>,
 }
 
 impl Database {
@@ -43,12 +48,14 @@ impl Database {
             return Ok(Self {
                 url: url.clone(),
                 cluster: None,
+                _lock: None,
             });
         }
         let cluster = Cluster::start(project.root(), max_connections)?;
         Ok(Self {
             url: cluster.url(),
             cluster: Some(cluster),
+            _lock: None,
         })
     }
 
@@ -58,8 +65,16 @@ impl Database {
             (None, Ok(_)) => Ok(Self {
                 url: url_of(project.root())?,
                 cluster: None,
+                _lock: None,
             }),
-            _ => Self::find_or_start(project, env, None),
+            (None, Err(_)) => {
+                let lock = project.lock()?;
+                Ok(Self {
+                    _lock: Some(lock),
+                    ..Self::find_or_start(project, env, None)?
+                })
+            }
+            (Some(_), _) => Self::find_or_start(project, env, None),
         }
     }
 
@@ -181,11 +196,19 @@ pub(super) async fn on_connection<T>(
         url.clone(),
         format!("host-migrate:{}", std::process::id()),
     );
-    let (mut client, connection) = config
-        .connection()
-        .connect(NoTls)
-        .await
-        .map_err(MigrateError::Connect)?;
+    // tokio-postgres bounds the TCP connect only; a server may accept and then say nothing.
+    let (mut client, connection) = tokio::time::timeout(
+        env.database_connect_timeout,
+        config.connection().connect(NoTls),
+    )
+    .await
+    .map_err(|_| {
+        format!(
+            "{url} did not answer within {} ms (DATABASE_CONNECT_TIMEOUT_MS)",
+            env.database_connect_timeout.as_millis()
+        )
+    })?
+    .map_err(MigrateError::Connect)?;
     let driver = tokio::spawn(connection);
     let result = work(&mut client).await;
     drop(client);

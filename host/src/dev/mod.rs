@@ -50,6 +50,7 @@ pub(crate) use connections::connections;
 
 use crate::{
     generation::Generations,
+    migrate,
     reload::{Reload, Report, RestartNeeded, Settings},
     restart::{Carried, Image, Restart},
     serve::{accept, listen, panics},
@@ -101,13 +102,20 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
 
     let mode = options.mode;
     let mut database = Database::find_or_start(&project, &env, mode.max_connections())?;
-    database.migrate(&project, &env).await?;
+    let prepared = async {
+        database.migrate(&project, &env).await?;
+        Connection::prepare(&database, &env, mode, application_name(&carried)).await
+    };
+    // A server that does not answer, or a lock that a migration waits for, must not outlast a Ctrl-C.
     let Connection {
         db,
         db_config,
         observer,
         refused,
-    } = Connection::prepare(&database, &env, mode, application_name(&carried)).await?;
+    } = tokio::select! {
+        prepared = prepared => prepared?,
+        _ = signals.next() => return Ok(None),
+    };
 
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));
@@ -161,7 +169,7 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     let follow = Follow {
         settings,
         db: db.clone(),
-        flags: options.flags,
+        flags: options.flags.clone(),
         mode,
     };
     let reload = Reload {
@@ -177,12 +185,29 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         report,
         events,
         not_started: None,
+        refusal: None,
+        may_restart: Box::new({
+            let (project, flags) = (project.clone(), options.flags);
+            move || {
+                settings::read(project.dotenv()?, &flags)?;
+                migrate::load(&project.migrations())?;
+                Ok(())
+            }
+        }),
         retiring: retiring.clone(),
     };
     let mut reloading = tokio::spawn(reload.run());
 
     let mut children = signal(SignalKind::child())?;
     let ended = loop {
+        // On this thread, which the cluster is tied to. Given up half-way when the end comes first.
+        let tend = async {
+            tokio::select! {
+                // A compiler as a rule; the cluster, when somebody killed it.
+                _ = children.recv() => database.revive().await,
+                () = settings_saved.notified() => follow.follow(&project, &mut database).await,
+            }
+        };
         tokio::select! {
             signal = signals.next() => {
                 terminal::line(format_args!("{signal}: finishing what is under way; once more ends at once"));
@@ -190,9 +215,7 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
                 break None;
             }
             ended = &mut reloading => break Some(ended),
-            // A compiler as a rule; the cluster, when somebody killed it. Here, because here is the main thread.
-            _ = children.recv() => database.revive().await,
-            () = settings_saved.notified() => follow.follow(&project, &mut database).await,
+            () = tend => {}
         }
     };
 

@@ -121,10 +121,9 @@ impl Observer {
 }
 
 async fn connect(config: &DbConfig) -> Result<Client, BoxError> {
-    let (client, connection) = config
-        .connection()
-        .connect(NoTls)
+    let (client, connection) = timeout(config.connect_timeout, config.connection().connect(NoTls))
         .await
+        .map_err(|_| format!("{} did not answer", config.url))?
         .map_err(|error| describe(&error))?;
     // Ends with the client, which ends with the observer.
     tokio::spawn(async move {

@@ -31,6 +31,7 @@ pub(crate) enum ProjectError {
 }
 
 /// The root of the checkout.
+#[derive(Clone)]
 pub(crate) struct Project {
     root: PathBuf,
 }

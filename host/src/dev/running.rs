@@ -7,7 +7,10 @@ use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::terminal;
-use crate::{generation::Generations, reload::retire};
+use crate::{
+    generation::{Absence, Generations},
+    reload::retire,
+};
 
 /// What must end, in the order in which it does.
 pub(super) struct Running {
@@ -21,8 +24,10 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn wind_down(self) {
-        if let Some(active) = self.generations.active() {
-            active.end_streams();
+        match self.generations.active() {
+            Some(active) => active.end_streams(),
+            // Requests that wait for the first generation get their answer: it does not come any more.
+            None => self.generations.absent(Absence::Stopping),
         }
         self.stop.cancel();
         match self.serving.await {

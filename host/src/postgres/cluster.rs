@@ -179,7 +179,7 @@ fn initialise(binaries: &Binaries, identity: &Identity, data: &Path) -> Result<(
 /// An orphan is told to end and waited for: it has been already, by its death signal, and adopting a server that is
 /// about to go would only move the surprise.
 fn left_running(data: &Path) -> Result<Option<Pid>, PostgresError> {
-    let Some(file) = PidFile::read(data).filter(PidFile::is_alive) else {
+    let Some(file) = PidFile::read(data).filter(|file| file.is_alive() && file.serves(data)) else {
         return Ok(None);
     };
     let pid = Pid::from_raw(file.pid);

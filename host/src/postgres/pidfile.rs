@@ -33,6 +33,16 @@ impl PidFile {
                 .is_some_and(|rest| rest.trim_start().starts_with('Z'))
     }
 
+    /// Whether that process serves `data`. A PID is used again, by another PostgreSQL perhaps; each works in its own
+    /// data folder.
+    pub(super) fn serves(&self, data: &Path) -> bool {
+        let (works_in, data) = (
+            fs::read_link(format!("/proc/{}/cwd", self.pid)),
+            fs::canonicalize(data),
+        );
+        works_in.is_ok_and(|works_in| data.is_ok_and(|data| works_in == data))
+    }
+
     /// Whether that process is a child of ours: started by the image before a restart.
     pub(super) fn is_our_child(&self) -> bool {
         let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {

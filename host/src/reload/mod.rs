@@ -28,7 +28,7 @@ use std::{
 };
 
 use build::{BuildError, Outcome};
-use load::{LoadError, Loader};
+use load::Loader;
 use shared::{AppState, BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
 use start::StartError;
 use tokio::sync::{Notify, mpsc, watch as published};
@@ -64,6 +64,10 @@ pub(crate) struct Reload {
     pub(crate) events: mpsc::UnboundedSender<Event>,
     /// A library that is loaded and whose `app()` failed. Saved again unchanged, it is the start that is tried again.
     pub(crate) not_started: Option<Entry>,
+    /// Why the library built last is not live. Built again to the same bytes, it still is not.
+    pub(crate) refusal: Option<String>,
+    /// Asked before the host replaces itself: what its new image would stumble over must be mended first.
+    pub(crate) may_restart: Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>,
     /// Generations on their way out, so that the end of the process can wait for them.
     pub(crate) retiring: TaskTracker,
 }
@@ -78,15 +82,6 @@ pub(crate) struct Settings {
 
 /// The host itself has changed on disk: it must be replaced by its new build.
 pub(crate) struct RestartNeeded;
-
-/// Why a built app did not go live.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error(transparent)]
-    Start(#[from] StartError),
-}
 
 impl Reload {
     /// Builds and loads the app, then does it again for every save, until the host itself must be restarted.
@@ -107,12 +102,20 @@ impl Reload {
             match outcome {
                 Ok(Outcome::Built { artifact, warnings }) => {
                     if self.image.has_changed() {
-                        self.tell(Phase::Restarting, Event::Restarting { files });
-                        return Ok(RestartNeeded);
+                        match (self.may_restart)() {
+                            Ok(()) => {
+                                self.tell(Phase::Restarting, Event::Restarting { files });
+                                return Ok(RestartNeeded);
+                            }
+                            Err(error) => self.refused(format!(
+                                "the host has changed and cannot restart yet: {error}"
+                            )),
+                        }
+                    } else {
+                        loader = self
+                            .go_live(loader, artifact, warnings, files, since, built)
+                            .await?;
                     }
-                    loader = self
-                        .go_live(loader, artifact, warnings, files, since, built)
-                        .await?;
                 }
                 Ok(Outcome::Failed { diagnostics }) => self.build_failed(diagnostics),
                 Err(error) => self.cannot_build(&error),
@@ -154,13 +157,19 @@ impl Reload {
         })
         .await?;
         let entry = match loaded {
-            Ok(entry) => entry.or(self.not_started.take()),
+            Ok(Some(entry)) => Some(entry),
+            Ok(None) => self.not_started.take(),
             Err(error) => {
-                self.refused(&error.into());
+                self.not_started = None;
+                self.refused(error.to_string());
                 return Ok(loader);
             }
         };
         match entry {
+            // The same bytes as before, and they were refused before.
+            None if self.refusal.is_some() => {
+                self.refused(self.refusal.clone().unwrap_or_default())
+            }
             None => {
                 self.report.send_modify(|report| {
                     report.build_succeeded(warnings.clone());
@@ -187,7 +196,7 @@ impl Reload {
                 }
                 Err(error) => {
                     self.not_started = Some(entry);
-                    self.refused(&error.into());
+                    self.refused(error.to_string());
                 }
             },
         }
@@ -212,6 +221,7 @@ impl Reload {
         let limit = env.app_start_timeout;
         let generation = start::start(entry, state, self.isolation, limit).await?;
         self.last_id = id;
+        self.refusal = None;
         let since = Instant::now();
         let before = self.generations.swap(generation);
         let swap = since.elapsed();
@@ -257,20 +267,15 @@ impl Reload {
         self.build_failed(vec![diagnostic]);
     }
 
-    fn refused(&self, error: &Refused) {
+    fn refused(&mut self, why: String) {
         let serving = self.serving();
         if serving.is_none() {
-            self.generations.absent(Absence::Failed(error.to_string()));
+            self.generations.absent(Absence::Failed(why.clone()));
         }
         self.report
-            .send_modify(|report| report.refused(error.to_string()));
-        self.tell(
-            Phase::LoadFailed,
-            Event::Refused {
-                why: error.to_string(),
-                serving,
-            },
-        );
+            .send_modify(|report| report.refused(why.clone()));
+        self.refusal = Some(why.clone());
+        self.tell(Phase::LoadFailed, Event::Refused { why, serving });
     }
 
     /// Where the cycle rests when a save has changed nothing.

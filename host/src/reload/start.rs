@@ -10,7 +10,7 @@ use serde::Serialize;
 use shared::{AppState, BoxError, abi::Entry};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::generation::{Generation, thread_name};
+use crate::generation::{Generation, OwnRuntime, thread_name};
 
 /// Why `app()` gave no router.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +44,11 @@ pub(super) async fn start(
 ) -> Result<Arc<Generation>, StartError> {
     let (id, shutdown) = (state.generation, state.shutdown.clone());
     let runtime = match isolation {
-        Isolation::On => Some(runtime_of(id).map_err(StartError::Runtime)?),
-        Isolation::Off => None,
+        Isolation::On => OwnRuntime(Some(runtime_of(id).map_err(StartError::Runtime)?)),
+        Isolation::Off => OwnRuntime(None),
     };
     let handle = runtime
+        .0
         .as_ref()
         .map_or_else(Handle::current, |own| own.handle().clone());
     state.db_config.runtime = handle.clone();
@@ -64,10 +65,7 @@ pub(super) async fn start(
         Err(_) => StartError::Hung(limit),
     };
     shutdown.cancel();
-    // Not waited for: `app()` may be stuck in a loop without an await.
-    if let Some(runtime) = runtime {
-        runtime.shutdown_background();
-    }
+    // `runtime` goes out of scope and is not waited for: `app()` may be stuck in a loop without an await.
     Err(error)
 }
 

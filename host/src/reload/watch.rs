@@ -10,8 +10,8 @@ use std::{
 };
 
 use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::MetadataKind,
-    event::ModifyKind,
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::CreateKind,
+    event::MetadataKind, event::ModifyKind,
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -45,18 +45,8 @@ impl Watch {
         let base = root.to_owned();
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<Event>| match event {
-                Ok(event) if is_change(event.kind) => {
-                    for path in event
-                        .paths
-                        .iter()
-                        .filter_map(|path| path.strip_prefix(&base).ok())
-                        .filter(|path| counts(path))
-                    {
-                        // Nobody receives while the host ends.
-                        drop(sender.send(path.to_owned()));
-                    }
-                }
-                Ok(_) => {}
+                // Nobody receives while the host ends.
+                Ok(event) => changed(&event, &base).for_each(|path| drop(sender.send(path))),
                 Err(error) => tracing::warn!("watching files: {error}"),
             })?;
         for folder in FOLDERS {
@@ -100,6 +90,22 @@ impl Watch {
     }
 }
 
+/// The files of an event that count.
+fn changed(event: &Event, base: &Path) -> impl Iterator<Item = PathBuf> {
+    // The system's queue ran over, and nobody knows what was in it.
+    let lost = event.need_rescan().then(|| PathBuf::from(FOLDERS[0]));
+    // Of a new folder: what was put into it before it was watched is not reported any more.
+    let folder = matches!(event.kind, EventKind::Create(CreateKind::Folder));
+    let files = event
+        .paths
+        .iter()
+        .filter_map(move |path| path.strip_prefix(base).ok());
+    files
+        .filter(move |path| is_change(event.kind) && counts(path, folder))
+        .map(Path::to_owned)
+        .chain(lost)
+}
+
 fn is_change(kind: EventKind) -> bool {
     !matches!(
         kind,
@@ -108,7 +114,7 @@ fn is_change(kind: EventKind) -> bool {
 }
 
 /// Whether a build could come out differently after a change of this file.
-fn counts(path: &Path) -> bool {
+fn counts(path: &Path, folder: bool) -> bool {
     let mut parts = path.components().map(Component::as_os_str);
     let Some(first) = parts.next().and_then(|part| part.to_str()) else {
         return false;
@@ -122,14 +128,13 @@ fn counts(path: &Path) -> bool {
         || name.ends_with(".swx")
         || name.ends_with(".tmp")
         || name == "4913";
-    if written_by_an_editor {
+    if written_by_an_editor || path.components().any(|part| part.as_os_str() == "target") {
         return false;
     }
     match parts.next().and_then(|part| part.to_str()) {
         None => ROOT_FILES.contains(&first),
-        Some("target" | "tests" | "benches") => false,
+        Some("tests" | "benches") => false,
         Some("config.toml") if first == ".cargo" => true,
-        // A new folder is no change; the files in it are.
-        Some(_) => FOLDERS.contains(&first) && Path::new(name).extension().is_some(),
+        Some(_) => FOLDERS.contains(&first) && (folder || Path::new(name).extension().is_some()),
     }
 }

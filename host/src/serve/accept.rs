@@ -22,6 +22,9 @@ use super::tether::Tethered;
 /// How long to wait after `accept` failed: out of file descriptors, most often, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a silent connection may take to begin its request once we are to stop.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
 /// Serves until `stop`, then accepts no more and gives requests under way `drain` to finish.
 ///
 /// The listener stays open: whoever connects after `stop` waits in the kernel's queue for the next process.
@@ -68,6 +71,9 @@ where
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}"); // slower answers, nothing else
     }
+    if !has_spoken(&stream, &stop).await {
+        return;
+    }
     let (stream, tether) = Tethered::new(stream);
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new());
@@ -80,6 +86,8 @@ where
     let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
+        // First: what has arrived is read before `stop` is looked at, and counts as under way.
+        biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
@@ -89,4 +97,16 @@ where
     if let Err(error) = ended {
         tracing::debug!("connection: {error}"); // a client that went away, as a rule
     }
+}
+
+/// Waits for the first byte. A connection that was accepted just before `stop` may have its request on the way, and
+/// hyper closes one of which it has read nothing; one that stays silent was opened in advance.
+async fn has_spoken(stream: &TcpStream, stop: &CancellationToken) -> bool {
+    let mut first = [0];
+    tokio::select! {
+        peeked = stream.peek(&mut first) => return peeked.is_ok_and(|read| read > 0),
+        () = stop.cancelled() => {}
+    }
+    let peeked = tokio::time::timeout(LAST_WORD, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1)))
 }

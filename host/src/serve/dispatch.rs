@@ -17,6 +17,10 @@ use tower::ServiceExt;
 use super::{body, panics, tether::Tether};
 use crate::generation::Generations;
 
+/// Which generation made a response: an extension of it.
+#[derive(Clone, Copy)]
+pub(crate) struct ServedBy(pub(crate) u64);
+
 /// Answers with the app's response, or says why there is none.
 pub(crate) async fn dispatch(
     generations: &Arc<Generations>,
@@ -43,7 +47,12 @@ pub(crate) async fn dispatch(
             tether.hold(lease);
             response.map(Body::new)
         }
-        Ok(response) => response.map(|body| Body::new(body.with(lease))),
+        Ok(mut response) => {
+            response
+                .extensions_mut()
+                .insert(ServedBy(lease.generation()));
+            response.map(|body| Body::new(body.with(lease)))
+        }
         Err(error) if error.is_panic() => panicked(panics::take(&error)),
         Err(_) => unavailable(format!(
             "generation {} was retired before this request had finished",

@@ -19,7 +19,7 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
     let length = page.content_length();
     let text = page.text().await.unwrap();
     assert_eq!(length, Some(text.len() as u64));
-    let tag = "<script src=\"/__dev/browser.js\" defer></script>";
+    let tag = "<script src=\"/__dev/browser.js\" data-generation=\"1\" defer></script>";
     assert_eq!(
         text,
         format!("<!doctype html><html><body><p>GEN</p>{tag}</BODY></html>")
@@ -27,7 +27,7 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
     let policy = host.text("/policy").await;
     assert_eq!(
         policy,
-        "<body><script src=\"/__dev/browser.js\" nonce=\"abc123==\" defer></script></body>"
+        "<body><script src=\"/__dev/browser.js\" data-generation=\"1\" nonce=\"abc123==\" defer></script></body>"
     );
 
     assert_eq!(host.text("/fragment").await, "<p>GEN</p>");

@@ -174,6 +174,43 @@ async fn an_abandoned_transaction_is_cancelled_at_once_and_not_by_its_limit() {
 }
 
 #[tokio::test]
+async fn a_transaction_whose_failure_was_overlooked_is_not_called_committed() {
+    let host = Host::with_lab(
+        r#"Router::new().route("/overlooked", get(async |State(app): State<AppState>| {
+            use futures_util::FutureExt;
+            let done = app.db.transaction(|tx| async move {
+                tx.execute("INSERT INTO counter (name) VALUES ('lost')", &[]).await?;
+                drop(tx.execute("INSERT INTO no_such_table VALUES (1)", &[]).await);
+                Ok::<_, shared::DbError>(())
+            }.boxed()).await;
+            done.is_ok().to_string()
+        }))"#,
+    )
+    .await;
+    assert_eq!(host.text("/overlooked").await, "false");
+    assert_eq!(host.json("/api/counters").await, serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn nothing_said_to_a_checked_out_session_reaches_the_next_user() {
+    let host = Host::with_lab(
+        r#"Router::new().route("/raw", get(async |State(app): State<AppState>| {
+            let held = app.db.checkout().await.unwrap();
+            held.client().batch_execute("SET search_path = nowhere; SELECT pg_advisory_lock(7); LISTEN news; BEGIN; CREATE TEMP TABLE t ()").await.unwrap();
+        })).route("/session", get(async |State(app): State<AppState>| {
+            let left = "SELECT current_setting('search_path') || ' ' || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')
+                || ' ' || (SELECT count(*) FROM pg_listening_channels()) || ' ' || (SELECT count(*) FROM pg_class WHERE relname = 't')";
+            app.db.query_one(left, &[]).await.unwrap().get::<_, String>(0)
+        }))"#,
+    )
+    .await;
+    let backend = host.backend().await;
+    host.get("/raw").await;
+    assert_eq!(host.text("/session").await, "\"$user\", public 0 0 0");
+    assert_eq!(host.backend().await, backend);
+}
+
+#[tokio::test]
 async fn a_changed_table_does_not_break_prepared_statements() {
     let host = Host::with_lab(
         r#"Router::new().route("/all", get(async |State(app): State<AppState>| app.db.query("SELECT * FROM counter", &[]).await.map(|rows| rows.len().to_string()).map_err(|error| error.to_string())))"#,

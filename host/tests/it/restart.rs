@@ -159,6 +159,17 @@ async fn a_library_built_against_another_shared_is_never_called() {
         (1, 200)
     );
     assert!(!host.checkout.path("called").exists());
+    // Saved again without a change it is as unfit as before.
+    host.checkout.write("app_lib/src/lib.rs", &foreign);
+    let again = host
+        .until("the refusal again", |status| {
+            status.number("/reloads/failed") == 2
+        })
+        .await;
+    assert_eq!(
+        (again.phase(), again.0["build"]["refused"].as_str()),
+        ("load_failed", Some(why))
+    );
 
     host.checkout.write(
         "app_lib/src/lib.rs",
@@ -166,7 +177,7 @@ async fn a_library_built_against_another_shared_is_never_called() {
     );
     let refused = host
         .until("the second refusal", |status| {
-            status.number("/reloads/failed") == 2
+            status.number("/reloads/failed") == 3
         })
         .await;
     assert!(

@@ -13,10 +13,11 @@ use std::{
 use deadpool_postgres::Client as Object;
 use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::OwnedRwLockWriteGuard};
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::Row;
 
 use super::{
-    error::DbError,
+    clean::clean_up,
+    error::{DbError, is_stale},
     lane::{Db, Params},
     query::{Query, at_most_one, one},
 };
@@ -74,12 +75,14 @@ impl Db {
             held: Some(held),
             running: AtomicUsize::new(0),
             clean: false,
+            raw: true,
             runtime: inner.runtime.clone(),
         })
     }
 
     async fn begin(&self) -> Result<Transaction, DbError> {
-        let checkout = self.checkout().await?;
+        let mut checkout = self.checkout().await?;
+        checkout.raw = false;
         checkout
             .run(checkout.client().batch_execute("BEGIN"))
             .await?;
@@ -121,6 +124,8 @@ pub struct Checkout {
     running: AtomicUsize,
     /// Nothing to roll back: set by a COMMIT that was confirmed.
     clean: bool,
+    /// Used through `client`, where anything can be said to the session and nothing is counted.
+    raw: bool,
     runtime: Handle,
 }
 
@@ -158,27 +163,18 @@ impl Drop for Checkout {
         if self.clean || held.client().is_closed() {
             return;
         }
-        let abandoned = *self.running.get_mut() > 0;
+        let abandoned = self.raw || *self.running.get_mut() > 0;
+        let raw = self.raw;
         // The guard moves into the task: the next user gets the connection when the task is done with it.
         self.runtime.spawn(async move {
-            match tokio::time::timeout(CLEAN_UP_LIMIT, clean_up(held.client(), abandoned)).await {
+            match tokio::time::timeout(CLEAN_UP_LIMIT, clean_up(held.client(), abandoned, raw))
+                .await
+            {
                 Ok(Ok(())) => drop(held),
                 Ok(Err(_)) | Err(_) => held.discard(),
             }
         });
     }
-}
-
-/// Cancels what runs, then rolls back. Alone on the connection, so the cancel can hit nobody else.
-async fn clean_up(client: &Object, abandoned: bool) -> Result<(), tokio_postgres::Error> {
-    if abandoned {
-        client.cancel_token().cancel_query(NoTls).await?;
-    }
-    // The cancel travels on a connection of its own and may arrive late, in the middle of this ROLLBACK.
-    if client.batch_execute("ROLLBACK").await.is_err() {
-        client.batch_execute("ROLLBACK").await?;
-    }
-    Ok(())
 }
 
 /// A transaction in progress, on a connection held alone.
@@ -194,13 +190,15 @@ impl Transaction {
     /// [`DbError::Statement`]; PostgreSQL then refuses everything until the rollback.
     pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
         let client = self.checkout.client();
+        let run = async {
+            client
+                .query(&client.prepare_cached(sql).await?, params)
+                .await
+        };
         self.checkout
-            .run(async {
-                client
-                    .query(&client.prepare_cached(sql).await?, params)
-                    .await
-            })
+            .run(run)
             .await
+            .inspect_err(|error| self.forget_if_stale(sql, error))
     }
 
     /// Like [`query`](Self::query), for exactly one row.
@@ -228,13 +226,15 @@ impl Transaction {
     /// As `query`.
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
         let client = self.checkout.client();
+        let run = async {
+            client
+                .execute(&client.prepare_cached(sql).await?, params)
+                .await
+        };
         self.checkout
-            .run(async {
-                client
-                    .execute(&client.prepare_cached(sql).await?, params)
-                    .await
-            })
+            .run(run)
             .await
+            .inspect_err(|error| self.forget_if_stale(sql, error))
     }
 
     /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
@@ -255,10 +255,18 @@ impl Transaction {
         self.query_one(query.text(), &query.params()).await
     }
 
+    /// This transaction has failed; the next must not meet the same plan.
+    fn forget_if_stale(&self, sql: &str, error: &DbError) {
+        if matches!(error, DbError::Statement(error) if is_stale(error)) {
+            self.checkout.client().statement_cache.remove(sql, &[]);
+        }
+    }
+
     async fn commit(mut self) -> Result<(), DbError> {
-        self.checkout
-            .run(self.checkout.client().batch_execute("COMMIT"))
-            .await?;
+        // PostgreSQL answers COMMIT of a failed transaction with a rollback and no error. A caller who has overlooked
+        // the failure must not take that for success: the SELECT fails then, and COMMIT is never reached.
+        let commit = self.checkout.client().batch_execute("SELECT 1; COMMIT");
+        self.checkout.run(commit).await?;
         self.checkout.clean = true;
         Ok(())
     }

@@ -36,14 +36,13 @@ pub struct Db {
 
 pub(super) struct Inner {
     /// Gives the connection its one place; with a larger limit it also feeds exclusive use.
-    /// Behind a lock for [`Db::replace`]; every other use clones it out, which costs a reference count.
-    pool: RwLock<Pool>,
+    /// With the limit of waiting for it. Behind a lock for [`Db::replace`]; every other use clones it out.
+    pool: RwLock<(Pool, Duration)>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
     slot: Arc<Lane<Option<Object>>>,
     /// Of the process: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
     pub(super) runtime: Handle,
-    wait_limit: Duration,
     counts: Arc<Counts>,
 }
 
@@ -53,10 +52,9 @@ impl Db {
     pub fn new(config: &DbConfig) -> Self {
         let counts = Arc::default();
         let inner = Inner {
-            pool: RwLock::new(counted_pool(config, &counts)),
+            pool: RwLock::new((counted_pool(config, &counts), config.wait_timeout)),
             slot: Arc::default(),
             runtime: config.runtime.clone(),
-            wait_limit: config.wait_timeout,
             counts,
         };
         Self {
@@ -172,6 +170,7 @@ impl Db {
     /// Uses another pool from now on, for every clone of this `Db`, and closes the one before.
     ///
     /// Waits until the statements under way are answered; those that come meanwhile wait and run on the new one.
+    /// With more than one connection, transactions under way go on beside the new pool until they end.
     ///
     /// # Errors
     ///
@@ -179,8 +178,8 @@ impl Db {
     pub async fn replace(&self, config: &DbConfig) -> Result<(), DbError> {
         let inner = &self.inner;
         let mut slot = inner.within(async { Ok(inner.slot.write().await) }).await?;
-        let next = counted_pool(config, &inner.counts);
-        let before = std::mem::replace(
+        let next = (counted_pool(config, &inner.counts), config.wait_timeout);
+        let (before, _) = std::mem::replace(
             &mut *inner.pool.write().unwrap_or_else(PoisonError::into_inner),
             next,
         );
@@ -196,7 +195,7 @@ impl Db {
     pub async fn close(&self) {
         self.inner.pool().close();
         if let Ok(mut slot) =
-            tokio::time::timeout(self.inner.wait_limit, self.inner.slot.write()).await
+            tokio::time::timeout(self.inner.wait_limit(), self.inner.slot.write()).await
         {
             *slot = None;
         }
@@ -213,7 +212,12 @@ impl Inner {
         self.pool
             .read()
             .unwrap_or_else(PoisonError::into_inner)
+            .0
             .clone()
+    }
+
+    fn wait_limit(&self) -> Duration {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).1
     }
 
     /// The open connection, shared.
@@ -260,7 +264,7 @@ impl Inner {
         &self,
         wait: impl Future<Output = Result<T, DbError>>,
     ) -> Result<T, DbError> {
-        let limit = self.wait_limit;
+        let limit = self.wait_limit();
         match tokio::time::timeout(limit, wait).await {
             Ok(Err(DbError::Connect(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait))))
             | Err(_) => Err(DbError::Wait { limit }),

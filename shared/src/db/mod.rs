@@ -15,6 +15,8 @@ mod query;
 
 mod exclusive;
 
+mod clean;
+
 mod error;
 
 // How the connection is made.
