@@ -51,12 +51,12 @@ impl Banner {
             size = pool.size,
             max = pool.max,
         ));
-        if mode.is_demonstration() {
-            print(format_args!(
-                "  Mode      {NOTE}{}{NOTE:#}\n",
-                mode.describe()
-            ));
-        }
+        // What is not the design stands out.
+        let tone = if mode.is_demonstration() { NOTE } else { DIM };
+        print(format_args!(
+            "  Mode      {tone}{}{tone:#}\n",
+            mode.describe()
+        ));
         if let (true, Some(usable)) = (
             mode.is_demonstration(),
             census.and_then(|census| census.usable),
