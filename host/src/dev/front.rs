@@ -21,7 +21,6 @@ use crate::{
 };
 
 /// The front of the dev server.
-#[derive(Clone)]
 pub(super) struct Front {
     /// The host's own routes.
     pub(super) own: Router,
@@ -32,7 +31,11 @@ pub(super) struct Front {
 
 impl Front {
     /// Answers one request.
-    pub(super) async fn answer(self, request: Request<Incoming>, tether: Tether) -> Response<Body> {
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        tether: Tether,
+    ) -> Response<Body> {
         let path = request.uri().path();
         if path == "/__dev" || path.starts_with("/__dev/") {
             if !self.is_local(&request) {
@@ -42,7 +45,7 @@ impl Front {
                 )
                     .into_response();
             }
-            return match self.own.oneshot(request).await {
+            return match self.own.clone().oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };

@@ -140,11 +140,11 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         root: project.root().display().to_string(),
         stop: stop.clone(),
     }));
-    let front = Front {
+    let front = Arc::new(Front {
         own,
         generations: generations.clone(),
         names: options.allow_host,
-    };
+    });
     let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
     let serving = tokio::spawn({
         let (stop, drain) = (stop.clone(), env.drain_timeout);

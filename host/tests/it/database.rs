@@ -96,23 +96,13 @@ async fn a_client_that_leaves_in_a_query_leaves_one_backend() {
     checkout.add_lab(routes);
     let host = Host::start_in(checkout, &[("DATABASE_STATEMENT_TIMEOUT_MS", "2000")]).await;
     let (backend, observer) = (host.backend().await, host.observe().await);
-    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1";
 
     for (path, query) in [
-        ("/sleep", "%pg_sleep(600)%"),
-        ("/transaction", "%pg_sleep(601)%"),
+        ("/sleep", "SELECT pg_sleep(600)"),
+        ("/transaction", "SELECT pg_sleep(601)"),
     ] {
         let leaving = tokio::spawn(host.client.get(host.url(path)).send());
-        eventually("the query to run", async || {
-            (observer
-                .query_one(running, &[&query])
-                .await
-                .unwrap()
-                .get::<_, i64>(0)
-                == 1)
-                .then_some(())
-        })
-        .await;
+        until_running(&observer, query).await;
         leaving.abort();
         // Abandoned on the shared lane it ends by its limit; in a transaction it is cancelled. Either way nobody opens
         // a second backend meanwhile.
@@ -158,17 +148,7 @@ async fn an_abandoned_transaction_is_cancelled_at_once_and_not_by_its_limit() {
     .await;
     let (backend, observer) = (host.backend().await, host.observe().await);
     let leaving = tokio::spawn(host.client.get(host.url("/transaction")).send());
-    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(600)'";
-    eventually("the query to run", async || {
-        (observer
-            .query_one(running, &[])
-            .await
-            .unwrap()
-            .get::<_, i64>(0)
-            == 1)
-            .then_some(())
-    })
-    .await;
+    until_running(&observer, "SELECT pg_sleep(600)").await;
     leaving.abort();
     assert_eq!(host.backend().await, backend);
 }
@@ -264,6 +244,16 @@ async fn a_misnamed_migration_and_a_faulty_one_stop_the_start_and_name_the_file(
         assert!(!ended.status.success() && said.contains(says), "{said}");
         std::fs::remove_file(checkout.path(file)).unwrap();
     }
+}
+
+/// Waits until exactly one backend runs this statement.
+async fn until_running(observer: &tokio_postgres::Client, statement: &str) {
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $1";
+    eventually("the query to run", async || {
+        let row = observer.query_one(running, &[&statement]).await.unwrap();
+        (row.get::<_, i64>(0) == 1).then_some(())
+    })
+    .await;
 }
 
 fn is_postgres(pid: i32) -> bool {

@@ -35,8 +35,8 @@ pub struct Db {
 }
 
 pub(super) struct Inner {
-    /// Gives the connection its one place; with a larger limit it also feeds exclusive use.
-    /// With the limit of waiting for it. Behind a lock for [`Db::replace`]; every other use clones it out.
+    /// Gives the connection its one place; with more than one allowed it also feeds exclusive use. Beside it, the
+    /// limit of waiting. Behind a lock for [`Db::replace`]; every other use copies them out.
     pool: RwLock<(Pool, Duration)>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
