@@ -72,6 +72,17 @@ pub(crate) enum Stage {
     Retired,
 }
 
+/// How a generation stands at one moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) id: u64,
+    pub(crate) state: Stage,
+    /// Requests inside.
+    pub(crate) in_flight: usize,
+    /// Requests that have entered so far.
+    pub(crate) served: u64,
+}
+
 /// A request inside a generation.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -155,17 +166,24 @@ impl Generation {
         ))
     }
 
-    /// Closes leasing, tells the app to end its streams, and waits until the last lease has ended.
-    ///
-    /// Returns those that had not at the deadline.
-    pub(crate) async fn drain(&self, limit: Duration) -> Vec<Request> {
+    /// From here on it gives no lease. Those it gave last as long as their requests.
+    fn close(&self) {
         let router = {
             let mut inside = self.inside();
             inside.stage = Stage::Draining;
             inside.router.take()
         };
+        if let Some(router) = router {
+            self.handle.spawn(async move { drop(router) });
+        }
+    }
+
+    /// Closes leasing if no swap has, tells the app to end its streams, and waits until the last lease has ended.
+    ///
+    /// Returns those that had not at the deadline.
+    pub(crate) async fn drain(&self, limit: Duration) -> Vec<Request> {
+        self.close();
         self.shutdown.cancel();
-        self.handle.spawn(async move { drop(router) });
         let drained = async {
             loop {
                 // Registered before the look: a lease that ends in between must not be missed.
@@ -196,10 +214,14 @@ impl Generation {
         self.inside().stage = Stage::Retired;
     }
 
-    /// Stage and leases, at one moment.
-    pub(crate) fn standing(&self) -> (Stage, usize) {
+    fn standing(&self) -> Standing {
         let inside = self.inside();
-        (inside.stage, inside.leases.len())
+        Standing {
+            id: self.id,
+            state: inside.stage,
+            in_flight: inside.leases.len(),
+            served: self.served(),
+        }
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {

@@ -248,9 +248,10 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     database.keep_running();
     let reloads = reported.borrow().reloads;
     let last_id = generations
-        .all()
+        .standing()
+        .1
         .last()
-        .map_or(carried.last_id, |generation| generation.id());
+        .map_or(carried.last_id, |generation| generation.id);
     let carried = Carried {
         last_id,
         reloads,

@@ -15,7 +15,7 @@ use super::{
     observer::{CENSUS, Observer},
 };
 use crate::{
-    generation::{Generations, Stage},
+    generation::{Generations, Standing},
     reload::{Build, Isolation, LastReload, Phase, Reloads, Report},
 };
 
@@ -41,7 +41,7 @@ struct Status {
     reloads: Reloads,
     last_reload: Option<LastReload>,
     build: Build,
-    generations: Vec<GenerationStatus>,
+    generations: Vec<Standing>,
     db: Connections,
     pool_owner: PoolOwner,
     isolation: Isolation,
@@ -49,14 +49,6 @@ struct Status {
     /// How often the host has replaced itself under this PID.
     restarts: u64,
     address: SocketAddr,
-}
-
-#[derive(Serialize)]
-struct GenerationStatus {
-    id: u64,
-    state: Stage,
-    in_flight: usize,
-    served: u64,
 }
 
 #[derive(Serialize)]
@@ -96,23 +88,14 @@ async fn status(State(sources): State<Sources>) -> Json<Status> {
         last_reload,
         build,
     } = sources.report.borrow().clone();
-    let all = sources.generations.all();
-    let generations = all.iter().map(|generation| {
-        let (state, in_flight) = generation.standing();
-        GenerationStatus {
-            id: generation.id(),
-            state,
-            in_flight,
-            served: generation.served(),
-        }
-    });
+    let (generation, generations) = sources.generations.standing();
     Json(Status {
-        generation: sources.generations.active().map_or(0, |active| active.id()),
+        generation,
         phase,
         reloads,
         last_reload,
         build,
-        generations: generations.collect(),
+        generations,
         db: Connections {
             pool: sources.db.status(),
             backends: census.as_ref().map(|census| census.backends),

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use axum::{Router, http::Method};
 use tokio::sync::watch;
 
-use super::{Generation, Lease, Stage};
+use super::{Generation, Lease, Stage, Standing};
 
 /// How many retired generations are remembered, for whoever asks what happened.
 const REMEMBERED: usize = 50;
@@ -72,13 +72,18 @@ impl Generations {
         if history.len() >= REMEMBERED
             && let Some(oldest) = history
                 .iter()
-                .position(|g| g.standing().0 == Stage::Retired)
+                .position(|g| g.standing().state == Stage::Retired)
         {
             history.remove(oldest);
         }
         history.push(next.clone());
-        drop(history);
         let before = self.active.swap(Some(next));
+        // Only now, so that a lease is to be had at every moment; and under the lock, so that nobody who lists the
+        // generations sees two that are active.
+        if let Some(before) = &before {
+            before.close();
+        }
+        drop(history);
         self.absence.send_modify(|_| {}); // wakes those who waited for the first
         before
     }
@@ -98,9 +103,11 @@ impl Generations {
         self.active.load_full()
     }
 
-    /// Oldest first.
-    pub(crate) fn all(&self) -> Vec<Arc<Generation>> {
-        self.history().clone()
+    /// The active one's number (0: none) and how each stands, oldest first, all at one moment.
+    pub(crate) fn standing(&self) -> (u64, Vec<Standing>) {
+        let history = self.history();
+        let all = history.iter().map(|g| g.standing()).collect();
+        (self.active().map_or(0, |active| active.id()), all)
     }
 
     fn history(&self) -> MutexGuard<'_, Vec<Arc<Generation>>> {
