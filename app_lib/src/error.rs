@@ -61,23 +61,27 @@ impl AppError {
                     "the result does not fit into a 32-bit number".into(),
                 )
             }
-            Self::Database(error @ (DbError::Wait { .. } | DbError::Connect(_))) => {
-                tracing::error!("{error}");
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "database_unavailable",
-                    "the database does not answer; the log says why".into(),
-                )
-            }
-            Self::Database(error) => {
-                tracing::error!("{error}");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "database",
-                    "the database refused; the log says why".into(),
-                )
-            }
+            Self::Database(error @ (DbError::Wait { .. } | DbError::Connect(_))) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_unavailable",
+                told(error, "the database does not answer; the log says why"),
+            ),
+            Self::Database(error) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "database",
+                told(error, "the database refused; the log says why"),
+            ),
         }
+    }
+}
+
+/// Logs `error` and answers in general. Who holds the connection, and from which line, holds no data: under the dev
+/// server the person at the page is told.
+fn told(error: &DbError, in_general: &str) -> String {
+    tracing::error!("{error}");
+    match error {
+        DbError::Wait { .. } | DbError::Nested { .. } if cfg!(feature = "hot") => error.to_string(),
+        _ => in_general.to_owned(),
     }
 }
 

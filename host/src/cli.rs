@@ -3,7 +3,7 @@
 //! Every command gets a multi-threaded runtime whose root future runs on the main thread. The private cluster is
 //! spawned there and `exec` is called there, because its death signal is tied to the thread that spawned it.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use shared::BoxError;
@@ -30,6 +30,9 @@ enum Command {
     /// Apply pending migrations
     #[cfg(feature = "dev")]
     Migrate,
+    /// Make the next file in migrations/, for example: migration add_colour
+    #[cfg(feature = "dev")]
+    Migration { name: String },
     /// Open psql on the development database; arguments are passed on
     #[cfg(feature = "dev")]
     Psql {
@@ -92,6 +95,10 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
             .block_on(crate::dev::commands::migrate())
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
+        Command::Migration { name } => {
+            crate::dev::commands::migration(&name).map(|()| ExitCode::SUCCESS)
+        }
+        #[cfg(feature = "dev")]
         Command::Psql { arguments } => runtime.block_on(crate::dev::commands::psql(arguments)),
         #[cfg(feature = "dev")]
         Command::DbReset { confirm } => runtime
@@ -108,9 +115,15 @@ fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| {
         EnvFilter::new("info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn")
     });
+    // Past the screen, which would not know what stands in its last line.
+    #[cfg(feature = "dev")]
+    let writer = || crate::dev::Log;
+    #[cfg(not(feature = "dev"))]
+    let writer = std::io::stderr;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
+        .with_ansi(std::io::stderr().is_terminal() && !crate::settings::wants_plain_output())
         .with_target(false)
         .init();
 }

@@ -37,6 +37,7 @@ pub(crate) struct Generation {
     /// Rings when the last lease ends.
     idle: Notify,
     served: AtomicU64,
+    since: Instant,
 }
 
 struct Inside {
@@ -81,7 +82,14 @@ pub(crate) struct Standing {
     pub(crate) in_flight: usize,
     /// Requests that have entered so far.
     pub(crate) served: u64,
+    /// Seconds since it was started.
+    pub(crate) age_s: f64,
+    /// Requests that have been inside for long, by name.
+    pub(crate) late: Vec<String>,
 }
+
+/// A request inside for longer than this is worth a name.
+const LATE: Duration = Duration::from_secs(1);
 
 /// A request inside a generation.
 #[derive(Clone, Debug)]
@@ -130,6 +138,7 @@ impl Generation {
             }),
             idle: Notify::new(),
             served: AtomicU64::new(0),
+            since: Instant::now(),
         })
     }
 
@@ -221,6 +230,13 @@ impl Generation {
             state: inside.stage,
             in_flight: inside.leases.len(),
             served: self.served(),
+            age_s: self.since.elapsed().as_secs_f64(),
+            late: inside
+                .leases
+                .values()
+                .filter(|request| request.since.elapsed() > LATE)
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 

@@ -34,6 +34,8 @@ mod dev;
 #[cfg(feature = "dev")]
 mod migrate;
 #[cfg(feature = "dev")]
+mod panics;
+#[cfg(feature = "dev")]
 mod postgres;
 #[cfg(feature = "bundled-app")]
 mod production;

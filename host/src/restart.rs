@@ -16,8 +16,9 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 use serde::{Deserialize, Serialize};
+use shared::PoolOwner;
 
-use crate::reload::Reloads;
+use crate::reload::{Isolation, Reloads};
 
 /// Variable that carries [`Carried`] over.
 const CARRIED: &str = "HOST_CARRIED_OVER";
@@ -79,6 +80,8 @@ pub(crate) struct Carried {
     pub(crate) last_id: u64,
     pub(crate) reloads: Reloads,
     pub(crate) restarts: u64,
+    /// The switches, if a person has turned them since the command line was written.
+    pub(crate) mode: Option<(PoolOwner, Isolation)>,
 }
 
 impl Carried {

@@ -1,4 +1,4 @@
-//! Collects the variables that `shared::env` validates: defaults of the command, `.env`, the environment, flags.
+//! The environment. Collects the variables that `shared::env` validates: defaults of the command, `.env`, the environment, flags.
 
 use shared::env::{Env, Faults, Variables};
 
@@ -11,6 +11,13 @@ pub(crate) struct Flags {
     /// Port to listen on, 0 for a free one [default: 3000] (PORT)
     #[arg(long, short)]
     port: Option<String>,
+}
+
+/// Whether the environment asks for lines without colour and cursor movements: `NO_COLOR`, or a CI run.
+pub(crate) fn wants_plain_output() -> bool {
+    ["NO_COLOR", "CI"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Reads and validates everything, or names every fault.

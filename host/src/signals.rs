@@ -27,4 +27,13 @@ impl Signals {
             _ = self.hangup.recv() => "SIGHUP",
         }
     }
+
+    /// The same, or somebody rings for the end. Cancel-safe.
+    #[cfg(feature = "dev")]
+    pub(crate) async fn or(&mut self, end: &tokio::sync::Notify) -> &'static str {
+        tokio::select! {
+            signal = self.next() => signal,
+            () = end.notified() => "q",
+        }
+    }
 }

@@ -3,6 +3,10 @@
 //! Owns the list of variables, their defaults and their rules. Every fault is found before the first is reported, so
 //! that nobody mends one to meet the next. Nothing else in the project reads settings from the environment.
 
+mod entries;
+
+pub use entries::Entry;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -38,6 +42,8 @@ pub struct Env {
     pub drain_timeout: Duration,
     /// `APP_START_TIMEOUT_MS`, default 10000: how long `app()` may take.
     pub app_start_timeout: Duration,
+    /// Where each variable that was given came from; the others have their defaults.
+    sources: BTreeMap<&'static str, String>,
 }
 
 /// Where the process runs.
@@ -133,8 +139,9 @@ impl Env {
         let mut reader = Reader {
             variables,
             faults: Vec::new(),
+            sources: BTreeMap::new(),
         };
-        let env = Self {
+        let mut env = Self {
             database_url: reader.take(
                 "DATABASE_URL",
                 "postgres://me:secret@localhost:5432/app",
@@ -173,7 +180,9 @@ impl Env {
             ),
             drain_timeout: reader.millis("DRAIN_TIMEOUT_MS", "10000", 0, 10_000),
             app_start_timeout: reader.millis("APP_START_TIMEOUT_MS", "10000", 1, 10_000),
+            sources: BTreeMap::new(),
         };
+        env.sources = reader.sources;
         if reader.faults.is_empty() {
             Ok(env)
         } else {
@@ -186,6 +195,7 @@ impl Env {
 struct Reader<'a> {
     variables: &'a Variables,
     faults: Vec<Fault>,
+    sources: BTreeMap<&'static str, String>,
 }
 
 impl Reader<'_> {
@@ -205,6 +215,7 @@ impl Reader<'_> {
         else {
             return default;
         };
+        self.sources.insert(variable, source.clone());
         parse(value.trim()).unwrap_or_else(|problem| {
             self.faults.push(Fault {
                 variable,

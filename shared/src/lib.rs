@@ -10,6 +10,9 @@
 pub mod app;
 pub mod env;
 
+// Whose code runs at the moment.
+pub mod request;
+
 // The one connection.
 pub mod db;
 

@@ -3,6 +3,7 @@
 //! Beside a running host they use its cluster; without one they start it and stop it again.
 
 use std::{
+    fs::File,
     os::unix::process::CommandExt,
     path::Path,
     process::{Command, ExitCode},
@@ -21,6 +22,7 @@ use super::{
     terminal,
 };
 use crate::{
+    migrate,
     postgres::Binaries,
     settings::{self, Flags},
     signals::Signals,
@@ -33,6 +35,23 @@ pub(crate) async fn migrate() -> Result<(), BoxError> {
         .migrate(&project, &env)
         .await?;
     terminal::line(format_args!("the database is up to date"));
+    Ok(())
+}
+
+/// `host migration`: an empty file with the next number. Empty, it counts for nothing yet.
+pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(format!(
+            "`{name}` is no name for a migration: small letters, digits and _, for example add_colour"
+        )
+        .into());
+    }
+    let folder = Project::find()?.migrations();
+    let last = migrate::last_version(&folder)?;
+    let file = format!("V{}__{name}.sql", last + 1);
+    File::create_new(folder.join(&file)).map_err(|error| format!("migrations/{file}: {error}"))?;
+    terminal::line(format_args!("migrations/{file}"));
     Ok(())
 }
 
@@ -62,7 +81,8 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
         "dropped the schema public of {}",
         database.url()
     ));
-    database.migrate(&project, &env).await
+    database.migrate(&project, &env).await?;
+    Ok(())
 }
 
 /// `host psql`. Replaces this process, unless the cluster has to be stopped afterwards.

@@ -12,6 +12,7 @@ use shared::{
 use tokio::sync::watch;
 
 use super::{database::Database, mode::Mode, observer::Observer, status::Refusals};
+use crate::restart::Carried;
 
 /// The database as the app and the screen get it. Nothing is opened yet, but for an observer's own connection.
 pub(super) struct Connection {
@@ -52,4 +53,14 @@ impl Connection {
             refused,
         })
     }
+}
+
+/// Names this process and this boot of it: a restart keeps the PID, and its predecessor's backend may still be ending.
+pub(super) fn application_name(carried: &Carried) -> String {
+    let boot = chrono::Utc::now().timestamp_millis() as u64 % 0x0100_0000;
+    format!(
+        "host-dev:{}:{boot:06x}:{}",
+        std::process::id(),
+        carried.restarts
+    )
 }

@@ -14,7 +14,7 @@ use super::{
     terminal,
 };
 use crate::{
-    migrate::{self, MigrateError},
+    migrate,
     postgres::{Cluster, url_of},
 };
 
@@ -138,7 +138,8 @@ impl Database {
     }
 
     /// Applies what is pending, on a connection that is closed again: the pool stays unopened until the first query.
-    pub(crate) async fn migrate(&self, project: &Project, env: &Env) -> Result<(), BoxError> {
+    /// Returns how many that were.
+    pub(crate) async fn migrate(&self, project: &Project, env: &Env) -> Result<usize, BoxError> {
         migrate_at(&self.url, project, env).await
     }
 
@@ -173,16 +174,18 @@ impl Database {
     }
 }
 
-async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<(), BoxError> {
+async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<usize, BoxError> {
     let migrations = migrate::load(&project.migrations())?;
-    let applied = on_connection(url, env, async |client| {
-        Ok(migrate::run(client, &migrations).await?)
+    let outcome = on_connection(url, env, async |client| {
+        Ok(migrate::run(client, &migrations, true).await)
     })
     .await?;
-    for name in applied {
+    for name in &outcome.now {
         terminal::line(format_args!("migrated {name}"));
     }
-    Ok(())
+    outcome
+        .failure
+        .map_or(Ok(outcome.now.len()), |failure| Err(failure.into()))
 }
 
 /// Runs `work` on a connection of its own and waits until that is closed.
@@ -208,7 +211,7 @@ pub(super) async fn on_connection<T>(
             env.database_connect_timeout.as_millis()
         )
     })?
-    .map_err(MigrateError::Connect)?;
+    .map_err(|error| format!("cannot connect to {url}: {}", describe(&error)))?;
     let driver = tokio::spawn(connection);
     let result = work(&mut client).await;
     drop(client);

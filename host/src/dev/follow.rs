@@ -9,7 +9,7 @@ use std::sync::Arc;
 use shared::{BoxError, Db, db::DbConfig, env::Env};
 use tokio::sync::watch;
 
-use super::{database::Database, mode::Mode, project::Project, terminal::line};
+use super::{database::Database, mode::Mode, project::Project, schema::Schema, terminal::line};
 use crate::{
     reload::Settings,
     settings::{self, Flags},
@@ -21,6 +21,7 @@ pub(crate) struct Follow {
     pub(crate) db: Db,
     pub(crate) flags: Flags,
     pub(crate) mode: Mode,
+    pub(crate) schema: Arc<Schema>,
 }
 
 impl Follow {
@@ -60,6 +61,7 @@ impl Follow {
             line(format_args!(
                 ".env: pool replaced, the one before drained; {url} from the next query on"
             ));
+            self.schema.moved_to(url.clone(), Arc::new(env.clone()));
             database.moved_to(url);
             config
         } else {

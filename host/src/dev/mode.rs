@@ -29,7 +29,19 @@ pub(crate) struct Mode {
     max_connections: Option<u16>,
 }
 
+/// The two switches alone, as a running host is told to change them.
+pub(crate) type Switches = (PoolOwner, Isolation);
+
 impl Mode {
+    /// With other switches.
+    pub(crate) fn switched(self, (pool, isolation): Switches) -> Self {
+        Self {
+            pool,
+            isolation,
+            ..self
+        }
+    }
+
     /// For the private cluster; `None` leaves it to PostgreSQL.
     pub(crate) fn max_connections(&self) -> Option<u16> {
         self.max_connections

@@ -11,7 +11,7 @@ use shared::{
     db::{DbConfig, describe},
 };
 use tokio::{sync::Mutex, time::timeout};
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, NoTls, Row, types::ToSql};
 
 /// How long counting may take, for instance while somebody holds the connection alone.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -26,6 +26,34 @@ SELECT coalesce(array_agg(pid ORDER BY backend_start), '{}') AS pids,
 FROM pg_stat_activity
 WHERE backend_type = 'client backend'
   AND (application_name = $1 OR application_name LIKE $1 || ':gen-%')";
+
+/// Who is connected to this database, ours or not.
+const ACTIVITY: &str = "\
+SELECT pid, coalesce(application_name, '') AS application_name, state,
+       extract(epoch FROM clock_timestamp() - backend_start)::float8 AS age_s,
+       left(query, 200) AS query,
+       application_name = $1 OR application_name LIKE $1 || ':gen-%' AS ours
+FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend'
+ORDER BY backend_start";
+
+/// Only of this database: the others are nobody's business here.
+const TERMINATE: &str = "\
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = $1 AND datname = current_database() AND backend_type = 'client backend'";
+
+/// One backend, as `pg_stat_activity` has it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Backend {
+    pid: i32,
+    application_name: String,
+    state: Option<String>,
+    age_s: f64,
+    /// Its beginning.
+    query: String,
+    /// Of the application, as the census counts.
+    ours: bool,
+}
 
 /// One count.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -89,21 +117,57 @@ impl Observer {
         }
     }
 
+    /// Everybody who is connected; `None` if PostgreSQL does not answer in half a second.
+    pub(crate) async fn activity(&self) -> Option<Vec<Backend>> {
+        match timeout(LIMIT, self.query(ACTIVITY, &[&self.name])).await {
+            Ok(Ok(rows)) => rows.iter().map(backend).collect::<Result<_, _>>().ok(),
+            Ok(Err(error)) => {
+                tracing::debug!("listing backends: {error}");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Ends a backend of this database. `false`: there is none with this PID.
+    pub(crate) async fn terminate(&self, pid: i32) -> Result<bool, BoxError> {
+        match self.query(TERMINATE, &[&pid]).await {
+            Ok(rows) => Ok(!rows.is_empty()),
+            // It was the one that was asked: no answer is the answer.
+            Err(_) if self.asks_over(pid) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn asks_over(&self, pid: i32) -> bool {
+        matches!(&self.over, Over::TheConnection(db) if db.status().backend_pid == Some(pid))
+    }
+
     async fn ask(&self) -> Result<Census, BoxError> {
-        let row = match &self.over {
-            // Looking must not be what opens the connection.
-            Over::TheConnection(db) if db.status().size == 0 => return Ok(Census::default()),
-            Over::TheConnection(db) => db.query_one(CENSUS, &[&self.name]).await?,
+        match self.query(CENSUS, &[&self.name]).await?.first() {
+            Some(row) => self.census(row),
+            None => Ok(Census::default()),
+        }
+    }
+
+    /// No rows while the connection is not open: looking must not be what opens it.
+    async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, BoxError> {
+        match &self.over {
+            Over::TheConnection(db) if db.status().size == 0 => Ok(Vec::new()),
+            // Nor what makes others wait longer, or counts as the longest wait.
+            Over::TheConnection(db) if db.status().holders.iter().any(|by| by.alone) => {
+                Err("somebody holds the connection alone".into())
+            }
+            Over::TheConnection(db) => Ok(db.query(sql, params).await?),
             Over::ItsOwn(config, client) => {
                 let mut client = client.lock().await;
                 if client.as_ref().is_none_or(Client::is_closed) {
                     *client = Some(connect(config).await?);
                 }
                 let client = client.as_ref().ok_or("opened above")?;
-                client.query_one(CENSUS, &[&self.name]).await?
+                Ok(client.query(sql, params).await?)
             }
-        };
-        self.census(&row)
+        }
     }
 
     fn census(&self, row: &Row) -> Result<Census, BoxError> {
@@ -132,4 +196,15 @@ async fn connect(config: &DbConfig) -> Result<Client, BoxError> {
         }
     });
     Ok(client)
+}
+
+fn backend(row: &Row) -> Result<Backend, tokio_postgres::Error> {
+    Ok(Backend {
+        pid: row.try_get("pid")?,
+        application_name: row.try_get("application_name")?,
+        state: row.try_get("state")?,
+        age_s: row.try_get("age_s")?,
+        query: row.try_get::<_, Option<_>>("query")?.unwrap_or_default(),
+        ours: row.try_get::<_, Option<_>>("ours")?.unwrap_or_default(),
+    })
 }

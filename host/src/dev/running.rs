@@ -1,38 +1,165 @@
-//! Ends what runs, in the order in which it can end without losing anything.
+//! The host while it runs: tends what is tied to the main thread, and ends everything in the order in which nothing
+//! is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
-use shared::Db;
-use tokio::task::JoinHandle;
+use shared::{BoxError, Db};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{Notify, mpsc, watch},
+    task::{JoinError, JoinHandle},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::terminal;
+use super::{
+    actions::{self, Action},
+    database::Database,
+    follow::Follow,
+    mode::Switches,
+    project::{Lock, Project},
+    terminal::{keys::Keys, line},
+};
 use crate::{
     generation::{Absence, Generations},
-    reload::retire,
+    reload::{Report, RestartNeeded, retire},
+    restart::{Carried, Restart},
+    signals::Signals,
 };
 
-/// What must end, in the order in which it does.
+/// Everything that runs, and what must outlive it.
 pub(super) struct Running {
+    pub(super) reloading: JoinHandle<Result<RestartNeeded, BoxError>>,
+    /// Returns how many connections it had to cut off.
     pub(super) serving: JoinHandle<usize>,
+    /// Tell what happens until the very end. Aborted then.
+    pub(super) onlookers: Vec<JoinHandle<()>>,
+    /// Gives the terminal back when dropped: before the next image takes it.
+    pub(super) keys: Option<Keys>,
+    pub(super) asked: mpsc::UnboundedReceiver<Action>,
+    pub(super) bells: Bells,
+    pub(super) follow: Follow,
     pub(super) stop: CancellationToken,
     pub(super) generations: Arc<Generations>,
     pub(super) retiring: TaskTracker,
     pub(super) db: Db,
     pub(super) drain: Duration,
+    pub(super) reported: watch::Receiver<Report>,
+    pub(super) project: Project,
+    pub(super) carried: Carried,
+    pub(super) executable: PathBuf,
+    pub(super) listener: TcpListener,
+    /// Its server stops when this is dropped, after all that used it.
+    pub(super) database: Database,
+    /// Released last.
+    pub(super) lock: Lock,
+}
+
+/// What is rung from elsewhere and heard by the main loop, or the other way round.
+#[derive(Default)]
+pub(super) struct Bells {
+    /// For the end.
+    pub(super) end: Arc<Notify>,
+    /// `.env` was saved.
+    pub(super) settings_saved: Arc<Notify>,
+    /// For a build without a save.
+    pub(super) rebuild: Arc<Notify>,
+}
+
+/// Why the host stops serving.
+pub(super) enum End {
+    /// By a signal or a key.
+    Asked,
+    /// The loop has ended: the host has changed on disk, or saves can no longer be followed.
+    Reload(Result<Result<RestartNeeded, BoxError>, JoinError>),
+    /// A person has turned the switches.
+    Switched(Switches),
 }
 
 impl Running {
-    pub(super) async fn wind_down(self) {
+    /// Until something ends it. On the main thread, which the cluster is tied to.
+    pub(super) async fn tend(&mut self, signals: &mut Signals) -> Result<End, BoxError> {
+        let mut children = signal(SignalKind::child())?;
+        let Bells {
+            end,
+            settings_saved,
+            rebuild,
+        } = &self.bells;
+        loop {
+            // Given up half-way when the end comes first.
+            let tend = async {
+                tokio::select! {
+                    // A compiler as a rule; the cluster, when somebody killed it.
+                    _ = children.recv() => self.database.revive().await,
+                    () = settings_saved.notified() => {
+                        self.follow.follow(&self.project, &mut self.database).await;
+                    }
+                    Some(action) = self.asked.recv() => match action {
+                        Action::Rebuild => rebuild.notify_one(),
+                        Action::NewPool => actions::new_pool(&self.follow).await,
+                        Action::Migrate => actions::migrate(&self.follow.schema).await,
+                        Action::Mode { pool, isolation } => return Some((pool, isolation)),
+                    },
+                }
+                None
+            };
+            tokio::select! {
+                signal = signals.or(end) => {
+                    line(format_args!("{signal}: finishing what is under way; once more ends at once"));
+                    return Ok(End::Asked);
+                }
+                ended = &mut self.reloading => return Ok(End::Reload(ended)),
+                switched = tend => if let Some(switches) = switched {
+                    return Ok(End::Switched(switches));
+                }
+            }
+        }
+    }
+
+    /// Takes everything apart, and says how to go on if the host is to be replaced.
+    pub(super) async fn finish(
+        mut self,
+        end: End,
+        signals: &mut Signals,
+    ) -> Result<Option<Restart>, BoxError> {
+        self.reloading.abort();
+        let bell = self.bells.end.clone();
+        let hurried = tokio::select! {
+            () = self.wind_down() => false,
+            signal = signals.or(&bell) => {
+                line(format_args!("{signal}: ended at once"));
+                true
+            }
+        };
+        for onlooker in &self.onlookers {
+            onlooker.abort();
+        }
+        drop(self.keys.take());
+        // An error of the reload loop ends the host, orderly, and is what `host dev` reports.
+        let switched = match end {
+            End::Asked => return Ok(None),
+            End::Reload(ended) => {
+                let RestartNeeded = ended??;
+                None
+            }
+            End::Switched(switches) => Some(switches),
+        };
+        // A person who asked for the end during a restart means the end.
+        if hurried {
+            return Ok(None);
+        }
+        Ok(Some(self.restart(switched)))
+    }
+
+    async fn wind_down(&mut self) {
         match self.generations.active() {
             Some(active) => active.end_streams(),
             // Requests that wait for the first generation get their answer: it does not come any more.
             None => self.generations.absent(Absence::Stopping),
         }
         self.stop.cancel();
-        match self.serving.await {
+        match (&mut self.serving).await {
             Ok(0) => {}
-            Ok(cut) => terminal::line(format_args!(
+            Ok(cut) => line(format_args!(
                 "{cut} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
                 self.drain.as_millis()
             )),
@@ -44,5 +171,30 @@ impl Running {
         self.retiring.close();
         self.retiring.wait().await;
         self.db.close().await;
+    }
+
+    fn restart(self, switched: Option<Switches>) -> Restart {
+        // With other switches the cluster may need another limit of connections: the next image starts it anew.
+        if switched.is_none() {
+            self.database.keep_running();
+        } else {
+            drop(self.database);
+        }
+        drop(self.lock);
+        let reloads = self.reported.borrow().reloads;
+        let (_, generations) = self.generations.standing();
+        let last_id = generations
+            .last()
+            .map_or(self.carried.last_id, |generation| generation.id);
+        Restart {
+            executable: self.executable,
+            listener: self.listener,
+            carried: Carried {
+                last_id,
+                reloads,
+                restarts: self.carried.restarts + 1,
+                mode: switched.or(self.carried.mode),
+            },
+        }
     }
 }

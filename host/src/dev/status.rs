@@ -1,40 +1,52 @@
-//! `GET /__dev/status.json`: everything a program may want to know. What the terminal shows is in here too.
+//! `GET /__dev/status.json`: everything a program may want to know. What terminal and dashboard show is in here.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use axum::{Json, Router, extract::State, routing::get};
 use serde::Serialize;
 use shared::{
     Db, PoolOwner,
     db::{DbStatus, Refusal},
+    env::Entry as Setting,
 };
 use tokio::sync::watch;
 
 use super::{
+    journal::{Entry, Journal, Latency},
     mode::Mode,
-    observer::{CENSUS, Observer},
+    observer::{Backend, CENSUS, Observer},
+    requests::{Requests, ServedRequest},
+    schema::SchemaState,
+    web::Editor,
 };
 use crate::{
     generation::{Generations, Standing},
-    reload::{Build, Isolation, LastReload, Phase, Reloads, Report},
+    reload::{Build, Isolation, LastReload, Phase, Reloads, Report, Settings},
 };
 
 /// Where the numbers come from.
 #[derive(Clone)]
 pub(crate) struct Sources {
     pub(crate) report: watch::Receiver<Report>,
+    pub(crate) refusals: watch::Receiver<Refusals>,
+    pub(crate) schema: watch::Receiver<SchemaState>,
+    pub(crate) settings: watch::Receiver<Settings>,
     pub(crate) generations: Arc<Generations>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) requests: Arc<Requests>,
     pub(crate) db: Db,
     pub(crate) observer: Arc<Observer>,
-    pub(crate) refusals: watch::Receiver<Refusals>,
     pub(crate) mode: Mode,
     pub(crate) address: SocketAddr,
+    pub(crate) editor: Editor,
+    pub(crate) since: Instant,
     pub(crate) restarts: u64,
 }
 
 /// The document.
 #[derive(Serialize)]
-struct Status {
+pub(crate) struct Status {
+    version: &'static str,
     /// The active one; 0 before the first.
     generation: u64,
     phase: Phase,
@@ -43,12 +55,24 @@ struct Status {
     build: Build,
     generations: Vec<Standing>,
     db: Connections,
+    /// Everybody who is connected to this database; `null` as `db.backends`.
+    activity: Option<Vec<Backend>>,
+    history: Vec<Entry>,
+    latency: Option<Latency>,
+    schema: SchemaState,
+    requests: Vec<ServedRequest>,
+    environment: Vec<Setting>,
     pool_owner: PoolOwner,
     isolation: Isolation,
     host_pid: u32,
+    /// Another one after each restart of the host, under the same PID too.
+    host_boot: String,
     /// How often the host has replaced itself under this PID.
     restarts: u64,
+    uptime_s: f64,
     address: SocketAddr,
+    editor: Option<String>,
+    root: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -81,37 +105,76 @@ pub(crate) fn routes(sources: Sources) -> Router {
 }
 
 async fn status(State(sources): State<Sources>) -> Json<Status> {
-    let census = sources.observer.count().await;
-    let Report {
-        phase,
-        reloads,
-        last_reload,
-        build,
-    } = sources.report.borrow().clone();
-    let (generation, generations) = sources.generations.standing();
-    Json(Status {
-        generation,
-        phase,
-        reloads,
-        last_reload,
-        build,
-        generations,
-        db: Connections {
-            pool: sources.db.status(),
-            backends: census.as_ref().map(|census| census.backends),
-            pids: census
-                .as_ref()
-                .map(|census| census.pids.clone())
-                .unwrap_or_default(),
-            sessions: census.as_ref().and_then(|census| census.sessions),
-            usable: census.as_ref().and_then(|census| census.usable),
-            counted_by: CENSUS,
-            refused: sources.refusals.borrow().clone(),
-        },
-        pool_owner: sources.mode.pool,
-        isolation: sources.mode.isolation,
-        host_pid: std::process::id(),
-        restarts: sources.restarts,
-        address: sources.address,
-    })
+    Json(sources.document().await)
+}
+
+impl Sources {
+    /// Waits until one of them has something that was not seen yet.
+    pub(crate) async fn changed(&mut self) {
+        let ended = tokio::select! {
+            changed = self.report.changed() => changed.is_err(),
+            changed = self.refusals.changed() => changed.is_err(),
+            changed = self.schema.changed() => changed.is_err(),
+            changed = self.settings.changed() => changed.is_err(),
+        };
+        if ended {
+            // The host is ending; whoever waits is told so elsewhere.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// What there is now is no news.
+    pub(crate) fn mark_seen(&mut self) {
+        self.report.mark_unchanged();
+        self.refusals.mark_unchanged();
+        self.schema.mark_unchanged();
+        self.settings.mark_unchanged();
+    }
+
+    pub(crate) async fn document(&self) -> Status {
+        let (census, activity) = tokio::join!(self.observer.count(), self.observer.activity());
+        self.journal.count(census.as_ref());
+        let Report {
+            phase,
+            reloads,
+            last_reload,
+            build,
+        } = self.report.borrow().clone();
+        let (generation, generations) = self.generations.standing();
+        let host_pid = std::process::id();
+        let census = census.as_ref();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            generation,
+            phase,
+            reloads,
+            last_reload,
+            build,
+            generations,
+            db: Connections {
+                pool: self.db.status(),
+                backends: census.map(|census| census.backends),
+                pids: census.map(|census| census.pids.clone()).unwrap_or_default(),
+                sessions: census.and_then(|census| census.sessions),
+                usable: census.and_then(|census| census.usable),
+                counted_by: CENSUS,
+                refused: self.refusals.borrow().clone(),
+            },
+            activity,
+            history: self.journal.history(),
+            latency: self.journal.latency(),
+            schema: self.schema.borrow().clone(),
+            requests: self.requests.recent(),
+            environment: self.settings.borrow().env.entries(),
+            pool_owner: self.mode.pool,
+            isolation: self.mode.isolation,
+            host_pid,
+            host_boot: format!("{host_pid}:{}", self.restarts),
+            restarts: self.restarts,
+            uptime_s: self.since.elapsed().as_secs_f64(),
+            address: self.address,
+            editor: self.editor.template.clone(),
+            root: self.editor.root.clone(),
+        }
+    }
 }

@@ -2,7 +2,10 @@
 //!
 //! The junction itself: `serve` asks here for a lease, `reload` swaps here. A pointer change, nothing more.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
 
 use arc_swap::ArcSwapOption;
 use axum::{Router, http::Method};
@@ -20,6 +23,8 @@ pub(crate) struct Generations {
     history: Mutex<Vec<Arc<Generation>>>,
     /// Why there is no active generation, for requests that come before the first.
     absence: watch::Sender<Absence>,
+    /// Requests that have entered any generation, those forgotten here too.
+    entered: AtomicU64,
 }
 
 /// Why nothing is active.
@@ -39,6 +44,7 @@ impl Generations {
             active: ArcSwapOption::empty(),
             history: Mutex::default(),
             absence: watch::Sender::new(Absence::Starting),
+            entered: AtomicU64::new(0),
         })
     }
 
@@ -53,6 +59,7 @@ impl Generations {
             // A generation may close between load and lease; the next one was made active before that.
             while let Some(active) = self.active.load_full() {
                 if let Some(leased) = active.lease(method, path) {
+                    self.entered.fetch_add(1, SeqCst);
                     return Ok(leased);
                 }
             }
@@ -108,6 +115,18 @@ impl Generations {
         let history = self.history();
         let all = history.iter().map(|g| g.standing()).collect();
         (self.active().map_or(0, |active| active.id()), all)
+    }
+
+    /// How many requests have entered so far, if none is inside: two equal answers mean that no request ran app code
+    /// in between.
+    pub(crate) fn at_rest(&self) -> Option<u64> {
+        let history = self.history();
+        // Before the look: one that comes and goes meanwhile shows in the next answer.
+        let entered = self.entered.load(SeqCst);
+        history
+            .iter()
+            .all(|generation| generation.standing().in_flight == 0)
+            .then_some(entered)
     }
 
     fn history(&self) -> MutexGuard<'_, Vec<Arc<Generation>>> {

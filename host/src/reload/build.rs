@@ -17,7 +17,7 @@ use nix::{
 };
 use serde::Serialize;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
 
@@ -48,9 +48,16 @@ pub(crate) struct Diagnostic {
     pub(crate) column: Option<usize>,
 }
 
+/// How far a build is, as cargo counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Progress {
+    pub(crate) built: usize,
+    pub(crate) total: usize,
+}
+
 /// Why cargo could not be asked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BuildError {
+enum BuildError {
     #[error("cannot run cargo: {0}; is it in PATH?")]
     Run(#[source] io::Error),
     #[error(
@@ -59,8 +66,23 @@ pub(crate) enum BuildError {
     NoArtifact,
 }
 
-/// Builds the workspace at `root`.
-pub(crate) async fn build(root: &Path) -> Result<Outcome, BuildError> {
+/// Builds the workspace at `root` and tells `progress` how far it is.
+pub(crate) async fn build(root: &Path, progress: impl FnMut(Progress)) -> Outcome {
+    run_cargo(root, progress)
+        .await
+        .unwrap_or_else(|error| Outcome::Failed {
+            diagnostics: vec![Diagnostic {
+                level: "error",
+                message: error.to_string(),
+                rendered: format!("{error}\n"),
+                file: None,
+                line: None,
+                column: None,
+            }],
+        })
+}
+
+async fn run_cargo(root: &Path, progress: impl FnMut(Progress)) -> Result<Outcome, BuildError> {
     let mut command = Command::new("cargo");
     command
         .args([
@@ -70,6 +92,9 @@ pub(crate) async fn build(root: &Path) -> Result<Outcome, BuildError> {
             "--message-format",
             "json-diagnostic-rendered-ansi",
         ])
+        // The total is told nowhere else. As arguments: a cargo that a build script runs must not inherit them.
+        .args(["--config", "term.progress.when='always'"])
+        .args(["--config", "term.progress.width=120"])
         .current_dir(root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -79,12 +104,11 @@ pub(crate) async fn build(root: &Path) -> Result<Outcome, BuildError> {
     let mut cargo = Cargo(command.spawn().map_err(BuildError::Run)?);
 
     let stdout = cargo.0.stdout.take().expect("piped above");
-    let mut stderr = cargo.0.stderr.take().expect("piped above");
-    let mut said = String::new();
+    let stderr = cargo.0.stderr.take().expect("piped above");
     // Both at once: a full pipe that nobody reads would stop cargo.
-    let (messages, read) = tokio::join!(messages(stdout), stderr.read_to_string(&mut said));
+    let (messages, said) = tokio::join!(messages(stdout), said(stderr, progress));
     let (artifact, diagnostics) = messages.map_err(BuildError::Run)?;
-    read.map_err(BuildError::Run)?;
+    let said = said.map_err(BuildError::Run)?;
     let status = cargo.0.wait().await.map_err(BuildError::Run)?;
 
     match (status.success(), artifact) {
@@ -120,6 +144,45 @@ fn with_cargos_own(mut diagnostics: Vec<Diagnostic>, said: String) -> Vec<Diagno
         });
     }
     diagnostics
+}
+
+/// What cargo says on stderr, without its progress bar, which it redraws in place: each ends with a carriage return.
+async fn said(
+    stderr: impl tokio::io::AsyncRead + Unpin,
+    mut progress: impl FnMut(Progress),
+) -> io::Result<String> {
+    let (mut said, mut latest) = (String::new(), None);
+    let mut reader = BufReader::new(stderr);
+    let mut piece = Vec::new();
+    while reader.read_until(b'\r', &mut piece).await? > 0 {
+        let text = String::from_utf8_lossy(&piece);
+        let (before, last) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
+        said.push_str(before);
+        match progress_in(last) {
+            Some(now) if latest != Some(now) => {
+                latest = Some(now);
+                progress(now);
+            }
+            Some(_) => {}
+            None => said.push_str(last.trim_end_matches('\r')),
+        }
+        piece.clear();
+    }
+    Ok(said)
+}
+
+/// From `    Building [====>     ] 12/345: serde, tokio`.
+fn progress_in(bar: &str) -> Option<Progress> {
+    let (_, counts) = bar
+        .trim_start()
+        .strip_prefix("Building [")?
+        .split_once("] ")?;
+    let (built, rest) = counts.trim_start().split_once('/')?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+    Some(Progress {
+        built: built.parse().ok()?,
+        total: rest[..digits].parse().ok()?,
+    })
 }
 
 async fn messages(

@@ -21,64 +21,33 @@ mod start;
 // What the outside may know.
 mod report;
 
+// What all of it is made of.
+mod parts;
+
 use std::{
+    fs,
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use build::{BuildError, Outcome};
+use build::Outcome;
 use load::Loader;
-use shared::{AppState, BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
+use report::Times;
+use shared::{AppState, BoxError, abi::Entry, db::DbConfig};
 use start::StartError;
-use tokio::sync::{Notify, mpsc, watch as published};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use watch::{Changes, Watch};
+use tokio_util::sync::CancellationToken;
+use watch::{Changes, MIGRATIONS, Watch, names};
 
-pub(crate) use build::{Diagnostic, as_the_person_had_it};
+pub(crate) use build::{Diagnostic, Progress, as_the_person_had_it};
+pub(crate) use parts::{Reload, Settings};
 pub(crate) use report::{Build, Event, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};
 pub(crate) use start::Isolation;
 
-use crate::{
-    generation::{Absence, Generations},
-    restart::Image,
-};
+use crate::generation::Absence;
 
-/// Everything a reload needs.
-pub(crate) struct Reload {
-    pub(crate) root: PathBuf,
-    pub(crate) db: Db,
-    /// As they are now: each generation gets those of its start.
-    pub(crate) settings: published::Receiver<Settings>,
-    /// Rung when the file they come from is saved.
-    pub(crate) settings_saved: Arc<Notify>,
-    pub(crate) pool_owner: PoolOwner,
-    pub(crate) isolation: Isolation,
-    pub(crate) generations: Arc<Generations>,
-    /// The host's own files, as they were when this process started.
-    pub(crate) image: Image,
-    /// Id of the generation made last; goes on counting over restarts.
-    pub(crate) last_id: u64,
-    pub(crate) report: published::Sender<Report>,
-    pub(crate) events: mpsc::UnboundedSender<Event>,
-    /// A library that is loaded and whose `app()` failed. Saved again unchanged, it is the start that is tried again.
-    pub(crate) not_started: Option<Entry>,
-    /// Why the library built last is not live. Built again to the same bytes, it still is not.
-    pub(crate) refusal: Option<String>,
-    /// Asked before the host replaces itself: what its new image would stumble over must be mended first.
-    pub(crate) may_restart: Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>,
-    /// Generations on their way out, so that the end of the process can wait for them.
-    pub(crate) retiring: TaskTracker,
-}
-
-/// What a generation is told at its start.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    pub(crate) env: Arc<Env>,
-    /// What `db` is made of; the app's own pools, in the leak modes, get a name each.
-    pub(crate) db_config: DbConfig,
-}
+/// A file written before this was not saved just now.
+const LONG_AGO: Duration = Duration::from_secs(10);
 
 /// The host itself has changed on disk: it must be replaced by its new build.
 pub(crate) struct RestartNeeded;
@@ -92,15 +61,13 @@ impl Reload {
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         let mut changes = Changes::new(); // the first build follows no save
         loop {
+            let detect = self.since_saved(&changes);
             let since = Instant::now();
             let outcome = self.build(&mut watch, &mut changes).await;
-            let built = since.elapsed();
-            let files: Vec<String> = std::mem::take(&mut changes)
-                .iter()
-                .map(|file| file.display().to_string())
-                .collect();
+            let build = since.elapsed();
+            let files = names(&std::mem::take(&mut changes));
             match outcome {
-                Ok(Outcome::Built { artifact, warnings }) => {
+                Outcome::Built { artifact, warnings } => {
                     if self.image.has_changed() {
                         match (self.may_restart)() {
                             Ok(()) => {
@@ -113,29 +80,37 @@ impl Reload {
                         }
                     } else {
                         loader = self
-                            .go_live(loader, artifact, warnings, files, since, built)
+                            .go_live(loader, artifact, warnings, files, (detect, build))
                             .await?;
                     }
                 }
-                Ok(Outcome::Failed { diagnostics }) => self.build_failed(diagnostics),
-                Err(error) => self.cannot_build(&error),
+                Outcome::Failed { diagnostics } => self.build_failed(diagnostics),
             }
-            changes = watch.next(&self.settings_saved).await;
+            changes = watch.next(&self.settings_saved, &self.rebuild).await;
         }
     }
 
     /// Builds; a newer save cancels the build in flight and is built with the ones before.
-    async fn build(&self, watch: &mut Watch, changes: &mut Changes) -> Result<Outcome, BuildError> {
+    async fn build(&self, watch: &mut Watch, changes: &mut Changes) -> Outcome {
+        let mut migrate = touches_schema(changes);
         loop {
-            self.tell(
-                Phase::Building,
-                Event::Building {
-                    first: self.generations.active().is_none(),
-                },
-            );
-            tokio::select! {
-                outcome = build::build(&self.root) => return outcome,
-                more = watch.next(&self.settings_saved) => changes.extend(more),
+            if std::mem::take(&mut migrate) {
+                self.tell(Phase::Migrating, Event::Migrating);
+                (self.follow_schema)().await;
+            }
+            let (first, files) = (self.generations.active().is_none(), names(changes));
+            self.tell(Phase::Building, Event::Building { first, files });
+            let outcome = tokio::select! {
+                outcome = build::build(&self.root, |now| self.progress(Some(now))) => Some(outcome),
+                more = watch.next(&self.settings_saved, &self.rebuild) => {
+                    migrate = touches_schema(&more);
+                    changes.extend(more);
+                    None
+                }
+            };
+            self.progress(None);
+            if let Some(outcome) = outcome {
+                return outcome;
             }
         }
     }
@@ -146,10 +121,10 @@ impl Reload {
         artifact: PathBuf,
         warnings: Vec<Diagnostic>,
         files: Vec<String>,
-        since: Instant,
-        built: Duration,
+        (detect, build): (Option<Duration>, Duration),
     ) -> Result<Loader, BoxError> {
         self.tell(Phase::Loading, Event::Loading);
+        let since = Instant::now();
         // dlopen reads files and runs initialisers: not on a thread that serves.
         let (loader, loaded) = tokio::task::spawn_blocking(move || {
             let loaded = loader.load(&artifact);
@@ -175,19 +150,20 @@ impl Reload {
                     report.build_succeeded(warnings.clone());
                     report.unchanged();
                 });
-                self.tell(self.resting_phase(), Event::Unchanged { files, warnings });
+                // A migration was told when it ran; that the app is the same is no news then.
+                let news =
+                    files.is_empty() || !files.iter().all(|file| file.starts_with(MIGRATIONS));
+                self.rest(news.then_some(Event::Unchanged { files, warnings }));
             }
             Some(entry) => match self.start(entry).await {
                 Ok(swap) => {
-                    let total = since.elapsed();
-                    let last = LastReload::new(
-                        self.last_id,
-                        files,
-                        built,
-                        total - built - swap,
+                    let times = Times {
+                        detect,
+                        build,
+                        load: since.elapsed().saturating_sub(swap),
                         swap,
-                        total,
-                    );
+                    };
+                    let last = LastReload::new(self.last_id, files, times);
                     self.report.send_modify(|report| {
                         report.build_succeeded(warnings.clone());
                         report.live(last.clone());
@@ -255,18 +231,6 @@ impl Reload {
         );
     }
 
-    fn cannot_build(&self, error: &BuildError) {
-        let diagnostic = Diagnostic {
-            level: "error",
-            message: error.to_string(),
-            rendered: error.to_string(),
-            file: None,
-            line: None,
-            column: None,
-        };
-        self.build_failed(vec![diagnostic]);
-    }
-
     fn refused(&mut self, why: String) {
         let serving = self.serving();
         if serving.is_none() {
@@ -278,21 +242,43 @@ impl Reload {
         self.tell(Phase::LoadFailed, Event::Refused { why, serving });
     }
 
-    /// Where the cycle rests when a save has changed nothing.
-    fn resting_phase(&self) -> Phase {
-        if self.generations.active().is_some() {
+    /// A save has changed nothing.
+    fn rest(&self, news: Option<Event>) {
+        let phase = if self.generations.active().is_some() {
             Phase::Active
         } else {
             Phase::LoadFailed
-        }
+        };
+        self.report.send_modify(|report| report.phase = phase);
+        drop(news.map(|news| self.events.send(news))); // nobody listens once the host has ended
+    }
+
+    /// How long ago the newest of these files was written. An old file moved here says nothing.
+    fn since_saved(&self, files: &Changes) -> Option<Duration> {
+        let written = |file: &PathBuf| fs::metadata(self.root.join(file)).ok()?.modified().ok();
+        let newest = files.iter().filter_map(written).max()?;
+        newest.elapsed().ok().filter(|ago| *ago < LONG_AGO)
     }
 
     fn serving(&self) -> Option<u64> {
         self.generations.active().map(|generation| generation.id())
     }
 
+    /// How far the build is, and at its end nothing.
+    fn progress(&self, now: Option<Progress>) {
+        self.report
+            .send_modify(|report| report.build.progress = now);
+        if let Some(now) = now {
+            drop(self.events.send(Event::Progress(now))); // nobody listens once the host has ended
+        }
+    }
+
     fn tell(&self, phase: Phase, event: Event) {
         self.report.send_modify(|report| report.phase = phase);
         drop(self.events.send(event)); // nobody listens once the host has ended
     }
+}
+
+fn touches_schema(files: &Changes) -> bool {
+    files.iter().any(|file| file.starts_with(MIGRATIONS))
 }

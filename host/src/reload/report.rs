@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Retired};
+use super::{Diagnostic, Progress, Retired};
 
 /// Where the reload cycle is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -14,6 +14,8 @@ use super::{Diagnostic, Retired};
 pub(crate) enum Phase {
     /// Before the first build.
     Starting,
+    /// What was saved in `migrations/` is applied, before the code that needs it is built.
+    Migrating,
     /// The compiler runs; the active generation, if any, serves.
     Building,
     /// A library is opened, checked and started; the active generation serves.
@@ -53,6 +55,8 @@ pub(crate) struct Build {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Why a library that did compile is not live.
     pub(crate) refused: Option<String>,
+    /// While cargo runs, once it has counted.
+    pub(crate) progress: Option<Progress>,
 }
 
 /// A reload that went live, and where its time went.
@@ -60,6 +64,8 @@ pub(crate) struct Build {
 pub(crate) struct LastReload {
     pub(crate) generation: u64,
     pub(crate) files: Vec<String>,
+    /// From the save, by the clock of the file system, to the start of the build; `None` if no file tells.
+    pub(crate) detect_ms: Option<f64>,
     pub(crate) build_ms: f64,
     pub(crate) load_ms: f64,
     pub(crate) swap_ms: f64,
@@ -67,24 +73,32 @@ pub(crate) struct LastReload {
 }
 
 impl LastReload {
-    pub(super) fn new(
-        generation: u64,
-        files: Vec<String>,
-        build: Duration,
-        load: Duration,
-        swap: Duration,
-        total: Duration,
-    ) -> Self {
+    pub(super) fn new(generation: u64, files: Vec<String>, times: Times) -> Self {
         let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+        let Times {
+            detect,
+            build,
+            load,
+            swap,
+        } = times;
         Self {
             generation,
             files,
+            detect_ms: detect.map(ms),
             build_ms: ms(build),
             load_ms: ms(load),
             swap_ms: ms(swap),
-            total_ms: ms(total),
+            total_ms: ms(detect.unwrap_or_default() + build + load + swap),
         }
     }
+}
+
+/// Where the time of one reload went.
+pub(super) struct Times {
+    pub(super) detect: Option<Duration>,
+    pub(super) build: Duration,
+    pub(super) load: Duration,
+    pub(super) swap: Duration,
 }
 
 impl Report {
@@ -97,6 +111,7 @@ impl Report {
                 ok: true,
                 diagnostics: Vec::new(),
                 refused: None,
+                progress: None,
             },
         }
     }
@@ -106,6 +121,7 @@ impl Report {
             ok: true,
             diagnostics: warnings,
             refused: None,
+            progress: None,
         };
     }
 
@@ -119,6 +135,7 @@ impl Report {
             ok: false,
             diagnostics,
             refused: None,
+            progress: None,
         };
     }
 
@@ -133,12 +150,16 @@ impl Report {
     }
 }
 
-/// A step, for the terminal.
-#[derive(Debug)]
+/// A step, for the terminal. Serialized, `event` names it: what a program is told with `--json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
+    Migrating,
     Building {
         first: bool,
+        files: Vec<String>,
     },
+    Progress(Progress),
     BuildFailed {
         diagnostics: Vec<Diagnostic>,
         serving: Option<u64>,
@@ -153,6 +174,7 @@ pub(crate) enum Event {
         serving: Option<u64>,
     },
     Live {
+        #[serde(flatten)]
         last: LastReload,
         warnings: Vec<Diagnostic>,
     },

@@ -9,21 +9,28 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Serialize, Serializer};
+
 use crate::generation::{Generation, thread_name};
 
 /// How long the runtime's threads may take to come out of app code that does not await.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// How a generation ended.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Retired {
     pub(crate) id: u64,
     pub(crate) served: u64,
+    #[serde(rename = "took_ms", serialize_with = "in_ms")]
     pub(crate) took: Duration,
     /// Requests that were cut off at the deadline.
     pub(crate) late: Vec<String>,
     /// Threads still inside app code.
     pub(crate) stuck_threads: usize,
+}
+
+fn in_ms<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((took.as_secs_f64() * 1e6).round() / 1e3)
 }
 
 /// Waits for the generation's requests, at most `drain`, then ends its runtime.

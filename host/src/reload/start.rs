@@ -6,11 +6,14 @@
 use std::{io, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::{AppState, BoxError, abi::Entry};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::generation::{Generation, OwnRuntime, thread_name};
+use crate::{
+    generation::{Generation, OwnRuntime, thread_name},
+    panics,
+};
 
 /// Why `app()` gave no router.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +29,7 @@ pub(crate) enum StartError {
 }
 
 /// Whether each generation gets a runtime of its own, and so takes along what it opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Isolation {
     /// A runtime each: the design.
@@ -61,7 +64,7 @@ pub(super) async fn start(
     let error = match tokio::time::timeout(limit, starting).await {
         Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
         Ok(Ok(Err(error))) => StartError::Failed(error),
-        Ok(Err(error)) => StartError::Panicked(error.to_string()),
+        Ok(Err(error)) => StartError::Panicked(panics::take(&error).to_string()),
         Err(_) => StartError::Hung(limit),
     };
     shutdown.cancel();

@@ -21,14 +21,25 @@ use tokio::{
 /// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
 const SETTLE: Duration = Duration::from_millis(8);
 
-const FOLDERS: [&str; 3] = ["app_lib", "shared", "host"];
+const FOLDERS: [&str; 4] = ["app_lib", "shared", "host", MIGRATIONS];
 const ROOT_FILES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", SETTINGS];
+
+/// No source of the app's, but of the schema it runs on.
+pub(super) const MIGRATIONS: &str = "migrations";
 
 /// Settings are no source: a save of theirs is told to whoever reads them, and builds nothing.
 const SETTINGS: &str = ".env";
 
 /// Changed files, relative to the root.
 pub(crate) type Changes = BTreeSet<PathBuf>;
+
+/// As they are shown.
+pub(crate) fn names(changes: &Changes) -> Vec<String> {
+    changes
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect()
+}
 
 /// A running watch.
 pub(crate) struct Watch {
@@ -49,8 +60,10 @@ impl Watch {
                 Ok(event) => changed(&event, &base).for_each(|path| drop(sender.send(path))),
                 Err(error) => tracing::warn!("watching files: {error}"),
             })?;
-        for folder in FOLDERS {
-            watcher.watch(&root.join(folder), RecursiveMode::Recursive)?;
+        for folder in FOLDERS.map(|folder| root.join(folder)) {
+            if folder.is_dir() {
+                watcher.watch(&folder, RecursiveMode::Recursive)?;
+            }
         }
         watcher.watch(root, RecursiveMode::NonRecursive)?;
         if root.join(".cargo").is_dir() {
@@ -63,14 +76,18 @@ impl Watch {
         })
     }
 
-    /// Waits for a save of sources and returns what it comprises; rings `settings_saved` on the way. Cancel-safe.
-    pub(crate) async fn next(&mut self, settings_saved: &Notify) -> Changes {
+    /// Waits for a save of sources and returns what it comprises; rings `settings_saved` on the way. When `rebuild`
+    /// rings, that is what has been saved so far, and may be nothing. Cancel-safe.
+    pub(crate) async fn next(&mut self, settings_saved: &Notify, rebuild: &Notify) -> Changes {
         loop {
-            let mut changes = self.settled().await;
+            let (mut changes, asked) = tokio::select! {
+                changes = self.settled() => (changes, false),
+                () = rebuild.notified() => (std::mem::take(&mut self.pending), true),
+            };
             if changes.remove(Path::new(SETTINGS)) {
                 settings_saved.notify_one();
             }
-            if !changes.is_empty() {
+            if asked || !changes.is_empty() {
                 return changes;
             }
         }
@@ -134,6 +151,7 @@ fn counts(path: &Path, folder: bool) -> bool {
     match parts.next().and_then(|part| part.to_str()) {
         None => ROOT_FILES.contains(&first),
         Some("tests" | "benches") => false,
+        Some(_) if first == MIGRATIONS => name.ends_with(".sql"),
         Some("config.toml") if first == ".cargo" => true,
         Some(_) => FOLDERS.contains(&first) && (folder || Path::new(name).extension().is_some()),
     }

@@ -2,78 +2,84 @@
 //!
 //! Everything of the app runs on the generation's own runtime: the handler, its body, what it spawns. This side only
 //! waits. A client that goes away drops this future, and that aborts the request's task over there.
+//! What a client is told when there is no answer is not decided here.
 
 use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{Request, Response, StatusCode, header},
-    response::IntoResponse,
+    http::{Request, Response, StatusCode},
 };
 use hyper::body::Incoming;
+use shared::request::Request as Asked;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
-use super::{body, panics, tether::Tether};
-use crate::generation::Generations;
+use super::{body, tether::Tether};
+use crate::{
+    generation::{Absence, Generations},
+    panics,
+};
 
-/// Which generation made a response: an extension of it.
-#[derive(Clone, Copy)]
-pub(crate) struct ServedBy(pub(crate) u64);
+/// What became of a request.
+pub(crate) struct Served {
+    /// The generation it ran in; 0 if in none.
+    pub(crate) generation: u64,
+    /// Statements it had sent when its answer began.
+    pub(crate) statements: u64,
+    pub(crate) answer: Result<Response<Body>, NoAnswer>,
+}
 
-/// Answers with the app's response, or says why there is none.
+/// Why the app gave no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// There is no generation to ask.
+    Absent(Absence),
+    /// The handler panicked.
+    Panicked(panics::Report),
+    /// The generation ended before the request did.
+    Retired,
+}
+
+/// Has the app answer.
 pub(crate) async fn dispatch(
     generations: &Arc<Generations>,
     request: Request<Incoming>,
     tether: Tether,
-) -> Response<Body> {
-    let (lease, router) = match generations
-        .lease(request.method(), request.uri().path())
-        .await
-    {
+) -> Served {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (lease, router) = match generations.lease(&method, &path).await {
         Ok(leased) => leased,
-        Err(absent) => return unavailable(absent.to_string()),
+        Err(absent) => {
+            return Served {
+                generation: 0,
+                statements: 0,
+                answer: Err(NoAnswer::Absent(absent)),
+            };
+        }
     };
-    let running = lease.runtime().spawn(async move {
+    let generation = lease.generation();
+    let asked = Asked::new(method.as_str(), &path, generation);
+    let running = lease.runtime().spawn(asked.clone().scope(async move {
         let response = match router.oneshot(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         body::hand_over(response).await
-    });
-    match AbortOnDropHandle::new(running).await {
+    }));
+    let answer = match AbortOnDropHandle::new(running).await {
         // The socket leaves HTTP and its response is over now; the lease is not.
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             tether.hold(lease);
-            response.map(Body::new)
+            Ok(response.map(Body::new))
         }
-        Ok(mut response) => {
-            response
-                .extensions_mut()
-                .insert(ServedBy(lease.generation()));
-            response.map(|body| Body::new(body.with(lease)))
-        }
-        Err(error) if error.is_panic() => panicked(panics::take(&error)),
-        Err(_) => unavailable(format!(
-            "generation {} was retired before this request had finished",
-            lease.generation()
-        )),
+        Ok(response) => Ok(response.map(|body| Body::new(body.with(lease)))),
+        Err(error) if error.is_panic() => Err(NoAnswer::Panicked(panics::take(&error))),
+        Err(_) => Err(NoAnswer::Retired),
+    };
+    Served {
+        generation,
+        statements: asked.statements(),
+        answer,
     }
-}
-
-fn panicked(report: panics::Report) -> Response<Body> {
-    let message = format!(
-        "the handler panicked at {}\n\n{}\n",
-        report.location, report.message
-    );
-    (StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
-}
-
-fn unavailable(why: String) -> Response<Body> {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        [(header::RETRY_AFTER, "1")],
-        why + "\n",
-    )
-        .into_response()
 }

@@ -16,9 +16,5 @@ pub(crate) mod dispatch;
 #[cfg(feature = "dev")]
 mod body;
 
-// Where a handler panicked.
-#[cfg(feature = "dev")]
-pub(crate) mod panics;
-
 // What a connection holds on to after it stopped being HTTP.
 mod tether;

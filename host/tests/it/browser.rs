@@ -56,7 +56,8 @@ async fn the_script_is_told_of_swaps_and_failures() {
     // Events come one to a chunk; a keep-alive is none.
     let mut next = async || loop {
         let chunk = events.chunk().await.unwrap().expect("the stream goes on");
-        if let Some(json) = String::from_utf8_lossy(&chunk).strip_prefix("data: ") {
+        let text = String::from_utf8_lossy(&chunk);
+        if let Some(json) = text.lines().find_map(|line| line.strip_prefix("data: ")) {
             return serde_json::from_str::<Value>(json).unwrap();
         }
     };

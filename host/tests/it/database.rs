@@ -223,29 +223,6 @@ async fn with_database_url_no_cluster_is_started() {
     assert_eq!(theirs.status().await.number("/db/backends"), 1);
 }
 
-#[tokio::test]
-async fn a_misnamed_migration_and_a_faulty_one_stop_the_start_and_name_the_file() {
-    let checkout = Checkout::new();
-    for (file, sql, says) in [
-        ("migrations/next.sql", "SELECT 1", "migrations/next.sql"),
-        (
-            "migrations/V3__wrong.sql",
-            "CREATE TABLE counter ()",
-            "relation \"counter\" already exists",
-        ),
-    ] {
-        checkout.write(file, sql);
-        let ended = checkout
-            .host()
-            .args(["dev", "--port", "0"])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&ended.stderr);
-        assert!(!ended.status.success() && said.contains(says), "{said}");
-        std::fs::remove_file(checkout.path(file)).unwrap();
-    }
-}
-
 /// Waits until exactly one backend runs this statement.
 async fn until_running(observer: &tokio_postgres::Client, statement: &str) {
     let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $1";

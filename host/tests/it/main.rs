@@ -19,8 +19,15 @@ mod restart;
 // The one connection, and the cluster.
 mod database;
 
+mod waits;
+
+mod migrations;
+
 // The leak, its cure, and what lies beyond it; another database without a restart.
 mod leak;
+
+// What a person sees, and the keys they press; what a program reads.
+mod terminal;
 
 // The sample app as a client sees it.
 mod api;
@@ -34,5 +41,9 @@ mod production;
 // The shape of the source.
 mod layering;
 
-// What the host adds to the browser's side.
+// What the host adds to the browser's side, and answers in the app's stead.
 mod browser;
+mod web;
+
+// All of it in a real browser.
+mod seen;

@@ -5,16 +5,33 @@
 use std::time::Duration;
 
 use deadpool_postgres::PoolError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
+
+use super::book::Holder;
 
 /// A failed use of [`Db`](super::Db).
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// Others held the connection for too long. Nothing was sent.
-    #[error("waited {}ms for the database connection, which was in use all the time (DATABASE_WAIT_TIMEOUT_MS)", limit.as_millis())]
+    #[error("{} waited {} ms for the database connection (DATABASE_WAIT_TIMEOUT_MS); {}", asked, limit.as_millis(), named(holders))]
     Wait {
         /// The limit that ran out.
         limit: Duration,
+        /// The line that asked.
+        asked: String,
+        /// Who had it when the wait ended.
+        holders: Vec<Holder>,
+    },
+    /// The request holds the connection alone already and would wait for itself. Nothing was sent.
+    #[error(
+        "{asked} asks for the database connection that this request holds since {held}: it would wait for itself. \
+         Inside a transaction use its `tx`; give a checkout back first"
+    )]
+    Nested {
+        /// The line that took it.
+        held: String,
+        /// The line that asked again.
+        asked: String,
     },
     /// No connection could be opened. Nothing was sent.
     #[error("cannot connect to PostgreSQL: {}", connect_reason(.0))]
@@ -62,11 +79,28 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
     }
 }
 
+fn named(holders: &[Holder]) -> String {
+    if holders.is_empty() {
+        return "it was being opened or cleaned".to_owned();
+    }
+    let named: Vec<String> = holders.iter().map(ToString::to_string).collect();
+    named.join("; ")
+}
+
 fn connect_reason(error: &PoolError) -> String {
     match error {
         PoolError::Backend(error) => describe(error),
         other => other.to_string(),
     }
+}
+
+/// Whether PostgreSQL ends the connection with it: terminated by somebody, shut down, idle for too long.
+pub(super) fn ends_connection(error: &tokio_postgres::Error) -> bool {
+    let fatal = |severity| matches!(severity, Severity::Fatal | Severity::Panic);
+    error
+        .as_db_error()
+        .and_then(tokio_postgres::error::DbError::parsed_severity)
+        .is_some_and(fatal)
 }
 
 /// A prepared statement that the server no longer accepts: the plan's columns changed under it by DDL, or its name is

@@ -15,16 +15,26 @@ mod query;
 
 mod exclusive;
 
+mod transaction;
+
+// The one connection under both.
+mod slot;
+
 mod clean;
+
+// Who has it and who waits.
+mod book;
 
 mod error;
 
 // How the connection is made.
 mod pool;
 
+pub use book::{Holder, Loss};
 pub use error::{DbError, describe};
-pub use exclusive::{Checkout, Transaction};
+pub use exclusive::Checkout;
 pub use lane::Db;
 pub use pool::{DbConfig, DbStatus, OnRefusal, Refusal, create_pool};
 pub use query::Query;
+pub use transaction::Transaction;
 pub use url::DatabaseUrl;

@@ -19,7 +19,10 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_postgres::{Client, NoTls, error::SqlState};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::url::{DatabaseUrl, add_options};
+use super::{
+    book::{Book, Holder, Loss},
+    url::{DatabaseUrl, add_options},
+};
 use crate::env::Env;
 
 /// What a pool is made of.
@@ -127,10 +130,11 @@ impl DbConfig {
 pub(super) struct Counts {
     pub(super) opened: AtomicU64,
     pub(super) backend_pid: AtomicI32,
+    pub(super) book: Arc<Book>,
 }
 
 /// The pool from inside.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DbStatus {
     /// Limit of connections.
     pub max: usize,
@@ -140,6 +144,14 @@ pub struct DbStatus {
     pub opened_total: u64,
     /// Backend of the connection opened last; `None` before the first.
     pub backend_pid: Option<i32>,
+    /// How many wait for the connection now.
+    pub waiting: usize,
+    /// The longest wait so far.
+    pub longest_wait_ms: u64,
+    /// Who uses it now, oldest first, the first few.
+    pub holders: Vec<Holder>,
+    /// Connections that ended by themselves and were opened anew, by reason.
+    pub reconnects: Vec<Loss>,
 }
 
 /// A pool of at most `max_connections`. Opens nothing yet.
@@ -152,6 +164,7 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
     let opener = Opener {
         runtime: config.runtime.clone(),
         on_refusal: config.on_refusal.clone(),
+        book: counts.book.clone(),
     };
     // Fast: a health query on each checkout would cost a round trip; a dead connection is noticed by its socket.
     let recycling = ManagerConfig {
@@ -185,6 +198,8 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
 struct Opener {
     runtime: Handle,
     on_refusal: OnRefusal,
+    /// Told how connections are lost.
+    book: Arc<Book>,
 }
 
 impl Connect for Opener {
@@ -194,7 +209,8 @@ impl Connect for Opener {
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         // Aborted with the caller: a request that is dropped while it connects must not leave a backend half open.
         let name = config.get_application_name().map(str::to_owned);
-        let opening = AbortOnDropHandle::new(self.runtime.spawn(open(config.clone())));
+        let opening =
+            AbortOnDropHandle::new(self.runtime.spawn(open(config.clone(), self.book.clone())));
         Box::pin(async move {
             match opening.await {
                 Ok(Err(error)) => {
@@ -211,11 +227,15 @@ impl Connect for Opener {
 
 async fn open(
     config: tokio_postgres::Config,
+    book: Arc<Book>,
 ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::warn!("the database connection ended: {}", super::describe(&error));
+            let reason = book.lost(super::describe(&error));
+            tracing::warn!(
+                "the database connection ended: {reason}; the next statement opens another"
+            );
         }
     });
     Ok((client, driver))

@@ -1,5 +1,7 @@
 //! Statements built with sea-query, and how many rows a caller wanted.
 
+use std::panic::Location;
+
 use futures_util::{FutureExt, future::BoxFuture};
 use sea_query::PostgresQueryBuilder;
 use sea_query_postgres::{PostgresBinder, PostgresValues};
@@ -36,8 +38,14 @@ impl Db {
     /// # Errors
     ///
     /// As `query`.
+    #[track_caller]
     pub fn fetch(&self, query: Query) -> BoxFuture<'_, Result<Vec<Row>, DbError>> {
-        async move { self.query(&query.text, &query.values.as_params()).await }.boxed()
+        let line = Location::caller();
+        async move {
+            self.query_from(line, &query.text, &query.values.as_params())
+                .await
+        }
+        .boxed()
     }
 
     /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
@@ -45,8 +53,10 @@ impl Db {
     /// # Errors
     ///
     /// As `query_opt`.
+    #[track_caller]
     pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
-        async move { at_most_one(self.fetch(query).await?) }.boxed()
+        let rows = self.fetch(query);
+        async move { at_most_one(rows.await?) }.boxed()
     }
 
     /// [`query_one`](Self::query_one) for a statement built with sea-query.
@@ -54,8 +64,10 @@ impl Db {
     /// # Errors
     ///
     /// As `query_one`.
+    #[track_caller]
     pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
-        async move { one(self.fetch(query).await?) }.boxed()
+        let rows = self.fetch(query);
+        async move { one(rows.await?) }.boxed()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt,
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
 
@@ -87,14 +87,19 @@ impl Host {
             .append(true)
             .open(checkout.path("host.log"))
             .unwrap();
-        let announced = checkout.path(".dev/host.json");
-        // What a host before has left there is not this one's.
-        drop(fs::remove_file(&announced));
         let mut command = checkout.host();
         command
             .args(["dev", "--port", "0"])
             .envs(environment.iter().copied());
         command.stdout(log.try_clone().unwrap()).stderr(log);
+        Self::spawn(checkout, command).await
+    }
+
+    /// Starts the host by `command`, which says where its output goes, and waits until it listens.
+    pub(crate) async fn spawn(checkout: Checkout, mut command: Command) -> Self {
+        let announced = checkout.path(".dev/host.json");
+        // What a host before has left there is not this one's.
+        drop(fs::remove_file(&announced));
         let process = command.spawn().unwrap();
         let mut host = Self {
             checkout,
@@ -165,7 +170,8 @@ impl Host {
 
     /// Everything it has printed.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.checkout.path("host.log")).unwrap()
+        // It may be in the middle of a character.
+        String::from_utf8_lossy(&fs::read(self.checkout.path("host.log")).unwrap()).into_owned()
     }
 
     /// PID of its PostgreSQL.

@@ -4,12 +4,11 @@ use std::{net::SocketAddr, time::Instant};
 
 use shared::Db;
 
-use super::{
-    mode::Mode,
-    observer::Census,
-    terminal::{BOLD, DIM, GOOD, NOTE, line, print},
+use super::{BOLD, DIM, GOOD, NOTE, line, screen::print};
+use crate::{
+    dev::{mode::Mode, observer::Census},
+    reload::LastReload,
 };
-use crate::reload::LastReload;
 
 /// What is said once the app is up.
 pub(crate) struct Banner {
@@ -20,6 +19,8 @@ pub(crate) struct Banner {
     /// Nothing has been shown yet: the image before restarted before it served.
     pub(crate) first: bool,
     pub(crate) mode: Mode,
+    /// Whether they are read.
+    pub(crate) keys: bool,
 }
 
 impl Banner {
@@ -32,6 +33,7 @@ impl Banner {
             restarts,
             first,
             mode,
+            keys,
         } = self;
         let (ready, generation) = (since.elapsed().as_millis(), last.generation);
         if *restarts > 0 && !*first {
@@ -45,7 +47,7 @@ impl Banner {
         print(format_args!(
             "\n  {BOLD}host {version}{BOLD:#}  ready in {ready} ms · generation {generation}\n\n  \
              App       {BOLD}http://{address}/{BOLD:#}\n  \
-             Status    http://{address}/__dev/status.json\n  \
+             Dev       http://{address}/__dev\n  \
              Postgres  {database}\n            connections {size}/{max} (lazy)\n",
             version = env!("CARGO_PKG_VERSION"),
             size = pool.size,
@@ -67,8 +69,13 @@ impl Banner {
                  save, open the page, and watch `conns`\n"
             ));
         }
+        let ways = if *keys {
+            " · press h for keys, q to quit"
+        } else {
+            "; Ctrl-C ends"
+        };
         print(format_args!(
-            "\n  {DIM}edit app_lib/src and save; Ctrl-C ends{DIM:#}\n\n"
+            "\n  {DIM}edit app_lib/src and save{ways}{DIM:#}\n\n"
         ));
     }
 }

@@ -3,7 +3,7 @@
 //! Owns which answers get the script, and what it is told. An answer that is not a whole HTML document of known
 //! length passes through untouched; one that is differs by the script's tag and nothing else.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, path::Path, sync::Arc};
 
 use axum::{
     Router,
@@ -21,28 +21,40 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::{asked::Asked, dashboard::COME_BACK, pages::Editor};
 use crate::{
+    dev::schema::SchemaState,
     generation::Generations,
     reload::{Diagnostic, Phase, Report},
-    serve::dispatch::ServedBy,
 };
 
-const SCRIPT: &str = include_str!("browser.js");
+const SCRIPT: [&str; 4] = [
+    "(() => {\n\"use strict\";\n",
+    include_str!("ansi.js"),
+    include_str!("browser.js"),
+    "\n})();\n",
+];
 
 /// A page larger than this is passed on as it is: reading it whole would hold it up.
 const LARGEST: u64 = 4 << 20;
 
 /// What the script is told, and until when.
 #[derive(Clone)]
-pub(crate) struct Browser {
-    pub(crate) report: watch::Receiver<Report>,
-    pub(crate) generations: Arc<Generations>,
-    /// Turns a place in a file into a link: `vscode://file/{file}:{line}:{column}`.
-    pub(crate) editor: Option<String>,
-    /// The root of the project: diagnostics name files relative to it.
-    pub(crate) root: String,
+pub(super) struct Script {
+    pub(super) report: watch::Receiver<Report>,
+    pub(super) generations: Arc<Generations>,
+    pub(super) schema: watch::Receiver<SchemaState>,
+    pub(super) editor: Editor,
     /// Ends the streams with the host; the script then waits for the next one.
-    pub(crate) stop: CancellationToken,
+    pub(super) stop: CancellationToken,
+}
+
+/// What a page was made from; the script loads it anew when that has changed.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) generation: u64,
+    /// Of the schema that blocked the app, if one did.
+    pub(super) schema: Option<u64>,
 }
 
 /// One message to the script.
@@ -52,57 +64,61 @@ struct News<'a> {
     phase: Phase,
     diagnostics: &'a [Diagnostic],
     refused: Option<&'a str>,
+    schema: Option<u64>,
     editor: Option<&'a str>,
-    root: &'a str,
+    root: &'a Path,
 }
 
-pub(crate) fn routes(browser: Browser) -> Router {
+pub(super) fn routes(script: Script) -> Router {
     Router::new()
         .route("/__dev/events", get(events))
-        .route("/__dev/browser.js", get(script))
-        .with_state(browser)
+        .route("/__dev/browser.js", get(file))
+        .with_state(script)
 }
 
-async fn script() -> impl IntoResponse {
+async fn file() -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "text/javascript"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, SCRIPT)
+    (headers, SCRIPT.concat())
 }
 
 /// The state now, and again whenever it changes.
 async fn events(
-    State(browser): State<Browser>,
+    State(script): State<Script>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let mut report = browser.report.clone();
-    report.mark_changed(); // the state now is news to whoever has just come
-    let news = stream::unfold((report, browser), async |(mut report, browser)| {
+    let mut start = script.clone();
+    start.report.mark_changed(); // the state now is news to whoever has just come
+    let news = stream::unfold(start, async |mut script| {
         tokio::select! {
-            changed = report.changed() => changed.ok()?,
-            () = browser.stop.cancelled() => return None,
+            changed = script.report.changed() => changed.ok()?,
+            changed = script.schema.changed() => changed.ok()?,
+            () = script.stop.cancelled() => return None,
         }
-        let now = report.borrow_and_update().clone();
+        let now = script.report.borrow_and_update().clone();
         let news = News {
-            generation: browser.generations.active().map_or(0, |active| active.id()),
+            generation: script.generations.active().map_or(0, |active| active.id()),
             phase: now.phase,
             diagnostics: &now.build.diagnostics,
             refused: now.build.refused.as_deref(),
-            editor: browser.editor.as_deref(),
-            root: &browser.root,
+            schema: script.schema.borrow_and_update().revision(),
+            editor: script.editor.template.as_deref(),
+            root: &script.editor.root,
         };
         let event = Event::default()
             .json_data(news)
-            .expect("strings and numbers");
-        Some((Ok(event), (report, browser)))
+            .expect("strings and numbers")
+            .retry(COME_BACK);
+        Some((Ok(event), script))
     });
     Sse::new(news).keep_alive(KeepAlive::default())
 }
 
-/// Adds the script to a page that came from the app.
-pub(crate) async fn add_script(
-    method: &Method,
-    asked_for_part: bool,
+/// Adds the script to a page.
+pub(super) async fn add_script(
+    asked: &Asked,
+    origin: Origin,
     response: Response<Body>,
 ) -> Response<Body> {
     let length = response
@@ -111,7 +127,7 @@ pub(crate) async fn add_script(
         .exact()
         .filter(|length| *length <= LARGEST);
     let (true, Some(length)) = (
-        *method != Method::HEAD && !asked_for_part && is_plain_html(response.headers()),
+        asked.method != Method::HEAD && !asked.is_part && is_plain_html(response.headers()),
         length,
     ) else {
         return response;
@@ -132,14 +148,7 @@ pub(crate) async fn add_script(
     else {
         return Response::from_parts(parts, Body::from(page));
     };
-    let generation = parts
-        .extensions
-        .get()
-        .map_or(0, |ServedBy(generation)| *generation);
-    let nonce = nonce(&parts.headers);
-    let tag = format!(
-        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{nonce} defer></script>"
-    );
+    let tag = tag(asked, origin, &nonce(&parts.headers));
     let page = [&page[..end], tag.as_bytes(), &page[end..]].concat();
     if parts.headers.contains_key(header::CONTENT_LENGTH) {
         parts
@@ -147,6 +156,20 @@ pub(crate) async fn add_script(
             .insert(header::CONTENT_LENGTH, HeaderValue::from(page.len()));
     }
     Response::from_parts(parts, Body::from(page))
+}
+
+fn tag(asked: &Asked, origin: Origin, nonce: &str) -> String {
+    let Origin { generation, schema } = origin;
+    let schema = schema.map_or_else(String::new, |schema| format!(" data-schema=\"{schema}\""));
+    // Loading the answer to a form anew would send the form again.
+    let keep = if asked.method == Method::GET {
+        ""
+    } else {
+        " data-keep"
+    };
+    format!(
+        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{schema}{keep}{nonce} defer></script>"
+    )
 }
 
 const CLOSING: &[u8] = b"</body>";

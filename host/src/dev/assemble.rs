@@ -1,0 +1,189 @@
+//! Puts the two streets together with what looks on: starts every task of the host, each with an owner that ends it.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use shared::BoxError;
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    connection::Connection,
+    follow::Follow,
+    journal::Journal,
+    options::Options,
+    requests::Requests,
+    running::{Bells, Running},
+    schema::Schema,
+    start::Start,
+    status::Sources,
+    terminal::{self, Terminal, banner::Banner, keys::Keys, screen},
+    web::{self, Editor},
+};
+use crate::{
+    generation::Generations,
+    migrate,
+    reload::{Reload, Report, Settings},
+    serve::accept,
+    settings,
+};
+
+/// Runs all of it.
+pub(super) fn assemble(
+    start: Start,
+    connection: Connection,
+    schema: Arc<Schema>,
+) -> Result<Running, BoxError> {
+    let Start {
+        since,
+        options,
+        carried,
+        project,
+        env,
+        image,
+        listener,
+        address,
+        mode,
+        database,
+        lock,
+    } = start;
+    let Connection {
+        db,
+        db_config,
+        observer,
+        refused,
+    } = connection;
+    let Options {
+        flags,
+        hold,
+        editor_url,
+        allow_host,
+        ..
+    } = options;
+    let executable = image.executable();
+
+    let generations = Generations::new();
+    let (report, reported) = watch::channel(Report::new(carried.reloads));
+    let (events, happened) = mpsc::unbounded_channel();
+    let (settings, current) = watch::channel(Settings {
+        env: env.clone(),
+        db_config,
+    });
+    let (actions, asked) = mpsc::unbounded_channel();
+    let bells = Bells::default();
+    let (stop, retiring) = (CancellationToken::new(), TaskTracker::new());
+
+    let journal = Arc::<Journal>::default();
+    let writing = journal
+        .clone()
+        .write(reported.clone(), refused.clone(), observer.clone());
+    let sources = Sources {
+        report: reported.clone(),
+        refusals: refused.clone(),
+        schema: schema.state(),
+        settings: current.clone(),
+        generations: generations.clone(),
+        journal,
+        requests: Arc::<Requests>::default(),
+        db: db.clone(),
+        observer: observer.clone(),
+        mode,
+        address,
+        editor: Editor {
+            template: editor_url,
+            root: project.root().to_owned(),
+        },
+        since,
+        restarts: carried.restarts,
+    };
+    let front = web::front(web::Parts {
+        sources,
+        schema: schema.clone(),
+        actions: actions.clone(),
+        stop: stop.clone(),
+        hold,
+        names: allow_host,
+    })?;
+    let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
+    let serving = tokio::spawn({
+        let (stop, drain) = (stop.clone(), env.drain_timeout);
+        let answer = move |request, tether| front.clone().answer(request, tether);
+        async move { accept::serve(&accepting, answer, stop, drain).await }
+    });
+
+    let keys = Keys::read(address, actions, bells.end.clone());
+    let banner = Banner {
+        since,
+        address,
+        database: database.describe(),
+        restarts: carried.restarts,
+        first: carried.last_id == 0,
+        mode,
+        keys: screen::is_ours(),
+    };
+    let terminal = Terminal::new(banner, db.clone(), observer, generations.clone());
+
+    let follow = Follow {
+        settings,
+        db: db.clone(),
+        flags: flags.clone(),
+        mode,
+        schema: schema.clone(),
+    };
+    let reload = Reload {
+        root: project.root().to_owned(),
+        db: db.clone(),
+        settings: current,
+        settings_saved: bells.settings_saved.clone(),
+        rebuild: bells.rebuild.clone(),
+        pool_owner: mode.pool,
+        isolation: mode.isolation,
+        generations: generations.clone(),
+        image,
+        last_id: carried.last_id,
+        report,
+        events,
+        not_started: None,
+        refusal: None,
+        follow_schema: Box::new(move || follow_schema(schema.clone()).boxed()),
+        may_restart: Box::new({
+            let project = project.clone();
+            move || {
+                settings::read(project.dotenv()?, &flags)?;
+                migrate::load(&project.migrations())?;
+                Ok(())
+            }
+        }),
+        retiring: retiring.clone(),
+    };
+    Ok(Running {
+        reloading: tokio::spawn(reload.run()),
+        serving,
+        onlookers: vec![
+            tokio::spawn(terminal.show(happened, refused)),
+            tokio::spawn(writing),
+        ],
+        keys,
+        asked,
+        bells,
+        follow,
+        stop,
+        generations,
+        retiring,
+        db,
+        drain: env.drain_timeout,
+        reported,
+        project,
+        carried,
+        executable,
+        listener,
+        database,
+        lock,
+    })
+}
+
+async fn follow_schema(schema: Arc<Schema>) {
+    if let Err(error) = schema.follow().await {
+        terminal::line(format_args!("✗ migrations: {error}"));
+    }
+}

@@ -1,0 +1,149 @@
+//! The reloads so far: how long each took, and how many backends there were after it.
+//!
+//! Backends are what PostgreSQL counts, entered whenever somebody counts. A count belongs to the generation that was
+//! active then, so that the last one of each tells what it has left behind.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::{
+    observer::{Census, Observer},
+    status::Refusals,
+};
+use crate::reload::{LastReload, Report};
+
+/// Enough for a chart; the leak of 100 connections is seen to its end.
+const KEPT: usize = 200;
+
+/// One reload.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Entry {
+    #[serde(flatten)]
+    reload: LastReload,
+    /// Local time.
+    at: String,
+    backends: Option<usize>,
+    usable: Option<i32>,
+    /// Whether PostgreSQL refused a connection while this generation was active.
+    refused: bool,
+}
+
+/// Median and 95th percentile, in milliseconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Spread {
+    p50: f64,
+    p95: f64,
+}
+
+/// Where the time of reloads goes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Latency {
+    detect: Option<Spread>,
+    build: Option<Spread>,
+    load: Option<Spread>,
+    swap: Option<Spread>,
+    total: Option<Spread>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Journal(Mutex<VecDeque<Entry>>);
+
+impl Journal {
+    /// Writes until the host ends. Aborted with it.
+    pub(crate) async fn write(
+        self: Arc<Self>,
+        mut report: watch::Receiver<Report>,
+        mut refused: watch::Receiver<Refusals>,
+        observer: Arc<Observer>,
+    ) {
+        let mut written = 0;
+        loop {
+            tokio::select! {
+                changed = report.changed() => if changed.is_err() { return },
+                Ok(()) = refused.changed() => {
+                    refused.mark_unchanged();
+                    if let Some(newest) = self.entries().back_mut() {
+                        newest.refused = true;
+                    }
+                }
+            }
+            let last = report.borrow_and_update().last_reload.clone();
+            if let Some(last) = last.filter(|last| last.generation != written) {
+                written = last.generation;
+                // What is open right after a swap was opened before it.
+                let census = observer.count().await;
+                self.count(census.as_ref());
+                self.add(last);
+                self.count(census.as_ref());
+            }
+        }
+    }
+
+    /// Somebody has counted.
+    pub(crate) fn count(&self, census: Option<&Census>) {
+        if let (Some(census), Some(newest)) = (census, self.entries().back_mut()) {
+            newest.backends = Some(census.backends);
+            newest.usable = census.usable.or(newest.usable);
+        }
+    }
+
+    fn add(&self, reload: LastReload) {
+        let mut entries = self.entries();
+        if entries.len() == KEPT {
+            entries.pop_front();
+        }
+        entries.push_back(Entry {
+            reload,
+            at: chrono::Local::now().format("%H:%M:%S").to_string(),
+            backends: None,
+            usable: None,
+            refused: false,
+        });
+    }
+
+    /// Oldest first.
+    pub(crate) fn history(&self) -> Vec<Entry> {
+        self.entries().iter().cloned().collect()
+    }
+
+    /// `None` before the second reload: the first build is another matter.
+    pub(crate) fn latency(&self) -> Option<Latency> {
+        let entries = self.entries();
+        let reloads: Vec<&LastReload> = entries
+            .iter()
+            .map(|entry| &entry.reload)
+            .filter(|reload| !reload.files.is_empty())
+            .collect();
+        let of = |part: fn(&LastReload) -> Option<f64>| {
+            spread(reloads.iter().filter_map(|reload| part(reload)).collect())
+        };
+        (!reloads.is_empty()).then(|| Latency {
+            detect: of(|reload| reload.detect_ms),
+            build: of(|reload| Some(reload.build_ms)),
+            load: of(|reload| Some(reload.load_ms)),
+            swap: of(|reload| Some(reload.swap_ms)),
+            total: of(|reload| Some(reload.total_ms)),
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn spread(mut values: Vec<f64>) -> Option<Spread> {
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let rank = (share * values.len() as f64).ceil() as usize;
+        values.get(rank.saturating_sub(1)).copied()
+    };
+    Some(Spread {
+        p50: at(0.5)?,
+        p95: at(0.95)?,
+    })
+}

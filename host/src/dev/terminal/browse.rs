@@ -1,0 +1,26 @@
+//! Opens a page in the person's browser.
+
+use std::process::Stdio;
+
+use super::line;
+use crate::{dev::Project, reload::as_the_person_had_it};
+
+/// Tries the system's launchers one after the other. If none succeeds it says where to look.
+pub(super) async fn browse(url: String) {
+    for mut launcher in open::commands(&url) {
+        if let Ok(project) = Project::find() {
+            as_the_person_had_it(&mut launcher, project.root());
+        }
+        let mut launcher = tokio::process::Command::from(launcher);
+        // A group of its own: Ctrl-C here must not end the browser.
+        launcher
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        if launcher.status().await.is_ok_and(|status| status.success()) {
+            return;
+        }
+    }
+    line(format_args!("no browser could be started; open {url}"));
+}

@@ -1,0 +1,104 @@
+//! What is said instead of an answer while the schema is not what `migrations/` says, and while there is no app.
+
+use axum::http::StatusCode;
+use maud::{Markup, html};
+use serde_json::json;
+
+use super::{buttons::Token, pages::Page};
+use crate::{
+    dev::schema::SchemaState,
+    generation::Absence,
+    migrate::{Failure, Standing},
+};
+
+/// The 503 page of a schema that the app was not written for.
+pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: &Token) -> Page {
+    let SchemaState {
+        standing: Standing { pending, .. },
+        failure,
+        ..
+    } = state;
+    let title = if failure.is_some() {
+        "A migration failed"
+    } else {
+        "Migrations are pending"
+    };
+    let html = html! {
+        p.kind { "The database is not what migrations/ says" }
+        h1 { (title) }
+        @if let Some(failure) = failure { (failed(failure)) }
+        @if !pending.is_empty() {
+            h2 { "Pending" }
+            ul { @for name in pending { li { code { "migrations/" (name) ".sql" } } } }
+        }
+        form method="post" action="/__dev/actions/migrate" {
+            input type="hidden" name="token" value=(token.as_str());
+            input type="hidden" name="back" value=(back_to);
+            button { @if failure.is_some() { "Try again" } @else { "Run migrations" } }
+        }
+        p { "Goes away by itself once they are applied; " code { "just migrate" } " does it too." }
+    };
+    let why = failure
+        .as_ref()
+        .map_or_else(|| pending.join(", "), ToString::to_string);
+    let code = if failure.is_some() {
+        "migration_failed"
+    } else {
+        "pending_migrations"
+    };
+    Page {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: title.to_owned(),
+        html,
+        json: json!({ "error": {
+            "code": code,
+            "message": why,
+            "files": pending,
+            "failure": failure,
+            "run": "just migrate, or the button on the page",
+        }}),
+        text: format!("{title}: {why}\nrun `just migrate`\n"),
+    }
+}
+
+fn failed(failure: &Failure) -> Markup {
+    html! {
+        @if let Some(file) = &failure.file {
+            p { code { (file) @if let Some(line) = failure.line { ":" (line) } } }
+        }
+        pre.source.said tabindex="0" role="region" aria-label="What PostgreSQL said" { (failure.message) }
+    }
+}
+
+/// The 503 page while no generation has started.
+pub(super) fn by_absence(absence: &Absence) -> Page {
+    let why = absence.to_string();
+    Page {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "No app yet".to_owned(),
+        html: html! {
+            p.kind { "Nothing to serve yet" }
+            h1 { "The app does not run" }
+            pre.source.said tabindex="0" role="region" aria-label="Why" { (why) }
+            p { "This page loads anew by itself once it does." }
+        },
+        json: json!({ "error": { "code": "no_app", "message": why } }),
+        text: format!("{why}\n"),
+    }
+}
+
+/// The 503 of a request that outlived its generation.
+pub(super) fn by_retirement(generation: u64) -> Page {
+    let why = format!("generation {generation} was retired before this request had finished");
+    Page {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Retired".to_owned(),
+        html: html! {
+            p.kind { "Cut off" }
+            h1 { (why) }
+            p { "A newer generation answers now: load the page again." }
+        },
+        json: json!({ "error": { "code": "retired", "message": why } }),
+        text: format!("{why}\n"),
+    }
+}

@@ -1,0 +1,169 @@
+//! What the host's pages may ask it to do.
+//!
+//! Refuses whoever is not such a page: an action is a POST, from the same origin, with the token that the page
+//! carries. A foreign site can send a POST to a local port; it can read neither our pages nor, so, the token.
+
+use std::{fs::File, io::Read, sync::Arc};
+
+use axum::{
+    Form, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::post,
+};
+use serde::Deserialize;
+use shared::PoolOwner;
+use tokio::sync::mpsc;
+
+use crate::{
+    dev::{actions::Action, observer::Observer, schema::Schema},
+    reload::Isolation,
+};
+
+/// A secret of this process, in each page that it serves.
+#[derive(Clone)]
+pub(super) struct Token(Arc<str>);
+
+impl Token {
+    pub(in crate::dev) fn new() -> std::io::Result<Self> {
+        let mut random = [0; 16];
+        File::open("/dev/urandom")?.read_exact(&mut random)?;
+        Ok(Self(format!("{:032x}", u128::from_ne_bytes(random)).into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the buttons reach.
+#[derive(Clone)]
+pub(super) struct Buttons {
+    pub(super) token: Token,
+    pub(super) schema: Arc<Schema>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) actions: mpsc::UnboundedSender<Action>,
+}
+
+/// What a button sends; each its own part of it.
+#[derive(Deserialize)]
+struct Sent {
+    token: Option<String>,
+    /// Where a page without a script wants to go afterwards.
+    back: Option<String>,
+    pid: Option<i32>,
+    pool: Option<PoolOwner>,
+    isolation: Option<Isolation>,
+}
+
+pub(super) fn routes(buttons: Buttons) -> Router {
+    Router::new()
+        .route("/__dev/actions/{name}", post(act))
+        .with_state(buttons)
+}
+
+async fn act(
+    State(buttons): State<Buttons>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Form(sent): Form<Sent>,
+) -> Response {
+    if !is_same_origin(&headers) {
+        return (StatusCode::FORBIDDEN, "not from this origin\n").into_response();
+    }
+    let token = text(&headers, "x-dev-token").or(sent.token.as_deref());
+    if token != Some(buttons.token.as_str()) {
+        return (
+            StatusCode::FORBIDDEN,
+            "stale token: load the page again and repeat\n",
+        )
+            .into_response();
+    }
+    let back = sent
+        .back
+        .clone()
+        .filter(|back| back.starts_with('/') && !back.starts_with("//"));
+    match (buttons.carry_out(&name, sent).await, back) {
+        // What came of it, the page there tells.
+        (_, Some(back)) => Redirect::to(&back).into_response(),
+        (Ok(done), None) => done.into_response(),
+        (Err((status, why)), None) => (status, why).into_response(),
+    }
+}
+
+impl Buttons {
+    async fn carry_out(&self, name: &str, sent: Sent) -> Result<String, (StatusCode, String)> {
+        let incomplete = |what: &str| {
+            let why = format!("{name} needs {what}");
+            Err((StatusCode::UNPROCESSABLE_ENTITY, why))
+        };
+        match name {
+            "migrate" => {
+                let ran = self.schema.migrate().await;
+                ran.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))?;
+                let state = self.schema.state().borrow().clone();
+                match state.failure {
+                    Some(failure) => Err((StatusCode::CONFLICT, failure.to_string())),
+                    None => Ok("the database is up to date".to_owned()),
+                }
+            }
+            "terminate" => {
+                let Some(pid) = sent.pid else {
+                    return incomplete("pid");
+                };
+                let ended = self.observer.terminate(pid).await;
+                match ended.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))? {
+                    true => Ok(format!("terminated backend {pid}")),
+                    false => Err((
+                        StatusCode::NOT_FOUND,
+                        format!("{pid} is no backend of this database"),
+                    )),
+                }
+            }
+            "rebuild" => self.ask(Action::Rebuild, "building again"),
+            "new-pool" => self.ask(
+                Action::NewPool,
+                "the pool is being replaced; the next query opens a connection",
+            ),
+            "mode" => match (sent.pool, sent.isolation) {
+                (Some(pool), Some(isolation)) => self.ask(
+                    Action::Mode { pool, isolation },
+                    "restarting with these switches, on the same socket",
+                ),
+                _ => incomplete("pool and isolation"),
+            },
+            _ => {
+                let why = format!("there is no action {name}");
+                Err((StatusCode::NOT_FOUND, why))
+            }
+        }
+    }
+
+    /// Carried out by the main loop, which says how it went.
+    fn ask(&self, action: Action, saying: &str) -> Result<String, (StatusCode, String)> {
+        match self.actions.send(action) {
+            Ok(()) => Ok(saying.to_owned()),
+            Err(_) => Err((
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the host is ending".to_owned(),
+            )),
+        }
+    }
+}
+
+/// As the browser says, which a page cannot make it lie about. A client that is no browser says neither.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    if let Some(site) = text(headers, "sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let Some(origin) = text(headers, header::ORIGIN.as_str()) else {
+        return true;
+    };
+    let host = text(headers, header::HOST.as_str()).unwrap_or_default();
+    origin.split_once("://").is_some_and(|(_, of)| of == host)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

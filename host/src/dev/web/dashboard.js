@@ -1,0 +1,333 @@
+// The page at /__dev: draws the one document of /__dev/status into dashboard.html and posts the actions. Follows
+// ansi.js, chart.js and elements.js in one function.
+
+const RELOADED = "__dev:reloaded"; // carries the scroll position over a reload of the page
+const token = document.querySelector("meta[name=dev-token]").content;
+let latest = null;
+let lostAt = null; // when the stream ended, while it is down
+
+// The stream
+
+function connect() {
+  const source = new EventSource("/__dev/status");
+  source.onmessage = ({ data }) => receive(JSON.parse(data));
+  source.onerror = () => {
+    lose();
+    // The browser tries again by itself, unless the answer was not a stream.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000);
+  };
+}
+
+function receive(status) {
+  const before = latest;
+  if (before && before.host_boot !== status.host_boot) return startAnew();
+  latest = status;
+  render(status);
+  if (!before) arrive();
+  else if (lostAt) say("connected again");
+  else if (before.phase !== status.phase || before.generation !== status.generation) say(...phaseNews(status));
+  lostAt = null;
+  document.documentElement.classList.remove("lost");
+}
+
+function lose() {
+  if (lostAt) return;
+  lostAt = new Date();
+  document.documentElement.classList.add("lost");
+  put("link", "connecting again…", "chip bad");
+  if (latest) say(`connecting again… what is shown was true at ${clock(lostAt)}`, "bad");
+}
+
+// Another host stands behind the address: its token is another one, and so may be this script.
+function startAnew() {
+  sessionStorage.setItem(RELOADED, scrollY);
+  location.reload();
+}
+
+function arrive() {
+  const scroll = sessionStorage.getItem(RELOADED);
+  sessionStorage.removeItem(RELOADED);
+  if (scroll === null) return say(...phaseNews(latest));
+  scrollTo(0, Number(scroll));
+  say("the host has started anew");
+}
+
+// Actions
+
+async function act(button, name, body = "") {
+  if (button.matches("[aria-busy=true], [aria-disabled=true]")) return;
+  button.setAttribute("aria-busy", "true"); // not `disabled`, which would take the focus away
+  try {
+    const headers = { "x-dev-token": token, "content-type": "application/x-www-form-urlencoded" };
+    const answer = await fetch(`/__dev/actions/${name}`, { method: "POST", headers, body });
+    const text = await answer.text();
+    if (answer.status === 403 && text.startsWith("stale token")) return startAnew();
+    say(text, answer.ok ? "" : "bad");
+  } catch {
+    say(`${name}: no answer from the dev server`, "bad");
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("button[data-action]");
+  if (button) act(button, button.dataset.action, button.value && `pid=${button.value}`);
+});
+
+get("lab").addEventListener("change", renderOutcome);
+get("lab").addEventListener("submit", (event) => {
+  event.preventDefault();
+  act(get("switch"), "mode", new URLSearchParams(new FormData(event.target)).toString());
+});
+
+// What happened, for eyes and for screen readers: the only live region of the page.
+function say(text, look = "") {
+  put("news-at", clock(new Date()));
+  put("news", text, look);
+}
+
+function phaseNews({ phase, generation }) {
+  const serving = generation ? `still serving generation ${generation}` : "nothing to serve yet";
+  if (phase === "active") return [`generation ${generation} is live`];
+  if (phase.endsWith("_failed")) return [`${words(phase)}: ${serving}`, "bad"];
+  return [`${words(phase)}…`];
+}
+
+// Drawing
+
+function render(status) {
+  document.querySelector("main").hidden = false;
+  renderTiles(status);
+  once("build", [{ ...status.build, progress: null }, status.generation], () => renderBuild(status));
+  renderSchema(status);
+  renderChart(status);
+  renderLatency(status.latency);
+  renderPool(status);
+  renderGenerations(status.generations);
+  renderLab(status);
+  renderActivity(status.activity);
+  renderRequests(status.requests);
+  rows("environment", status.environment, {
+    key: ({ name }) => name,
+    cells: ({ name, value, source }) => [name, value, source],
+  });
+}
+
+function renderTiles({ phase, generation, generations, reloads, last_reload, db, activity, ...status }) {
+  const failed = phase.endsWith("_failed");
+  const look = failed ? "bad" : phase === "active" ? "good" : "busy";
+  put("link", words(phase), `chip ${look}`);
+  put("host", `${status.address} · host ${status.version}, PID ${status.host_pid}`);
+  put("phase", words(phase), look);
+  const { progress } = status.build;
+  const serving = generation ? `generation ${generation} serves on` : "nothing to serve yet";
+  put("phase-note", failed ? serving : progress ? `${progress.built} of ${progress.total}` : "");
+  put("generation", generation || "none");
+  const inFlight = generations.reduce((sum, each) => sum + each.in_flight, 0);
+  put("generation-note", `${inFlight} in flight; up ${age(status.uptime_s)}, ${count(status.restarts, "restart")}`);
+  put("reloads", `${reloads.ok} ok`);
+  put("reloads-note", `${reloads.failed} failed, ${reloads.unchanged} unchanged`, reloads.failed ? "bad" : "quiet");
+  put("last-reload", last_reload ? ms(last_reload.total_ms) : "none");
+  put("last-reload-note", last_reload ? last_reload.files.join(", ") : "");
+  put("backends", db.backends ?? "unknown");
+  put("backends-note", db.pids.length > 0 ? pidsAndAges(db.pids, activity ?? []) : "");
+}
+
+function pidsAndAges(pids, activity) {
+  const aged = (pid) => {
+    const backend = activity.find((each) => each.pid === pid);
+    return backend ? `${pid} (${age(backend.age_s)})` : `${pid}`;
+  };
+  const shown = pids.slice(-2).map(aged).join(", ");
+  return pids.length > 2 ? `newest PIDs ${shown}` : `PID ${shown}`;
+}
+
+function renderBuild(status) {
+  const { ok, diagnostics, refused } = status.build;
+  const clean = ok && !refused && diagnostics.length === 0;
+  const warnings = diagnostics.filter(({ level }) => level === "warning").length;
+  document.querySelector("main").classList.toggle("verbose", !clean);
+  if (!status.generation && clean) put("build-word", "nothing has been built yet", "quiet");
+  else if (clean) put("build-word", "the last build was clean", "good");
+  else if (refused) put("build-word", "it compiled, but is not live", "bad");
+  else if (!ok) put("build-word", "does not compile", "bad");
+  else put("build-word", `compiled with ${count(warnings, "warning")}`, "busy");
+  const parts = diagnostics.flatMap((diagnostic) => diagnosticParts(diagnostic, status));
+  get("diagnostics").replaceChildren(...(refused ? [frame(refused, "why it is not live")] : []), ...parts);
+}
+
+function diagnosticParts({ level, message, rendered, file, line, column }, status) {
+  const where = element("p");
+  if (file) where.append(place(file, line, column, status));
+  return [where, frame(rendered || message, `${level} in ${file ?? "the build"}`)];
+}
+
+function frame(text, label) {
+  const made = element("pre");
+  made.tabIndex = 0; // it scrolls
+  made.setAttribute("role", "group");
+  made.setAttribute("aria-label", label);
+  made.append(...coloured(text));
+  return made;
+}
+
+function renderSchema(status) {
+  const { applied, pending, failure } = status.schema;
+  const word = pending.length > 0 ? `${pending.length} pending:` : `${applied.length} applied, none pending`;
+  const look = failure ? "bad" : pending.length > 0 ? "busy" : applied.length > 0 ? "good" : "quiet";
+  put("schema-word", failure ? `a migration failed; ${word}` : word, look);
+  once("schema-failure", failure, () => {
+    get("schema-failure").replaceChildren();
+    if (!failure) return;
+    if (failure.file) get("schema-failure").append(place(failure.file, failure.line, null, status));
+    get("schema-failure").append(frame(failure.message, "why the migration failed"));
+  });
+  list("pending", pending);
+  list("applied", applied);
+  get("applied-all").hidden = applied.length === 0;
+  get("run").setAttribute("aria-disabled", String(pending.length === 0 && !failure));
+}
+
+function renderChart({ history, db }) {
+  const limit = limitOf(latest);
+  once("chart", [history, limit], () => drawBackends(get("chart"), history, limit));
+  const refusals = history.filter(({ refused }) => refused).map(({ generation }) => generation);
+  const refused = refusals.length > 0 ? `; refused at generation ${refusals.join(", ")}` : "";
+  const counted = `${count(history.length, "reload")}, ${db.backends ?? "an unknown number of"} backends now`;
+  get("chart").setAttribute("aria-label", `${counted}, ${limit ?? "an unknown number"} usable${refused}`);
+  put("counted-by", db.counted_by);
+  const { times, last } = db.refused;
+  const why = last ? ` The last time: ${last.sqlstate} ${last.message} (${last.application_name})` : "";
+  put("refused", times > 0 ? `PostgreSQL refused ${count(times, "connection")}.${why}` : "");
+  rows("history", history.toReversed(), {
+    key: (each) => `${each.generation} ${each.at}`,
+    mark: (each) => (each.refused ? "failed" : ""),
+    cells: (each) => [
+      each.generation, each.at, each.files.join("\n"), ms(each.detect_ms), ms(each.build_ms), ms(each.load_ms),
+      ms(each.swap_ms), ms(each.total_ms), each.refused ? `${each.backends ?? "?"}, refused` : (each.backends ?? "?"),
+    ],
+  });
+}
+
+// What is usable is known only when somebody could count; then the last that was known stands.
+function limitOf({ db, history }) {
+  return db.usable ?? history.findLast(({ usable }) => usable !== null)?.usable ?? null;
+}
+
+function renderLatency(latency) {
+  const steps = Object.entries(latency ?? {}).filter(([, spread]) => spread !== null);
+  const most = Math.max(...steps.map(([, { p95 }]) => p95));
+  rows("latency", steps, {
+    key: ([step]) => step,
+    cells: ([step, { p50, p95 }]) => [step, ms(p50), ms(p95), bars(p50 / most, p95 / most)],
+    none: "no reload yet",
+  });
+  put("latency-word", latency?.build && latency.total ? shareOfBuild(latency) : "");
+}
+
+function shareOfBuild({ build, total }) {
+  const share = total.p50 > 0 ? build.p50 / total.p50 : 0;
+  const nearly = share >= 0.9 ? ", nearly all of it" : "";
+  return `The build, that is rustc, is ${Math.round(100 * share)} % of the median reload${nearly}.`;
+}
+
+// The wide bar is p95, the narrow one within it p50.
+function bars(p50, p95) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("aria-hidden", "true");
+  part(svg, "rect", { class: "p95", width: `${100 * p95}%`, y: "15%", height: "70%" });
+  part(svg, "rect", { class: "p50", width: `${100 * p50}%`, y: "32%", height: "36%" });
+  return svg;
+}
+
+function renderPool(status) {
+  const { db } = status;
+  pairs("pool", [
+    ["Open", `${db.size} of ${db.max}`],
+    ["Backend", db.backend_pid ? `PID ${db.backend_pid}` : "none"],
+    ["Opened in total", db.opened_total],
+    ["Waiting", db.waiting],
+    ["Longest wait", ms(db.longest_wait_ms)],
+    ["Sessions ever", db.sessions ?? "unknown"],
+  ]);
+  rows("holders", db.holders, {
+    key: ({ who, at }) => `${who} ${at}`,
+    cells: ({ who, at, for_ms, alone }) => [alone ? `${who}, alone` : who, () => placeOf(at, status), ms(for_ms)],
+    none: "nobody",
+  });
+  rows("reconnects", db.reconnects, {
+    key: ({ reason }) => reason,
+    cells: ({ reason, times }) => [reason, times],
+    none: "never",
+  });
+}
+
+function renderGenerations(generations) {
+  rows("generations", generations.toSorted((a, b) => b.id - a.id), {
+    key: ({ id }) => id,
+    mark: ({ state }) => (state === "retired" ? "past" : state),
+    cells: (each) => [each.id, each.state, each.in_flight, each.served, age(each.age_s), each.late.join("\n")],
+  });
+}
+
+// In the order of their PIDs, so that no row ever moves under the pointer.
+function renderActivity(activity) {
+  rows("activity", (activity ?? []).toSorted((a, b) => a.pid - b.pid), {
+    key: ({ pid }) => pid,
+    mark: ({ ours }) => (ours ? "ours" : ""),
+    cells: ({ pid, application_name, ours, state, age_s, query }) => [
+      pid, application_name, ours ? "ours" : "other", state ?? "", age(age_s), shorten(query), () => terminator(pid),
+    ],
+    none: activity ? "none" : "PostgreSQL did not say",
+  });
+}
+
+function terminator(pid) {
+  const button = element("button", "Terminate");
+  button.type = "button";
+  button.value = pid;
+  button.dataset.action = "terminate";
+  button.setAttribute("aria-label", `Terminate backend ${pid}`);
+  return button;
+}
+
+function renderRequests(requests) {
+  rows("requests", requests.slice(0, 50), {
+    key: JSON.stringify,
+    mark: ({ status, panic }) => (status >= 500 || panic ? "failed" : ""),
+    cells: ({ at, status, method, path, panic, ms: took, generation, statements }) => [
+      at, status, method, panic ? `${path}\npanicked: ${panic}` : path, ms(took), generation, statements,
+    ],
+    none: "none yet",
+  });
+}
+
+const OUTCOMES = {
+  "host on": "The design: one backend, the same from first to last.",
+  "host off": "Still one backend, since the pool is the host’s; all else that the app opened outlives its generation.",
+  "app off": "The leak: one more backend for each reload that a query follows, until PostgreSQL refuses.",
+  "app on": "The naive static, mended by the runtime: back to one backend after each reload.",
+};
+
+function renderLab({ pool_owner, isolation }) {
+  once("lab", [pool_owner, isolation], () => {
+    for (const input of get("lab").querySelectorAll("input")) {
+      const now = input.value === (input.name === "pool" ? pool_owner : isolation);
+      input.checked = now;
+      input.parentNode.querySelector(".chip").hidden = !now;
+    }
+    renderOutcome();
+  });
+}
+
+function renderOutcome() {
+  const { pool, isolation } = Object.fromEntries(new FormData(get("lab")));
+  put("outcome", OUTCOMES[`${pool} ${isolation}`]);
+  get("switch").disabled = pool === latest.pool_owner && isolation === latest.isolation;
+}
+
+new ResizeObserver(() => {
+  if (latest) drawBackends(get("chart"), latest.history, limitOf(latest));
+}).observe(get("chart"));
+connect();

@@ -1,0 +1,108 @@
+//! The dashboard: one page, its parts, and the stream that keeps it at the state of now.
+//!
+//! The page is static but for the token; everything it shows is in `status.json`, which the stream repeats.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    response::{
+        Html, IntoResponse,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::get,
+};
+use futures_util::{Stream, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::buttons::Token;
+use crate::dev::status::Sources;
+
+const PAGE: &str = include_str!("dashboard.html");
+const STYLE: &str = include_str!("dashboard.css");
+const SCRIPT: [&str; 6] = [
+    "(() => {\n\"use strict\";\n",
+    include_str!("ansi.js"),
+    include_str!("chart.js"),
+    include_str!("elements.js"),
+    include_str!("dashboard.js"),
+    "\n})();\n",
+];
+
+/// Nothing but our own files, and no script in the page: text that slipped through unescaped could not run.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// How soon a browser connects again after the host has replaced itself.
+pub(super) const COME_BACK: Duration = Duration::from_millis(300);
+
+/// Counts, ages and waits change without anybody saying so.
+const TICK: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub(super) struct Dashboard {
+    pub(super) sources: Sources,
+    pub(super) token: Token,
+    /// Ends the streams with the host; the page then waits for the next one.
+    pub(super) stop: CancellationToken,
+}
+
+pub(super) fn routes(dashboard: Dashboard) -> Router {
+    let file = |kind: &'static str, text: String| {
+        let headers = [
+            (header::CONTENT_TYPE, kind),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        get(async move || (headers, text))
+    };
+    Router::new()
+        .route("/__dev", get(page))
+        .route("/__dev/", get(page))
+        .route("/__dev/dashboard.css", file("text/css", STYLE.to_owned()))
+        .route(
+            "/__dev/dashboard.js",
+            file("text/javascript", SCRIPT.concat()),
+        )
+        .route("/__dev/status", get(stream_status))
+        .with_state(dashboard)
+}
+
+async fn page(State(dashboard): State<Dashboard>) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (
+        headers,
+        Html(PAGE.replace("{{token}}", dashboard.token.as_str())),
+    )
+}
+
+/// The whole state now, again whenever part of it changes, and every second.
+async fn stream_status(
+    State(dashboard): State<Dashboard>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let start = (dashboard, None::<Sources>);
+    let states = stream::unfold(start, async |(dashboard, seen)| {
+        let mut sources = match seen {
+            None => dashboard.sources.clone(),
+            Some(mut sources) => {
+                tokio::select! {
+                    () = dashboard.stop.cancelled() => return None,
+                    () = sources.changed() => {}
+                    () = tokio::time::sleep(TICK) => {}
+                }
+                sources
+            }
+        };
+        sources.mark_seen();
+        let event = Event::default()
+            .json_data(sources.document().await)
+            .expect("strings and numbers")
+            .retry(COME_BACK);
+        Some((Ok(event), (dashboard, Some(sources))))
+    });
+    Sse::new(states).keep_alive(KeepAlive::default())
+}

@@ -1,0 +1,140 @@
+// Rows, parts and words of the dashboard. Elements stay while what they stand for does, so focus, scrolling and
+// selection outlive an update; text from compiler, app and PostgreSQL reaches the page as text nodes only.
+
+const drawn = new Map(); // what was last drawn, for parts that are drawn whole
+
+// Elements
+
+function get(id) {
+  return document.getElementById(id);
+}
+
+function element(name, text) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function put(id, text, look) {
+  const target = get(id);
+  write(target, text);
+  if (look !== undefined && target.className !== look) target.className = look;
+}
+
+function write(target, text) {
+  if (target.textContent !== String(text)) target.textContent = text;
+}
+
+// Draws a part whole, but only if what it shows has changed.
+function once(name, shown, draw) {
+  const text = JSON.stringify(shown);
+  if (drawn.get(name) === text) return;
+  drawn.set(name, text);
+  draw();
+}
+
+// Brings the children of `parent` in line with `items`: a child stays as long as its key does.
+function keyed(parent, items, key, name, fill) {
+  const wanted = new Map();
+  for (const item of items) {
+    let id = String(key(item));
+    while (wanted.has(id)) id += "'";
+    wanted.set(id, item);
+  }
+  for (const child of [...parent.children]) if (!wanted.has(child.dataset.key)) remove(child);
+  let next = parent.firstElementChild;
+  for (const [id, item] of wanted) {
+    let child = next;
+    if (child?.dataset.key === id) next = child.nextElementSibling;
+    else {
+      child = [...parent.children].find((each) => each.dataset.key === id) ?? element(name);
+      child.dataset.key = id;
+      parent.insertBefore(child, next);
+    }
+    fill(child, item);
+  }
+}
+
+// Focus that would go with the child goes to the container that scrolls.
+function remove(child) {
+  if (child.contains(document.activeElement)) child.closest("[tabindex]")?.focus({ preventScroll: true });
+  child.remove();
+}
+
+// Rows of a table. A cell is text, or a node, or a function that makes a node once for the life of the row.
+function rows(id, items, { key, cells, mark = () => "", none = "none" }) {
+  const table = get(id);
+  const heads = table.tHead.rows[0].cells;
+  const filled = items.length > 0;
+  keyed(table.tBodies[0], filled ? items : [null], (item) => (filled ? key(item) : "\0none"), "tr", (row, item) => {
+    row.className = filled ? mark(item) : "";
+    for (const [i, value] of (filled ? cells(item) : [none]).entries()) {
+      const cell = row.cells[i] ?? row.insertCell();
+      cell.className = filled ? heads[i].className : "none";
+      if (!filled) cell.colSpan = heads.length;
+      if (typeof value === "function") cell.firstChild ?? cell.append(value());
+      else if (value instanceof Node) cell.replaceChildren(value);
+      else write(cell, value);
+    }
+  });
+}
+
+function list(id, items) {
+  keyed(get(id), items, (item) => item, "li", write);
+  get(id).hidden = items.length === 0;
+}
+
+function pairs(id, items) {
+  keyed(get(id), items, ([name]) => name, "div", (pair, [name, value]) => {
+    if (!pair.firstChild) pair.append(element("dt"), element("dd"));
+    write(pair.firstChild, name);
+    write(pair.lastChild, value);
+  });
+}
+
+// A place in the source, as a link if the editor is known.
+function place(file, line, column, { editor, root }) {
+  const text = [file, line, column].filter((each) => each !== null).join(":");
+  if (!editor) return element("span", text);
+  const path = encodeURI(file.startsWith("/") ? file : `${root}/${file}`);
+  const link = element("a", text);
+  link.href = editor.replace("{file}", () => path).replace("{line}", line ?? 1).replace("{column}", column ?? 1);
+  return link;
+}
+
+function placeOf(text, status) {
+  const [, file, line, column] = /^(.*):(\d+):(\d+)$/.exec(text) ?? [];
+  return file ? place(file, line, column, status) : element("span", text);
+}
+
+// Words
+
+function words(phase) {
+  return phase.replace("_", " ");
+}
+
+function count(n, noun) {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+function ms(value) {
+  if (value === null) return "–"; // for instance the detection of a reload that nobody saved for
+  if (value === 0) return "0 ms";
+  if (value >= 10_000) return `${(value / 1000).toFixed(1)} s`;
+  return `${value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0)} ms`;
+}
+
+function age(seconds) {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+function shorten(text) {
+  const line = text.replace(/\s+/g, " ");
+  return line.length > 160 ? `${line.slice(0, 160)}…` : line;
+}
+
+function clock(date) {
+  return date.toTimeString().slice(0, 8);
+}

@@ -1,0 +1,200 @@
+//! Who answers a request: the host itself under `/__dev`, the app for everything else, the host in its stead.
+//!
+//! `/__dev` answers to local names only. Another site's name that resolves to this machine would otherwise let that
+//! site's scripts read what is here (DNS rebinding).
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderName, HeaderValue, Request, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use super::{
+    asked::Asked,
+    blocked,
+    buttons::Token,
+    hold::hold,
+    pages::{Editor, Page},
+    panicked,
+    script::{Origin, add_script},
+};
+use crate::{
+    dev::{
+        requests::{Requests, ServedRequest},
+        schema::SchemaState,
+    },
+    generation::Generations,
+    reload::Report,
+    serve::{
+        accept::Tether,
+        dispatch::{NoAnswer, Served, dispatch},
+    },
+};
+
+/// Says that older code answered than the one that was saved.
+const STALE: HeaderName = HeaderName::from_static("x-dev-stale");
+
+/// The front of the dev server.
+pub(in crate::dev) struct Front {
+    /// The host's own routes.
+    pub(super) own: Router,
+    pub(super) generations: Arc<Generations>,
+    pub(super) report: watch::Receiver<Report>,
+    pub(super) schema: watch::Receiver<SchemaState>,
+    pub(super) requests: Arc<Requests>,
+    pub(super) editor: Editor,
+    pub(super) token: Token,
+    /// How long a page waits for a build.
+    pub(super) hold: Duration,
+    /// Names that a person has allowed, beside local ones.
+    pub(super) names: Vec<String>,
+}
+
+impl Front {
+    /// Answers one request.
+    pub(in crate::dev) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        tether: Tether,
+    ) -> Response<Body> {
+        let path = request.uri().path();
+        if path == "/__dev" || path.starts_with("/__dev/") {
+            return self.answer_itself(request).await;
+        }
+        let asked = Asked::of(&request);
+        let stale = hold(&asked, self.report.clone(), self.hold).await;
+        let since = Instant::now();
+        if let Some(page) = self.blocked(&asked) {
+            let generation = self.generations.active().map_or(0, |active| active.id());
+            let response = page.answer(asked.wants);
+            return self.finish(&asked, response, generation, stale).await;
+        }
+        let Served {
+            generation,
+            statements,
+            answer,
+        } = dispatch(&self.generations, request, tether).await;
+        let took = since.elapsed();
+        let (response, panic) = match answer {
+            Ok(response) => (response, None),
+            Err(none) => self.in_its_stead(none, &asked, generation).await,
+        };
+        self.requests.add(ServedRequest {
+            at: chrono::Local::now().format("%H:%M:%S").to_string(),
+            method: asked.method.to_string(),
+            path: asked.path().to_owned(),
+            status: response.status().as_u16(),
+            ms: (took.as_secs_f64() * 1e5).round() / 1e2,
+            generation,
+            statements,
+            panic,
+        });
+        self.finish(&asked, response, generation, stale).await
+    }
+
+    async fn answer_itself(&self, request: Request<Incoming>) -> Response<Body> {
+        if !self.is_local(&request) {
+            return (
+                StatusCode::FORBIDDEN,
+                "/__dev answers to localhost only; allow a name with --allow-host NAME\n",
+            )
+                .into_response();
+        }
+        match self.own.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Why the app is not even asked.
+    fn blocked(&self, asked: &Asked) -> Option<Page> {
+        let schema = self.schema.borrow();
+        schema
+            .blocks()
+            .then(|| blocked::by_schema(&schema, &asked.target, &self.token))
+    }
+
+    /// An answer for a request that got none, and the message of the panic if that is why.
+    async fn in_its_stead(
+        &self,
+        none: NoAnswer,
+        asked: &Asked,
+        generation: u64,
+    ) -> (Response<Body>, Option<String>) {
+        let (page, panic) = match none {
+            NoAnswer::Absent(absence) => (blocked::by_absence(&absence), None),
+            NoAnswer::Retired => (blocked::by_retirement(generation), None),
+            NoAnswer::Panicked(report) => {
+                let (asked, editor) = (asked.clone(), self.editor.clone());
+                // Finding the names of a backtrace reads files.
+                let page = tokio::task::spawn_blocking(move || {
+                    let page = panicked::page(&report, &asked, generation, &editor);
+                    (page, Some(report.to_string()))
+                });
+                page.await.expect("it neither panics nor is aborted")
+            }
+        };
+        let mut response = page.answer(asked.wants);
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
+        (response, panic)
+    }
+
+    async fn finish(
+        &self,
+        asked: &Asked,
+        response: Response<Body>,
+        generation: u64,
+        stale: bool,
+    ) -> Response<Body> {
+        let schema = self.schema.borrow().revision();
+        let origin = Origin { generation, schema };
+        let mut response = add_script(asked, origin, response).await;
+        if stale {
+            let yes = HeaderValue::from_static("1");
+            response.headers_mut().insert(STALE, yes);
+        }
+        response
+    }
+
+    fn is_local(&self, request: &Request<Incoming>) -> bool {
+        // HTTP/2 has it in the URI.
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let Some(host) = request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str())
+            .or(host)
+        else {
+            return false;
+        };
+        let name = match host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let local = name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
+        local
+            || self
+                .names
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(name))
+    }
+}

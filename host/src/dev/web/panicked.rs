@@ -1,0 +1,121 @@
+//! What is said when a handler panicked: where, how it came there, and the lines around it.
+
+use axum::http::StatusCode;
+use maud::{Markup, html};
+use serde_json::json;
+
+use super::{
+    asked::Asked,
+    pages::{Editor, Page},
+};
+use crate::panics::{Frame, Report};
+
+/// The 500 page.
+pub(super) fn page(report: &Report, asked: &Asked, generation: u64, editor: &Editor) -> Page {
+    let frames = report.frames();
+    let place = report
+        .place
+        .as_ref()
+        .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let request = format!("{} {}", asked.method, asked.target);
+    let html = html! {
+        p.kind { "The handler panicked" }
+        h1 { (report.message) }
+        p { "at " (located(report, editor)) " in generation " (generation) ", answering " code { (request) } }
+        (source(report, editor))
+        h2 { "Backtrace" }
+        (backtrace(&frames, editor))
+        h2 { "Request" }
+        div.scroll tabindex="0" role="region" aria-label="Headers of the request" {
+            table {
+                tbody {
+                    @for (name, value) in &asked.headers { tr { th scope="row" { (name) } td { (value) } } }
+                }
+            }
+        }
+    };
+    let calls: Vec<String> = frames.iter().map(line).collect();
+    let text = format!(
+        "the handler panicked at {place}\n\n{}\n\nanswering {request} in generation {generation}\n\n{}\n",
+        report.message,
+        calls.join("\n")
+    );
+    Page {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        title: format!("Panic: {}", report.message),
+        html,
+        json: json!({ "error": {
+            "code": "panic",
+            "message": report.message,
+            "location": place,
+            "request": request,
+            "generation": generation,
+            "backtrace": calls,
+        }}),
+        text,
+    }
+}
+
+fn located(report: &Report, editor: &Editor) -> Markup {
+    match &report.place {
+        Some(place) => editor.link(&place.file, place.line, place.column),
+        None => html! { "an unknown place" },
+    }
+}
+
+fn source(report: &Report, editor: &Editor) -> Markup {
+    let Some(place) = &report.place else {
+        return html! {};
+    };
+    let lines = editor.source(&place.file, place.line);
+    html! {
+        @if !lines.is_empty() {
+            pre.source tabindex="0" role="region" aria-label={ "Source around line " (place.line) } {
+                @for (number, text) in lines {
+                    @if number == place.line {
+                        mark { (format!("{number:>5}  {text}\n")) }
+                    } @else {
+                        (format!("{number:>5}  {text}\n"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn backtrace(frames: &[Frame], editor: &Editor) -> Markup {
+    html! {
+        ol.calls {
+            @for frame in frames {
+                @match frame {
+                    Frame::Own { function, place } => li {
+                        code { (function) } br;
+                        (place_of(place, editor))
+                    },
+                    Frame::Others(count) => li.others { (count) " of libraries" },
+                }
+            }
+            @if frames.is_empty() { li.others { "none: this build has no debug information" } }
+        }
+    }
+}
+
+fn place_of(place: &str, editor: &Editor) -> Markup {
+    let mut parts = place.rsplitn(3, ':');
+    let (column, line, file) = (parts.next(), parts.next(), parts.next());
+    match (
+        file,
+        line.and_then(|line| line.parse().ok()),
+        column.and_then(|column| column.parse().ok()),
+    ) {
+        (Some(file), Some(line), Some(column)) => editor.link(file, line, column),
+        _ => html! { code { (place) } },
+    }
+}
+
+fn line(frame: &Frame) -> String {
+    match frame {
+        Frame::Own { function, place } => format!("{function} at {place}"),
+        Frame::Others(count) => format!("({count} of libraries)"),
+    }
+}

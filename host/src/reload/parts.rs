@@ -1,0 +1,50 @@
+//! What the reload loop is given, and what it remembers from one save to the next.
+
+use std::{path::PathBuf, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use shared::{BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
+use tokio::sync::{Notify, mpsc, watch as published};
+use tokio_util::task::TaskTracker;
+
+use super::{Event, Isolation, Report};
+use crate::{generation::Generations, restart::Image};
+
+/// Everything a reload needs.
+pub(crate) struct Reload {
+    pub(crate) root: PathBuf,
+    pub(crate) db: Db,
+    /// As they are now: each generation gets those of its start.
+    pub(crate) settings: published::Receiver<Settings>,
+    /// Rung when the file they come from is saved.
+    pub(crate) settings_saved: Arc<Notify>,
+    /// Rings when somebody wants a build without a save.
+    pub(crate) rebuild: Arc<Notify>,
+    pub(crate) pool_owner: PoolOwner,
+    pub(crate) isolation: Isolation,
+    pub(crate) generations: Arc<Generations>,
+    /// The host's own files, as they were when this process started.
+    pub(crate) image: Image,
+    /// Id of the generation made last; goes on counting over restarts.
+    pub(crate) last_id: u64,
+    pub(crate) report: published::Sender<Report>,
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+    /// A library that is loaded and whose `app()` failed. Saved again unchanged, it is the start that is tried again.
+    pub(crate) not_started: Option<Entry>,
+    /// Why the library built last is not live. Built again to the same bytes, it still is not.
+    pub(crate) refusal: Option<String>,
+    /// Brings the database to what `migrations/` says. Whether it could is told elsewhere; the app is built anyway.
+    pub(crate) follow_schema: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    /// Asked before the host replaces itself: what its new image would stumble over must be mended first.
+    pub(crate) may_restart: Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>,
+    /// Generations on their way out, so that the end of the process can wait for them.
+    pub(crate) retiring: TaskTracker,
+}
+
+/// What a generation is told at its start.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) env: Arc<Env>,
+    /// What `db` is made of; the app's own pools, in the leak modes, get a name each.
+    pub(crate) db_config: DbConfig,
+}

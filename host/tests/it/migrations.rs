@@ -1,0 +1,195 @@
+//! Files of `migrations/`, saved while the host runs.
+
+use crate::support::{Checkout, Host};
+
+async fn columns(host: &Host) -> Vec<String> {
+    let sql =
+        "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'counter'";
+    let rows = host.observe().await.query(sql, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn a_new_file_is_applied_before_the_code_that_needs_it_on_the_same_connection() {
+    let host = Host::with_lab("Router::new()").await;
+    let backend = host.backend().await;
+    host.checkout.write(
+        "migrations/V3__colour.sql",
+        "ALTER TABLE counter ADD colour text NOT NULL DEFAULT 'red'",
+    );
+    host.checkout.write_lab(
+        r#"Router::new().route("/colour", get(async |State(app): State<AppState>| {
+            app.db.query("SELECT colour FROM counter", &[]).await.map(|rows| format!("{} rows", rows.len())).unwrap_or_else(|error| error.to_string())
+        }))"#,
+    );
+    host.until_generation(2).await;
+    assert_eq!(host.text("/colour").await, "0 rows");
+    assert_eq!(host.backend().await, backend);
+    assert!(host.log().contains("migrated V3__colour"), "{}", host.log());
+}
+
+#[tokio::test]
+async fn a_failing_file_is_rolled_back_and_shown_until_it_is_mended() {
+    let host = Host::start().await;
+    let backend = host.backend().await;
+    let file = "migrations/V3__colour.sql";
+    host.checkout
+        .write(file, "ALTER TABLE counter ADD colour text;\nSELEC 1;\n");
+    let status = host
+        .until("the failure", |status| {
+            !status.0["schema"]["failure"].is_null()
+        })
+        .await;
+    let failure = &status.0["schema"]["failure"];
+    assert_eq!(
+        (&failure["file"], &failure["line"]),
+        (&file.into(), &2.into())
+    );
+    assert!(
+        failure["message"].as_str().unwrap().contains("42601"),
+        "{failure}"
+    );
+    assert!(!columns(&host).await.contains(&"colour".to_owned()));
+    let answer = host.get("/api/counters").await;
+    assert_eq!(answer.status(), 503);
+    let json: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(json["error"]["code"], "migration_failed");
+
+    host.checkout
+        .write(file, "ALTER TABLE counter ADD colour text;\n");
+    host.until("the mended file", |status| {
+        status.0["schema"]["failure"].is_null()
+    })
+    .await;
+    assert_eq!(host.get("/api/counters").await.status(), 200);
+    assert!(columns(&host).await.contains(&"colour".to_owned()));
+    assert_eq!(host.backend().await, backend);
+
+    // What is applied is history.
+    host.checkout
+        .write(file, "ALTER TABLE counter ADD color text;\n");
+    let status = host
+        .until("the divergence", |status| {
+            !status.0["schema"]["failure"].is_null()
+        })
+        .await;
+    let said = status.0["schema"]["failure"]["message"].as_str().unwrap();
+    assert!(
+        said.contains("was changed after") && said.contains("just db-reset"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_misnamed_file_is_shown_and_does_not_stop_the_start() {
+    let checkout = Checkout::new();
+    checkout.write("migrations/next.sql", "SELECT 1");
+    let host = Host::start_in(checkout, &[]).await;
+    let text = host.text("/").await;
+    assert!(
+        text.contains("migrations/next.sql: has no name that counts"),
+        "{text}"
+    );
+    std::fs::remove_file(host.checkout.path("migrations/next.sql")).unwrap();
+    host.until("no fault", |status| status.0["schema"]["failure"].is_null())
+        .await;
+    assert_eq!(host.get("/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn asked_first_what_is_pending_waits_for_the_button() {
+    let host = Host::start_in(Checkout::new(), &[("HOST_MIGRATE", "ask")]).await;
+    // A fresh database lacks everything.
+    let answer = host.get("/api/counters").await;
+    assert_eq!(answer.status(), 503);
+    let json: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&json["error"]["code"], &json["error"]["files"][0]),
+        (&"pending_migrations".into(), &"V1__create_counter".into())
+    );
+    let page = host.client.get(host.url("/")).header("accept", "text/html");
+    let page = page.send().await.unwrap().text().await.unwrap();
+    let (_, rest) = page.split_once("name=\"token\" value=\"").unwrap();
+    let form = [
+        ("token", rest.split_once('"').unwrap().0),
+        ("back", "/?from=page"),
+    ];
+    // As the form does it, without a script; followed to the page it came from.
+    let pressed = host
+        .client
+        .post(host.url("/__dev/actions/migrate"))
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (pressed.status().as_u16(), pressed.url().query()),
+        (200, Some("from=page"))
+    );
+    assert_eq!(host.get("/api/counters").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_statement_that_allows_no_transaction_has_a_way() {
+    let host = Host::start().await;
+    host.backend().await;
+    host.checkout.write(
+        "migrations/V3__index.sql",
+        "-- no-transaction\nCREATE INDEX CONCURRENTLY by_name ON counter (name)",
+    );
+    let status = host
+        .until("the index", |status| {
+            status.0["schema"]["applied"].as_array().unwrap().len() == 3
+                || !status.0["schema"]["failure"].is_null()
+        })
+        .await;
+    assert!(
+        status.0["schema"]["failure"].is_null(),
+        "{}",
+        status.0["schema"]
+    );
+    let sql = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_name'::regclass";
+    let row = host.observe().await.query_one(sql, &[]).await.unwrap();
+    assert!(row.get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn two_that_migrate_at_once_do_not_collide() {
+    let host = Host::start_in(Checkout::new(), &[("HOST_MIGRATE", "ask")]).await;
+    let mut others: Vec<_> = (0..3)
+        .map(|_| host.checkout.host().arg("migrate").spawn().unwrap())
+        .collect();
+    for other in &mut others {
+        assert!(other.wait().unwrap().success());
+    }
+    let sql = "SELECT count(*) FROM refinery_schema_history";
+    let row = host.observe().await.query_one(sql, &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 2);
+}
+
+#[tokio::test]
+async fn the_next_file_has_the_next_number_and_counts_once_it_is_written() {
+    let host = Host::start().await;
+    let make = |name: &str| {
+        host.checkout
+            .host()
+            .args(["migration", name])
+            .output()
+            .unwrap()
+    };
+    assert!(make("add_colour").status.success());
+    let file = "migrations/V3__add_colour.sql";
+    assert_eq!(std::fs::read(host.checkout.path(file)).unwrap(), b"");
+    assert!(!make("Add Colour").status.success());
+    assert!(
+        make("more").status.success() && host.checkout.path("migrations/V4__more.sql").exists()
+    );
+    // Seen, and not applied: else what is written into it now would come too late.
+    host.checkout
+        .write(file, "ALTER TABLE counter ADD colour text;\n");
+    host.until("the file", |status| {
+        status.0["schema"]["applied"][2] == "V3__add_colour"
+    })
+    .await;
+    assert!(host.status().await.0["schema"]["failure"].is_null());
+}

@@ -1,0 +1,217 @@
+//! A real browser, headless, driven through WebDriver.
+//!
+//! Where none is installed a test that wants one says so and passes: `.ci/run` installs one.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    str::FromStr,
+};
+
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    wd::{Capabilities, WebDriverCompatibleCommand},
+};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+
+use super::eventually;
+
+pub(crate) struct Chromium {
+    pub(crate) client: Client,
+    driver: Driver,
+}
+
+/// The process that starts the browser, in a group of its own with it. Ended on drop.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let group = Pid::from_raw(self.0.id().cast_signed());
+        killpg(group, Signal::SIGKILL).unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Chromium {
+    /// `None`: there is no browser here.
+    pub(crate) async fn start() -> Option<Self> {
+        let started = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+        let Ok(process) = started else {
+            skipped("no chromedriver in PATH: apt-get install chromium chromium-driver");
+            return None;
+        };
+        let mut driver = Driver(process);
+        let port = port(&mut driver.0);
+        let options = json!({ "goog:chromeOptions": { "args": [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+            "--window-size=1100,900", "--force-color-profile=srgb",
+        ] }, "goog:loggingPrefs": { "browser": "ALL" } });
+        let capabilities: Capabilities = serde_json::from_value(options).unwrap();
+        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .unwrap();
+        Some(Self { client, driver })
+    }
+
+    pub(crate) async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    /// The value of a JavaScript expression.
+    pub(crate) async fn value(&self, expression: &str) -> Value {
+        let script = format!("return {expression}");
+        self.client.execute(&script, Vec::new()).await.unwrap()
+    }
+
+    /// Waits until an expression is true. Between two pages there is nothing to ask.
+    pub(crate) async fn until(&self, what: &str, expression: &str) {
+        let script = format!("return Boolean({expression})");
+        eventually(what, async || {
+            let asked = self.client.execute(&script, Vec::new()).await;
+            matches!(asked, Ok(Value::Bool(true))).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        // To the middle: what is brought just into view may lie under a bar.
+        self.value(&format!(
+            "document.querySelector('{css}').scrollIntoView({{ block: 'center' }})"
+        ))
+        .await;
+        let found = self.client.find(Locator::Css(css)).await.unwrap();
+        found.click().await.unwrap();
+    }
+
+    pub(crate) async fn press(&self, key: fantoccini::key::Key) {
+        let body = self.client.find(Locator::Css("body")).await.unwrap();
+        body.send_keys(&char::from(key).to_string()).await.unwrap();
+    }
+
+    /// `light` or `dark`, as the person's system would have it.
+    pub(crate) async fn prefer(&self, scheme: &str) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.cdp(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": [feature] }),
+        )
+        .await;
+    }
+
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.cdp("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Keeps what is to be seen, as `target/tmp/screenshots/<name>.png`.
+    pub(crate) async fn screenshot(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        fs::create_dir_all(&folder).unwrap();
+        let png = self.client.screenshot().await.unwrap();
+        fs::write(folder.join(format!("{name}.png")), png).unwrap();
+    }
+
+    /// What the page and its scripts have complained about.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let asked = self.command("se/log", json!({ "type": "browser" })).await;
+        let entries = asked.as_array().unwrap();
+        // A failed answer is what many tests want.
+        let network = |entry: &&Value| entry["source"] != "network";
+        entries
+            .iter()
+            .filter(network)
+            .map(|entry| entry["message"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// What axe-core finds wrong with the page for those who cannot see it or use a mouse.
+    pub(crate) async fn accessibility_faults(&self) -> Vec<String> {
+        let Some(axe) = axe() else {
+            skipped("no axe-core: npm install --prefix target/axe axe-core");
+            return Vec::new();
+        };
+        // Policies of the page forbid a foreign script in it; the debugger may.
+        self.cdp(
+            "Runtime.evaluate",
+            json!({ "expression": fs::read_to_string(axe).unwrap() }),
+        )
+        .await;
+        let run = "axe.run().then(found => found.violations.map(fault => \
+            fault.id + ': ' + fault.nodes.map(node => node.html).join(' | ')))";
+        let asked = json!({ "expression": run, "awaitPromise": true, "returnByValue": true });
+        let found = self.cdp("Runtime.evaluate", asked).await;
+        serde_json::from_value(found["result"]["value"].clone())
+            .unwrap_or_else(|_| panic!("axe ran: {found}"))
+    }
+
+    pub(crate) async fn close(self) {
+        self.client.close().await.unwrap();
+        drop(self.driver);
+    }
+
+    async fn cdp(&self, command: &str, parameters: Value) -> Value {
+        let asked = json!({ "cmd": command, "params": parameters });
+        self.command("goog/cdp/execute", asked).await
+    }
+
+    async fn command(&self, path: &'static str, body: Value) -> Value {
+        self.client
+            .issue_cmd(OfChromium { path, body })
+            .await
+            .unwrap()
+    }
+}
+
+/// A command that only Chromium has.
+#[derive(Debug)]
+struct OfChromium {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for OfChromium {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as FromStr>::Err> {
+        base.join(&format!("session/{}/{}", session.unwrap(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
+
+fn port(driver: &mut Child) -> u16 {
+    let said = BufReader::new(driver.stdout.as_mut().unwrap()).lines();
+    let port = said.map(Result::unwrap).find_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    });
+    port.expect("chromedriver names its port")
+}
+
+fn axe() -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
+    let file = target.join("axe/node_modules/axe-core/axe.min.js");
+    file.is_file().then_some(file)
+}
+
+/// Past the test harness, which keeps what a passing test says.
+fn skipped(why: &str) {
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped in part: {why}").unwrap();
+}

@@ -1,0 +1,163 @@
+//! A transaction: what runs in it, and its commit.
+//!
+//! Owns when a COMMIT counts. Rolling back belongs to the checkout underneath, which does it however the transaction
+//! is left.
+
+use std::panic::Location;
+
+use futures_util::future::BoxFuture;
+use tokio_postgres::Row;
+
+use super::{
+    book::{Line, inside},
+    error::{DbError, is_stale},
+    exclusive::Checkout,
+    lane::{Db, Params},
+    query::{Query, at_most_one, one},
+};
+
+impl Db {
+    /// Runs `work` in a transaction: committed if it returns `Ok`, rolled back if it fails, panics or is dropped.
+    ///
+    /// ```no_run
+    /// # use futures_util::FutureExt;
+    /// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+    /// let total = db.transaction(|tx| async move {
+    ///     tx.execute("INSERT INTO increment (counter_id) VALUES ($1)", &[&7_i64]).await?;
+    ///     let row = tx.query_one("SELECT count(*) FROM increment", &[]).await?;
+    ///     Ok::<i64, shared::DbError>(row.get(0))
+    /// }.boxed()).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// `db` itself is refused inside `work`: it would wait for the connection that this transaction holds.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returned, or a [`DbError`] of waiting, `BEGIN` or `COMMIT`.
+    #[track_caller]
+    pub fn transaction<T, E>(
+        &self,
+        work: impl for<'t> FnOnce(&'t Transaction) -> BoxFuture<'t, Result<T, E>>,
+    ) -> impl Future<Output = Result<T, E>>
+    where
+        E: From<DbError>,
+    {
+        let line = Location::caller();
+        async move {
+            let tx = self.begin(line).await?;
+            // On `Err`, as on a panic or a drop, `tx` goes out of scope unfinished and its checkout rolls back.
+            let value = if self.has_others() {
+                work(&tx).await?
+            } else {
+                inside(line, work(&tx)).await?
+            };
+            tx.commit().await?;
+            Ok(value)
+        }
+    }
+
+    async fn begin(&self, line: Line) -> Result<Transaction, DbError> {
+        let mut checkout = self.take(line).await?;
+        checkout.raw = false;
+        checkout
+            .run(checkout.client().batch_execute("BEGIN"))
+            .await?;
+        Ok(Transaction { checkout })
+    }
+}
+
+/// A transaction in progress, on a connection held alone.
+pub struct Transaction {
+    checkout: Checkout,
+}
+
+impl Transaction {
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Statement`]; PostgreSQL then refuses everything until the rollback.
+    pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        let client = self.checkout.client();
+        let run = async {
+            client
+                .query(&client.prepare_cached(sql).await?, params)
+                .await
+        };
+        self.checkout
+            .run(run)
+            .await
+            .inspect_err(|error| self.forget_if_stale(sql, error))
+    }
+
+    /// Like [`query`](Self::query), for exactly one row.
+    ///
+    /// # Errors
+    ///
+    /// As `query`, and [`DbError::Rows`].
+    pub async fn query_one(&self, sql: &str, params: Params<'_>) -> Result<Row, DbError> {
+        one(self.query(sql, params).await?)
+    }
+
+    /// Like [`query`](Self::query), for at most one row.
+    ///
+    /// # Errors
+    ///
+    /// As `query`, and [`DbError::Rows`].
+    pub async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, DbError> {
+        at_most_one(self.query(sql, params).await?)
+    }
+
+    /// Runs a statement and returns the number of rows it changed.
+    ///
+    /// # Errors
+    ///
+    /// As `query`.
+    pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
+        let client = self.checkout.client();
+        let run = async {
+            client
+                .execute(&client.prepare_cached(sql).await?, params)
+                .await
+        };
+        self.checkout
+            .run(run)
+            .await
+            .inspect_err(|error| self.forget_if_stale(sql, error))
+    }
+
+    /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_opt`.
+    pub async fn fetch_opt(&self, query: Query) -> Result<Option<Row>, DbError> {
+        self.query_opt(query.text(), &query.params()).await
+    }
+
+    /// [`query_one`](Self::query_one) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_one`.
+    pub async fn fetch_one(&self, query: Query) -> Result<Row, DbError> {
+        self.query_one(query.text(), &query.params()).await
+    }
+
+    /// This transaction has failed; the next must not meet the same plan.
+    fn forget_if_stale(&self, sql: &str, error: &DbError) {
+        if matches!(error, DbError::Statement(error) if is_stale(error)) {
+            self.checkout.client().statement_cache.remove(sql, &[]);
+        }
+    }
+
+    async fn commit(mut self) -> Result<(), DbError> {
+        // PostgreSQL answers COMMIT of a failed transaction with a rollback and no error. A caller who has overlooked
+        // the failure must not take that for success: the SELECT fails then, and COMMIT is never reached.
+        let commit = self.checkout.client().batch_execute("SELECT 1; COMMIT");
+        self.checkout.run(commit).await?;
+        self.checkout.clean = true;
+        Ok(())
+    }
+}
