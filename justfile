@@ -24,6 +24,12 @@ connections:
 test *arguments:
     cargo test {{ arguments }}
 
+# Take the README's screenshots anew, in a real browser
+screenshots:
+    cargo test --test it seen::
+    cp target/tmp/screenshots/overlay-dark.png host/assets/overlay.png
+    cp target/tmp/screenshots/dashboard-light.png host/assets/dashboard.png
+
 # Formatting, clippy and rustdoc, with warnings denied
 lint:
     cargo fmt --all --check
@@ -45,6 +51,10 @@ serve *flags: build
 # Apply pending migrations
 migrate:
     cargo host migrate
+
+# Make the next file in migrations/: just migration add_colour
+migration name:
+    cargo host migration {{ name }}
 
 # Open psql on the development database; arguments are passed on
 psql *arguments:
