@@ -61,7 +61,9 @@ impl AppError {
                     "the result does not fit into a 32-bit number".into(),
                 )
             }
-            Self::Database(error @ (DbError::Wait { .. } | DbError::Connect(_))) => (
+            Self::Database(
+                error @ (DbError::Wait { .. } | DbError::Connect(_) | DbError::Unreachable { .. }),
+            ) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_unavailable",
                 told(error, "the database does not answer; the log says why"),
@@ -80,7 +82,11 @@ impl AppError {
 fn told(error: &DbError, in_general: &str) -> String {
     tracing::error!("{error}");
     match error {
-        DbError::Wait { .. } | DbError::Nested { .. } if cfg!(feature = "hot") => error.to_string(),
+        DbError::Wait { .. } | DbError::Nested { .. } | DbError::Misplaced { .. }
+            if cfg!(feature = "hot") =>
+        {
+            error.to_string()
+        }
         _ => in_general.to_owned(),
     }
 }

@@ -38,6 +38,8 @@ pub struct Env {
     pub database_wait_timeout: Duration,
     /// `DATABASE_STATEMENT_TIMEOUT_MS`, default 30000; 0 is no limit. Bounds what an abandoned statement can block.
     pub database_statement_timeout: Duration,
+    /// `DATABASE_PIPELINE`, default `on`; `off` for a pooler that cannot: statements then take turns.
+    pub database_pipeline: bool,
     /// `DRAIN_TIMEOUT_MS`, default 10000: how long requests may go on in a generation, or a host, that is ending.
     pub drain_timeout: Duration,
     /// `APP_START_TIMEOUT_MS`, default 10000: how long `app()` may take.
@@ -178,6 +180,7 @@ impl Env {
                 0,
                 30_000,
             ),
+            database_pipeline: reader.take("DATABASE_PIPELINE", "off", on_or_off, true),
             drain_timeout: reader.millis("DRAIN_TIMEOUT_MS", "10000", 0, 10_000),
             app_start_timeout: reader.millis("APP_START_TIMEOUT_MS", "10000", 1, 10_000),
             sources: BTreeMap::new(),
@@ -270,6 +273,14 @@ fn address(value: &str) -> Result<IpAddr, String> {
     value
         .parse()
         .map_err(|_| format!("`{value}` is not an IP address to listen on"))
+}
+
+fn on_or_off(value: &str) -> Result<bool, String> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(format!("`{other}` is neither on nor off")),
+    }
 }
 
 fn connections(value: &str) -> Result<usize, String> {

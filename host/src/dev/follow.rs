@@ -84,6 +84,7 @@ fn concerns_database(env: &Env, before: &Env) -> bool {
             env.database_connect_timeout,
             env.database_wait_timeout,
             env.database_statement_timeout,
+            env.database_pipeline,
         )
     };
     of(env) != of(before)

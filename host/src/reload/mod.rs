@@ -198,15 +198,18 @@ impl Reload {
         let generation = start::start(entry, state, self.isolation, limit).await?;
         self.last_id = id;
         self.refusal = None;
+        // What the code before has left in the session ends with it. If it is at work there now, when it is done.
+        self.db.reset_session().await;
         let since = Instant::now();
         let before = self.generations.swap(generation);
         let swap = since.elapsed();
         // Statements of the code before stay prepared for the life of the connection otherwise.
         self.db.forget_statements();
         if let Some(before) = before {
-            let (drain, events) = (env.drain_timeout, self.events.clone());
+            let (drain, events, db) = (env.drain_timeout, self.events.clone(), self.db.clone());
             self.retiring.spawn(async move {
                 let retired = retire(before, drain).await;
+                db.reset_session().await;
                 drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended
             });
         }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::support::{Checkout, Host, eventually};
 
@@ -31,6 +34,23 @@ async fn data_and_service_survive_kill_9() {
             .number("/db/opened_total"),
         1
     );
+}
+
+#[tokio::test]
+async fn requests_wait_for_a_server_that_comes_back() {
+    let host = Host::start().await;
+    host.backend().await;
+    kill(Pid::from_raw(host.postmaster()), Signal::SIGKILL).unwrap();
+    host.until("the loss", |status| {
+        !status.0["db"]["reconnects"][0].is_null()
+    })
+    .await;
+    // The server is still down, or starting; nobody is told so.
+    let answers = (0..8).map(|_| host.client.get(host.url("/api/ping")).send());
+    for answer in futures_util::future::join_all(answers).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert_eq!(host.status().await.number("/db/opened_total"), 2);
 }
 
 #[tokio::test]

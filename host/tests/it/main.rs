@@ -21,6 +21,8 @@ mod database;
 
 mod waits;
 
+mod chaos;
+
 mod migrations;
 
 // The leak, its cure, and what lies beyond it; another database without a restart.

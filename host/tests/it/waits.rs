@@ -1,4 +1,4 @@
-//! Waiting for the one connection, explained.
+//! Waiting for the one connection, explained; and what its session must not keep.
 
 use crate::support::{Checkout, Host};
 
@@ -76,4 +76,90 @@ async fn a_wait_beyond_the_limit_names_who_has_the_connection() {
     host.checkout.write("go", "");
     assert_eq!(held.await.unwrap().unwrap().text().await.unwrap(), "done");
     assert_eq!(host.text("/wants").await, "ok");
+}
+
+#[tokio::test]
+async fn statements_take_turns_where_a_pooler_cannot_pipeline() {
+    let checkout = Checkout::new();
+    checkout.add_lab(r#"Router::new().route("/count", get(async |State(app): State<AppState>| app.db.query("SELECT FROM counter", &[]).await.unwrap().len().to_string()))"#);
+    let host = Host::start_in(checkout, &[("DATABASE_PIPELINE", "off")]).await;
+    assert_eq!(host.text("/count").await, "0");
+    // Both would be sent to stand before this lock, one behind the other.
+    let observer = host.observe().await;
+    observer.batch_execute("BEGIN; LOCK counter").await.unwrap();
+    let asked = [0, 1].map(|_| tokio::spawn(host.client.get(host.url("/count")).send()));
+    let status = host
+        .until("one to stand there and one to wait", |status| {
+            !status.0["db"]["holders"][0].is_null() && status.number("/db/waiting") > 0
+        })
+        .await;
+    assert!(status.0["db"]["holders"][1].is_null(), "{}", status.0["db"]);
+    observer.batch_execute("ROLLBACK").await.unwrap();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().unwrap().text().await.unwrap(), "0");
+    }
+}
+
+/// `/send` sends the statement in its body; `/tx` in a transaction.
+const SENDS: &str = r#"Router::new()
+    .route("/send", post(async |State(app): State<AppState>, sql: String| said(app.db.query(&sql, &[]).await)))
+    .route("/tx", post(async |State(app): State<AppState>, sql: String| {
+        said(app.db.transaction(|tx| async move { tx.execute(&sql, &[]).await }.boxed()).await)
+    }))
+    .route("/left", get(async |State(app): State<AppState>| {
+        let left = "SELECT current_setting('search_path') || ' ' || current_user || ' ' || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')
+            || ' ' || (SELECT count(*) FROM pg_class WHERE relname = 'scratch') || ' ' || (SELECT count(*) FROM pg_listening_channels())";
+        app.db.query_one(left, &[]).await.unwrap().get::<_, String>(0)
+    }))"#;
+
+const CLEAN: &str = "\"$user\", public postgres 0 0 0";
+
+async fn send(host: &Host, path: &str, sql: &str) -> String {
+    let request = host.client.post(host.url(path)).body(sql.to_owned());
+    request.send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_marks_the_session_is_refused_where_it_is_shared_and_taken_back_where_it_is_not() {
+    let host = Host::with_lab(&lab().replace(WAITS, SENDS)).await;
+    for sql in [
+        "SET search_path = nowhere",
+        "-- a comment\nlisten news",
+        "SELECT pg_advisory_lock(7)",
+        "CREATE TEMP TABLE scratch ()",
+        "BEGIN",
+    ] {
+        let said = send(&host, "/send", sql).await;
+        assert!(
+            said.contains("app_lib/src/lab.rs:") && said.contains("use db."),
+            "{sql}: {said}"
+        );
+        if sql != "BEGIN" {
+            assert_eq!(send(&host, "/tx", sql).await, "ok", "{sql}");
+            assert_eq!(host.text("/left").await, CLEAN, "{sql}");
+        }
+    }
+    let said = send(&host, "/tx", "COMMIT").await;
+    assert!(said.contains("Ok commits"), "{said}");
+    assert_eq!(host.status().await.number("/db/opened_total"), 1);
+}
+
+#[tokio::test]
+async fn what_a_function_said_to_the_session_ends_with_its_generation() {
+    let host = Host::with_lab(&lab().replace(WAITS, SENDS)).await;
+    let make = "CREATE FUNCTION mark() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM set_config('search_path', 'nowhere', false); PERFORM pg_advisory_lock(7); RETURN 1; END $$";
+    assert_eq!(send(&host, "/send", make).await, "ok");
+    assert_eq!(send(&host, "/send", "SELECT public.mark()").await, "ok");
+    assert_eq!(host.text("/left").await, "nowhere postgres 1 0 0");
+    let backend = host.status().await.number("/db/backend_pid");
+    host.checkout.write_lab(
+        &lab()
+            .replace(WAITS, SENDS)
+            .replace("said(app.db.query", "said(  app.db.query")
+            .replace("\"ok\"", "\"fine\""),
+    );
+    host.until_generation(2).await;
+    assert_eq!(host.text("/left").await, CLEAN);
+    assert_eq!(host.status().await.number("/db/backend_pid"), backend);
 }

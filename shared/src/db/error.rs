@@ -33,6 +33,23 @@ pub enum DbError {
         /// The line that asked again.
         asked: String,
     },
+    /// The statement would leave a mark on a session that others use too, or end a transaction that has an end of its
+    /// own. Nothing was sent.
+    #[error("`{statement} …` at {line} does not belong there; use {instead}")]
+    Misplaced {
+        /// The line that asked.
+        line: String,
+        /// Its first words.
+        statement: String,
+        /// What it is for.
+        instead: &'static str,
+    },
+    /// Somebody else has just tried in vain to open the connection that this request waited for. Nothing was sent.
+    #[error("cannot connect to PostgreSQL: {reason}")]
+    Unreachable {
+        /// What the other was told.
+        reason: String,
+    },
     /// No connection could be opened. Nothing was sent.
     #[error("cannot connect to PostgreSQL: {}", connect_reason(.0))]
     Connect(#[source] PoolError),
@@ -87,7 +104,7 @@ fn named(holders: &[Holder]) -> String {
     named.join("; ")
 }
 
-fn connect_reason(error: &PoolError) -> String {
+pub(super) fn connect_reason(error: &PoolError) -> String {
     match error {
         PoolError::Backend(error) => describe(error),
         other => other.to_string(),
@@ -101,6 +118,20 @@ pub(super) fn ends_connection(error: &tokio_postgres::Error) -> bool {
         .as_db_error()
         .and_then(tokio_postgres::error::DbError::parsed_severity)
         .is_some_and(fatal)
+}
+
+/// Nobody listens there, or not yet: a server that restarts, most often.
+pub(super) fn may_pass(error: &PoolError) -> bool {
+    let PoolError::Backend(error) = error else {
+        return false;
+    };
+    let io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+    let not_yet = [
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+    ];
+    io || error.code().is_some_and(|code| not_yet.contains(code)) || error.is_closed()
 }
 
 /// A prepared statement that the server no longer accepts: the plan's columns changed under it by DDL, or its name is

@@ -7,7 +7,7 @@
 
 use std::{
     panic::Location,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -62,6 +62,7 @@ impl Db {
             running: AtomicUsize::new(0),
             clean: false,
             raw: true,
+            marked: AtomicBool::new(false),
             runtime: inner.runtime.clone(),
         })
     }
@@ -105,6 +106,8 @@ pub struct Checkout {
     pub(super) clean: bool,
     /// Used through `client`, where anything can be said to the session and nothing is counted.
     pub(super) raw: bool,
+    /// A statement's text has said that it marks the session: taken back even after a COMMIT.
+    pub(super) marked: AtomicBool,
     runtime: Handle,
 }
 
@@ -148,14 +151,14 @@ impl Drop for Checkout {
             return;
         };
         using.let_go();
-        if self.clean || held.client().is_closed() {
+        let marked = self.raw || *self.marked.get_mut();
+        if self.clean && !marked || held.client().is_closed() {
             return;
         }
-        let abandoned = self.raw || *self.running.get_mut() > 0;
-        let raw = self.raw;
+        let abandoned = !self.clean && (self.raw || *self.running.get_mut() > 0);
         // The guard moves into the task: the next user gets the connection when the task is done with it.
         self.runtime.spawn(async move {
-            match tokio::time::timeout(CLEAN_UP_LIMIT, clean_up(held.client(), abandoned, raw))
+            match tokio::time::timeout(CLEAN_UP_LIMIT, clean_up(held.client(), abandoned, marked))
                 .await
             {
                 Ok(Ok(())) => drop(held),

@@ -9,6 +9,7 @@ use std::{
     fmt,
     panic::Location,
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use deadpool_postgres::Client as Object;
@@ -17,14 +18,18 @@ use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
     book::Line,
+    clean::clean_up,
     error::{DbError, is_stale},
-    pool::{DbConfig, DbStatus, counted_pool},
+    pool::{DbConfig, DbStatus},
     query::{at_most_one, one},
-    slot::Inner,
+    slot::{Inner, Source},
 };
 
 /// Parameters of a statement, `$1` first.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A server that does not answer this in time must not hold up whoever asked.
+const RESET_LIMIT: Duration = Duration::from_millis(500);
 
 /// The database, for handlers. Cheap to clone; all clones share the connection.
 #[derive(Clone)]
@@ -73,7 +78,7 @@ impl Db {
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
         async move {
-            let (client, _using) = self.inner.shared(line).await?;
+            let client = self.inner.shared(sql, line).await?;
             match client
                 .query(&client.prepare_cached(sql).await?, params)
                 .await
@@ -130,7 +135,7 @@ impl Db {
     ) -> BoxFuture<'a, Result<u64, DbError>> {
         let line = Location::caller();
         async move {
-            let (client, _using) = self.inner.shared(line).await?;
+            let client = self.inner.shared(sql, line).await?;
             match client
                 .execute(&client.prepare_cached(sql).await?, params)
                 .await
@@ -180,15 +185,32 @@ impl Db {
         let inner = &self.inner;
         let alone = async { Ok(inner.slot.write().await) };
         let mut slot = inner.within(Location::caller(), alone).await?;
-        let next = (counted_pool(config, &inner.counts), config.wait_timeout);
-        let (before, _) = std::mem::replace(
-            &mut *inner.pool.write().unwrap_or_else(PoisonError::into_inner),
+        let next = Source::new(config, &inner.counts);
+        let before = std::mem::replace(
+            &mut *inner.source.write().unwrap_or_else(PoisonError::into_inner),
             next,
         );
         // Its connection goes before the new pool can open one.
         *slot = None;
-        before.close();
+        before.pool.close();
         Ok(())
+    }
+
+    /// Takes back whatever was said to the session, without waiting for anybody: `false` if the connection is in use.
+    ///
+    /// For the moment between two generations. Statements whose text would mark the session are refused; a function
+    /// that they call may still have done so. Dropped half-way it leaves the connection as it found it, or clean.
+    pub async fn reset_session(&self) -> bool {
+        let Ok(slot) = self.inner.slot.try_write() else {
+            return false;
+        };
+        match &*slot {
+            Some(client) if !client.is_closed() => {
+                let clean = tokio::time::timeout(RESET_LIMIT, clean_up(client, false, true));
+                matches!(clean.await, Ok(Ok(())))
+            }
+            _ => true, // a new one knows nothing
+        }
     }
 
     /// Closes the connection once those who use it are done, and opens no other.

@@ -22,6 +22,9 @@ mod slot;
 
 mod clean;
 
+// What a statement leaves behind.
+mod mark;
+
 // Who has it and who waits.
 mod book;
 

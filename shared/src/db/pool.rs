@@ -40,6 +40,8 @@ pub struct DbConfig {
     pub wait_timeout: Duration,
     /// Server-side limit of one statement; zero is none.
     pub statement_timeout: Duration,
+    /// Whether statements of different requests are sent without waiting for each other's answers.
+    pub pipeline: bool,
     /// The runtime whose reactor the sockets belong to, and which ends them.
     pub runtime: Handle,
     /// Told when PostgreSQL refuses a connection because it has too many.
@@ -102,6 +104,7 @@ impl DbConfig {
             connect_timeout: env.database_connect_timeout,
             wait_timeout: env.database_wait_timeout,
             statement_timeout: env.database_statement_timeout,
+            pipeline: env.database_pipeline,
             runtime: Handle::current(),
             on_refusal: OnRefusal::default(),
         }

@@ -4,78 +4,142 @@
 //! fair, so neither side starves.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use deadpool_postgres::{Client as Object, Pool, PoolError};
 use tokio::{
     runtime::Handle,
-    sync::{OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard},
+    sync::{
+        OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock as Lane, RwLockReadGuard, Semaphore,
+    },
 };
 
 use super::{
     book::{Line, Using},
-    error::{DbError, describe, ends_connection},
+    error::{DbError, connect_reason, describe, ends_connection, may_pass},
+    mark::refuse_marks,
     pool::{Counts, DbConfig, counted_pool},
 };
 use crate::request::Request;
 
 pub(super) struct Inner {
-    /// Gives the connection its one place; with more than one allowed it also feeds exclusive use. Beside it, the
-    /// limit of waiting. Behind a lock for [`Db::replace`]; every other use copies them out.
-    pub(super) pool: RwLock<(Pool, Duration)>,
+    /// Behind a lock for [`Db::replace`](super::Db::replace); every other use copies what it needs.
+    pub(super) source: RwLock<Source>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
     pub(super) slot: Arc<Lane<Option<Object>>>,
     /// Of the process: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
     pub(super) runtime: Handle,
     pub(super) counts: Arc<Counts>,
+    /// How the last attempt to open the connection failed, and when. `None` once one has succeeded.
+    failed: Mutex<Option<(Instant, String)>>,
 }
+
+/// Where connections come from, and under which rules.
+#[derive(Clone)]
+pub(super) struct Source {
+    /// Gives the connection its one place; with more than one allowed it also feeds exclusive use.
+    pub(super) pool: Pool,
+    wait_limit: Duration,
+    /// How long a connection that was lost may take to come back.
+    patience: Duration,
+    /// One at a time, for poolers that cannot pipeline.
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl Source {
+    pub(super) fn new(config: &DbConfig, counts: &Arc<Counts>) -> Self {
+        Self {
+            pool: counted_pool(config, counts),
+            wait_limit: config.wait_timeout,
+            patience: config.connect_timeout,
+            turns: (!config.pipeline).then(|| Arc::new(Semaphore::new(1))),
+        }
+    }
+}
+
+/// The connection, shared. Released in this order: the next turn begins with a connection that is free.
+pub(super) struct Shared<'a> {
+    client: RwLockReadGuard<'a, Object>,
+    _using: Using,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Shared<'_> {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        &self.client
+    }
+}
+
+/// Pauses between attempts to open a lost connection again.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+];
 
 impl Inner {
     pub(super) fn new(config: &DbConfig) -> Self {
         let counts = Arc::default();
         Self {
-            pool: RwLock::new((counted_pool(config, &counts), config.wait_timeout)),
+            source: RwLock::new(Source::new(config, &counts)),
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             counts,
+            failed: Mutex::default(),
         }
     }
 
     /// The pool of now.
     pub(super) fn pool(&self) -> Pool {
-        self.pool
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .clone()
+        self.source().pool
     }
 
     pub(super) fn wait_limit(&self) -> Duration {
-        self.pool.read().unwrap_or_else(PoisonError::into_inner).1
+        self.source().wait_limit
+    }
+
+    fn source(&self) -> Source {
+        self.source
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The open connection, shared; and its entry in the book, to be kept as long.
-    pub(super) async fn shared(
-        &self,
-        line: Line,
-    ) -> Result<(RwLockReadGuard<'_, Object>, Using), DbError> {
+    pub(super) async fn shared(&self, sql: &str, line: Line) -> Result<Shared<'_>, DbError> {
         self.counts.book.refuse_nested(line)?;
+        refuse_marks(sql, line)?;
         Request::count_statement();
-        let client = self.within(line, async {
+        let since = Instant::now();
+        let waited = self.within(line, async {
+            let turn = match self.source().turns {
+                Some(turns) => turns.acquire_owned().await.ok(), // never closed
+                None => None,
+            };
             loop {
                 let slot = self.slot.read().await;
                 if let Ok(client) = RwLockReadGuard::try_map(slot, |slot| {
                     slot.as_ref().filter(|client| !client.is_closed())
                 }) {
-                    return Ok(client);
+                    return Ok((client, turn));
                 }
-                self.open(&mut *self.slot.write().await).await?;
+                self.open(&mut *self.slot.write().await, since).await?;
             }
         });
-        Ok((client.await?, self.counts.book.enter(line, false)))
+        let (client, turn) = waited.await?;
+        Ok(Shared {
+            client,
+            _using: self.counts.book.enter(line, false),
+            _turn: turn,
+        })
     }
 
     /// The open connection, alone.
@@ -84,16 +148,19 @@ impl Inner {
         line: Line,
     ) -> Result<OwnedRwLockWriteGuard<Option<Object>>, DbError> {
         self.counts.book.refuse_nested(line)?;
+        let since = Instant::now();
         self.within(line, async {
             let mut slot = self.slot.clone().write_owned().await;
-            self.open(&mut slot).await?;
+            self.open(&mut slot, since).await?;
             Ok(slot)
         })
         .await
     }
 
-    /// Opens the connection unless another waiter has done so meanwhile: one reconnect for all who wait.
-    async fn open(&self, slot: &mut Option<Object>) -> Result<(), DbError> {
+    /// Opens the connection unless another waiter has done so meanwhile, or has failed to: one attempt for all who
+    /// wait. A connection that is lost is given time to come back, once: while nobody listens there, later requests
+    /// are told so at once.
+    async fn open(&self, slot: &mut Option<Object>, since: Instant) -> Result<(), DbError> {
         if slot.as_ref().is_some_and(|client| !client.is_closed()) {
             return Ok(());
         }
@@ -101,8 +168,41 @@ impl Inner {
         if let Some(closed) = slot.take() {
             drop(Object::take(closed));
         }
-        *slot = Some(self.pool().get().await.map_err(DbError::Connect)?);
-        Ok(())
+        let source = self.source();
+        let patience = match &*self.failed() {
+            Some((at, reason)) if *at >= since => {
+                let reason = reason.clone();
+                return Err(DbError::Unreachable { reason });
+            }
+            Some(_) => Duration::ZERO,
+            None if self.counts.opened.load(Relaxed) == 0 => Duration::ZERO, // never yet: no restart, a mistake
+            None => source.patience,
+        };
+        let began = Instant::now();
+        let mut pauses = PAUSES.iter().chain(PAUSES.last().into_iter().cycle());
+        let opened = loop {
+            match source.pool.get().await {
+                Err(error) if may_pass(&error) && began.elapsed() < patience => {
+                    tokio::time::sleep(*pauses.next().expect("it cycles")).await;
+                }
+                opened => break opened,
+            }
+        };
+        match opened {
+            Ok(client) => {
+                *self.failed() = None;
+                *slot = Some(client);
+                Ok(())
+            }
+            Err(error) => {
+                *self.failed() = Some((Instant::now(), connect_reason(&error)));
+                Err(DbError::Connect(error))
+            }
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Listens for the last words of a connection, and passes all on.

@@ -3,7 +3,7 @@
 //! Owns when a COMMIT counts. Rolling back belongs to the checkout underneath, which does it however the transaction
 //! is left.
 
-use std::panic::Location;
+use std::{panic::Location, sync::atomic::Ordering::Relaxed};
 
 use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
@@ -13,6 +13,7 @@ use super::{
     error::{DbError, is_stale},
     exclusive::Checkout,
     lane::{Db, Params},
+    mark::{Mark, mark_of, misplaced},
     query::{Query, at_most_one, one},
 };
 
@@ -63,13 +64,15 @@ impl Db {
         checkout
             .run(checkout.client().batch_execute("BEGIN"))
             .await?;
-        Ok(Transaction { checkout })
+        Ok(Transaction { checkout, line })
     }
 }
 
 /// A transaction in progress, on a connection held alone.
 pub struct Transaction {
     checkout: Checkout,
+    /// Where it began.
+    line: Line,
 }
 
 impl Transaction {
@@ -79,6 +82,7 @@ impl Transaction {
     ///
     /// [`DbError::Statement`]; PostgreSQL then refuses everything until the rollback.
     pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        self.look_at(sql)?;
         let client = self.checkout.client();
         let run = async {
             client
@@ -115,6 +119,7 @@ impl Transaction {
     ///
     /// As `query`.
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
+        self.look_at(sql)?;
         let client = self.checkout.client();
         let run = async {
             client
@@ -149,6 +154,22 @@ impl Transaction {
     fn forget_if_stale(&self, sql: &str, error: &DbError) {
         if matches!(error, DbError::Statement(error) if is_stale(error)) {
             self.checkout.client().statement_cache.remove(sql, &[]);
+        }
+    }
+
+    /// What marks the session is taken back afterwards; what would end the transaction is refused.
+    fn look_at(&self, sql: &str) -> Result<(), DbError> {
+        match mark_of(sql) {
+            Mark::None | Mark::Savepoint => Ok(()),
+            Mark::Session => {
+                self.checkout.marked.store(true, Relaxed);
+                Ok(())
+            }
+            Mark::Transaction => Err(misplaced(
+                sql,
+                self.line,
+                "the result of the closure: Ok commits, Err rolls back",
+            )),
         }
     }
 

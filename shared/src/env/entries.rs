@@ -56,6 +56,10 @@ impl Env {
                 "DATABASE_STATEMENT_TIMEOUT_MS",
                 millis(self.database_statement_timeout),
             ),
+            (
+                "DATABASE_PIPELINE",
+                if self.database_pipeline { "on" } else { "off" }.to_owned(),
+            ),
             ("DRAIN_TIMEOUT_MS", millis(self.drain_timeout)),
             ("APP_START_TIMEOUT_MS", millis(self.app_start_timeout)),
         ]
