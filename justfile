@@ -24,6 +24,10 @@ connections:
 test *arguments:
     cargo test {{ arguments }}
 
+# Reads per second of the one shared connection, beside pools
+bench-db:
+    cargo bench --quiet --package host --bench db
+
 # Take the README's screenshots anew, in a real browser
 screenshots:
     cargo test --test it seen::
