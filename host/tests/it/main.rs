@@ -23,6 +23,8 @@ mod waits;
 
 mod chaos;
 
+mod pooler;
+
 mod migrations;
 
 // The leak, its cure, and what lies beyond it; another database without a restart.

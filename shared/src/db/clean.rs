@@ -6,6 +6,7 @@ use tokio_postgres::NoTls;
 /// Cancels what runs, rolls back, and after raw use takes back whatever the session was told.
 pub(super) async fn clean_up(
     client: &Object,
+    rollback: &str,
     abandoned: bool,
     raw: bool,
 ) -> Result<(), tokio_postgres::Error> {
@@ -13,8 +14,8 @@ pub(super) async fn clean_up(
         client.cancel_token().cancel_query(NoTls).await?;
     }
     // The cancel travels on a connection of its own and may arrive late, in the middle of this ROLLBACK.
-    if client.batch_execute("ROLLBACK").await.is_err() {
-        client.batch_execute("ROLLBACK").await?;
+    if client.batch_execute(rollback).await.is_err() {
+        client.batch_execute(rollback).await?;
     }
     if abandoned {
         // Or even later, when the next user's statement runs: let it meet this one instead. Cancelled or not, both

@@ -63,6 +63,7 @@ impl Db {
             clean: false,
             raw: true,
             marked: AtomicBool::new(false),
+            behind_a_pooler: inner.begin_behind_a_pooler().is_some(),
             runtime: inner.runtime.clone(),
         })
     }
@@ -108,6 +109,8 @@ pub struct Checkout {
     pub(super) raw: bool,
     /// A statement's text has said that it marks the session: taken back even after a COMMIT.
     pub(super) marked: AtomicBool,
+    /// In a pooler's session the statements must go with the transaction: the next user's may have the same names.
+    pub(super) behind_a_pooler: bool,
     runtime: Handle,
 }
 
@@ -156,10 +159,18 @@ impl Drop for Checkout {
             return;
         }
         let abandoned = !self.clean && (self.raw || *self.running.get_mut() > 0);
+        let rollback = if self.behind_a_pooler {
+            "ROLLBACK; DEALLOCATE ALL"
+        } else {
+            "ROLLBACK"
+        };
         // The guard moves into the task: the next user gets the connection when the task is done with it.
         self.runtime.spawn(async move {
-            match tokio::time::timeout(CLEAN_UP_LIMIT, clean_up(held.client(), abandoned, marked))
-                .await
+            match tokio::time::timeout(
+                CLEAN_UP_LIMIT,
+                clean_up(held.client(), rollback, abandoned, marked),
+            )
+            .await
             {
                 Ok(Ok(())) => drop(held),
                 Ok(Err(_)) | Err(_) => held.discard(),

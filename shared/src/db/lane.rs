@@ -20,6 +20,7 @@ use super::{
     book::Line,
     clean::clean_up,
     error::{DbError, is_stale},
+    mark::refuse_marks,
     pool::{DbConfig, DbStatus},
     query::{at_most_one, one},
     slot::{Inner, Source},
@@ -78,6 +79,13 @@ impl Db {
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
         async move {
+            if self.inner.begin_behind_a_pooler().is_some() {
+                refuse_marks(sql, line)?;
+                let tx = self.begin(line).await?;
+                let rows = tx.query(sql, params).await?;
+                tx.commit().await?;
+                return Ok(rows);
+            }
             let client = self.inner.shared(sql, line).await?;
             match client
                 .query(&client.prepare_cached(sql).await?, params)
@@ -135,6 +143,13 @@ impl Db {
     ) -> BoxFuture<'a, Result<u64, DbError>> {
         let line = Location::caller();
         async move {
+            if self.inner.begin_behind_a_pooler().is_some() {
+                refuse_marks(sql, line)?;
+                let tx = self.begin(line).await?;
+                let changed = tx.execute(sql, params).await?;
+                tx.commit().await?;
+                return Ok(changed);
+            }
             let client = self.inner.shared(sql, line).await?;
             match client
                 .execute(&client.prepare_cached(sql).await?, params)
@@ -206,7 +221,8 @@ impl Db {
         };
         match &*slot {
             Some(client) if !client.is_closed() => {
-                let clean = tokio::time::timeout(RESET_LIMIT, clean_up(client, false, true));
+                let clean =
+                    tokio::time::timeout(RESET_LIMIT, clean_up(client, "ROLLBACK", false, true));
                 matches!(clean.await, Ok(Ok(())))
             }
             _ => true, // a new one knows nothing

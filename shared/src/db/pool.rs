@@ -16,7 +16,7 @@ use deadpool_postgres::{Connect, Hook, Manager, ManagerConfig, Pool, RecyclingMe
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::{runtime::Handle, task::JoinHandle};
-use tokio_postgres::{Client, NoTls, error::SqlState};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, error::SqlState};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -117,6 +117,9 @@ impl DbConfig {
         config
             .application_name(&self.application_name)
             .connect_timeout(self.connect_timeout);
+        if !self.pipeline {
+            return config; // a pooler refuses options that it does not know
+        }
         // As startup options and not as SET, so that RESET ALL returns to them.
         // client_connection_check_interval (PostgreSQL 14): a backend whose client is gone ends instead of running on.
         let options = format!(
@@ -184,11 +187,16 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
         .post_create(Hook::async_fn(move |client, _| {
             let counts = counted.clone();
             Box::pin(async move {
-                let row = client
-                    .query_one("SELECT pg_backend_pid()", &[])
+                // In one message: behind a pooler a second one may reach another backend.
+                let answer = client
+                    .simple_query("SELECT pg_backend_pid()")
                     .await
                     .map_err(deadpool_postgres::HookError::Backend)?;
-                counts.backend_pid.store(row.get(0), Relaxed);
+                let pid = answer.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+                    _ => None,
+                });
+                counts.backend_pid.store(pid.unwrap_or_default(), Relaxed);
                 counts.opened.fetch_add(1, Relaxed);
                 Ok(())
             })

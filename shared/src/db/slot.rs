@@ -12,9 +12,7 @@ use std::{
 use deadpool_postgres::{Client as Object, Pool, PoolError};
 use tokio::{
     runtime::Handle,
-    sync::{
-        OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock as Lane, RwLockReadGuard, Semaphore,
-    },
+    sync::{OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard},
 };
 
 use super::{
@@ -46,8 +44,9 @@ pub(super) struct Source {
     wait_limit: Duration,
     /// How long a connection that was lost may take to come back.
     patience: Duration,
-    /// One at a time, for poolers that cannot pipeline.
-    turns: Option<Arc<Semaphore>>,
+    /// Whether statements may share the connection. Behind a pooler each needs a transaction of its own instead.
+    pipeline: bool,
+    statement_timeout: Duration,
 }
 
 impl Source {
@@ -56,16 +55,16 @@ impl Source {
             pool: counted_pool(config, counts),
             wait_limit: config.wait_timeout,
             patience: config.connect_timeout,
-            turns: (!config.pipeline).then(|| Arc::new(Semaphore::new(1))),
+            pipeline: config.pipeline,
+            statement_timeout: config.statement_timeout,
         }
     }
 }
 
-/// The connection, shared. Released in this order: the next turn begins with a connection that is free.
+/// The connection, shared; and its entry in the book.
 pub(super) struct Shared<'a> {
     client: RwLockReadGuard<'a, Object>,
     _using: Using,
-    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Deref for Shared<'_> {
@@ -106,6 +105,14 @@ impl Inner {
         self.source().wait_limit
     }
 
+    /// `None` if statements may share the connection; else what begins the transaction that each needs. The limit
+    /// cannot be told at the connection's start then, which a pooler answers itself.
+    pub(super) fn begin_behind_a_pooler(&self) -> Option<String> {
+        let source = self.source();
+        let limit = source.statement_timeout.as_millis();
+        (!source.pipeline).then(|| format!("BEGIN; SET LOCAL statement_timeout = {limit}"))
+    }
+
     fn source(&self) -> Source {
         self.source
             .read()
@@ -120,25 +127,19 @@ impl Inner {
         Request::count_statement();
         let since = Instant::now();
         let waited = self.within(line, async {
-            let turn = match self.source().turns {
-                Some(turns) => turns.acquire_owned().await.ok(), // never closed
-                None => None,
-            };
             loop {
                 let slot = self.slot.read().await;
                 if let Ok(client) = RwLockReadGuard::try_map(slot, |slot| {
                     slot.as_ref().filter(|client| !client.is_closed())
                 }) {
-                    return Ok((client, turn));
+                    return Ok(client);
                 }
                 self.open(&mut *self.slot.write().await, since).await?;
             }
         });
-        let (client, turn) = waited.await?;
         Ok(Shared {
-            client,
+            client: waited.await?,
             _using: self.counts.book.enter(line, false),
-            _turn: turn,
         })
     }
 

@@ -6,7 +6,7 @@
 use std::{panic::Location, sync::atomic::Ordering::Relaxed};
 
 use futures_util::future::BoxFuture;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 use super::{
     book::{Line, inside},
@@ -58,12 +58,12 @@ impl Db {
         }
     }
 
-    async fn begin(&self, line: Line) -> Result<Transaction, DbError> {
+    pub(super) async fn begin(&self, line: Line) -> Result<Transaction, DbError> {
+        let pooled = self.inner().begin_behind_a_pooler();
         let mut checkout = self.take(line).await?;
         checkout.raw = false;
-        checkout
-            .run(checkout.client().batch_execute("BEGIN"))
-            .await?;
+        let begin = pooled.as_deref().unwrap_or("BEGIN");
+        checkout.run(checkout.client().batch_execute(begin)).await?;
         Ok(Transaction { checkout, line })
     }
 }
@@ -84,11 +84,7 @@ impl Transaction {
     pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
         self.look_at(sql)?;
         let client = self.checkout.client();
-        let run = async {
-            client
-                .query(&client.prepare_cached(sql).await?, params)
-                .await
-        };
+        let run = async { client.query(&self.prepare(sql).await?, params).await };
         self.checkout
             .run(run)
             .await
@@ -121,11 +117,7 @@ impl Transaction {
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
         self.look_at(sql)?;
         let client = self.checkout.client();
-        let run = async {
-            client
-                .execute(&client.prepare_cached(sql).await?, params)
-                .await
-        };
+        let run = async { client.execute(&self.prepare(sql).await?, params).await };
         self.checkout
             .run(run)
             .await
@@ -148,6 +140,17 @@ impl Transaction {
     /// As `query_one`.
     pub async fn fetch_one(&self, query: Query) -> Result<Row, DbError> {
         self.query_one(query.text(), &query.params()).await
+    }
+
+    /// Behind a pooler a statement ends with its transaction: the next one may run on another server connection, where
+    /// its name means nothing, or something else.
+    async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        let client = self.checkout.client();
+        if self.checkout.behind_a_pooler {
+            client.prepare(sql).await
+        } else {
+            client.prepare_cached(sql).await
+        }
     }
 
     /// This transaction has failed; the next must not meet the same plan.
@@ -173,11 +176,17 @@ impl Transaction {
         }
     }
 
-    async fn commit(mut self) -> Result<(), DbError> {
+    pub(super) async fn commit(mut self) -> Result<(), DbError> {
         // PostgreSQL answers COMMIT of a failed transaction with a rollback and no error. A caller who has overlooked
         // the failure must not take that for success: the SELECT fails then, and COMMIT is never reached.
-        let commit = self.checkout.client().batch_execute("SELECT 1; COMMIT");
-        self.checkout.run(commit).await?;
+        // Rows keep their statements: behind a pooler those must not wait for the rows to go.
+        let commit = if self.checkout.behind_a_pooler {
+            "SELECT 1; DEALLOCATE ALL; COMMIT"
+        } else {
+            "SELECT 1; COMMIT"
+        };
+        let committed = self.checkout.client().batch_execute(commit);
+        self.checkout.run(committed).await?;
         self.checkout.clean = true;
         Ok(())
     }
