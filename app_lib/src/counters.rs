@@ -9,13 +9,16 @@ use axum::{
 };
 use sea_query::{Expr, ExprTrait, Order, Query as Sql};
 use serde::{Deserialize, Serialize};
-use shared::{AppState, Db, db::Query as Statement};
+use shared::{
+    AppState, Db,
+    db::{FromRow, Query as Statement},
+};
 
 use crate::{
     error::AppError,
     extract::{Json, Path, Query},
     increments,
-    schema::{COUNTER_COLUMNS, Counter, CounterIden, Increment},
+    schema::{Counter, CounterIden, Increment},
 };
 
 pub(crate) fn routes() -> Router<AppState> {
@@ -59,15 +62,12 @@ async fn list(State(app): State<AppState>) -> Result<axum::Json<Vec<Counter>>, A
 
 pub(crate) async fn all(db: &Db) -> Result<Vec<Counter>, AppError> {
     let select = Sql::select()
-        .columns(COUNTER_COLUMNS)
+        .columns(Counter::names())
         .from(CounterIden::Table)
         .order_by(CounterIden::Id, Order::Asc)
         .to_owned();
     let rows = db.fetch(Statement::new(&select)).await?;
-    Ok(rows
-        .iter()
-        .map(Counter::try_from)
-        .collect::<Result<_, _>>()?)
+    Ok(Counter::from_rows(&rows)?)
 }
 
 async fn create(
@@ -88,9 +88,9 @@ pub(crate) async fn insert(db: &Db, new: NewCounter) -> Result<Counter, AppError
         .into_table(CounterIden::Table)
         .columns([CounterIden::Name, CounterIden::Count])
         .values_panic([new.name.into(), new.count.into()])
-        .returning(Sql::returning().columns(COUNTER_COLUMNS))
+        .returning(Sql::returning().columns(Counter::names()))
         .to_owned();
-    Ok(Counter::try_from(
+    Ok(Counter::from_row(
         &db.fetch_one(Statement::new(&insert)).await?,
     )?)
 }
@@ -128,7 +128,7 @@ async fn read(
         ))),
         None => {
             let select = Sql::select()
-                .columns(COUNTER_COLUMNS)
+                .columns(Counter::names())
                 .from(CounterIden::Table)
                 .and_where(Expr::col(CounterIden::Id).eq(id))
                 .to_owned();
@@ -138,7 +138,7 @@ async fn read(
                 .await?
                 .ok_or_else(|| AppError::unknown("counter", id))?;
             Ok(axum::Json(CounterWith {
-                counter: Counter::try_from(&row)?,
+                counter: Counter::from_row(&row)?,
                 increments: None,
             }))
         }
@@ -159,14 +159,14 @@ async fn update(
             (CounterIden::UpdatedAt, Expr::current_timestamp()),
         ])
         .and_where(Expr::col(CounterIden::Id).eq(id))
-        .returning(Sql::returning().columns(COUNTER_COLUMNS))
+        .returning(Sql::returning().columns(Counter::names()))
         .to_owned();
     let row = app
         .db
         .fetch_opt(Statement::new(&update))
         .await?
         .ok_or_else(|| AppError::unknown("counter", id))?;
-    Ok(axum::Json(Counter::try_from(&row)?))
+    Ok(axum::Json(Counter::from_row(&row)?))
 }
 
 async fn remove(State(app): State<AppState>, Path(id): Path<i64>) -> Result<StatusCode, AppError> {

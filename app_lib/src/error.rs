@@ -77,12 +77,15 @@ impl AppError {
     }
 }
 
-/// Logs `error` and answers in general. Who holds the connection, and from which line, holds no data: under the dev
-/// server the person at the page is told.
+/// Logs `error` and answers in general. Who holds the connection, from which line, and which column does not fit its
+/// field says little of data: under the dev server the person at the page is told.
 fn told(error: &DbError, in_general: &str) -> String {
     tracing::error!("{error}");
     match error {
-        DbError::Wait { .. } | DbError::Nested { .. } | DbError::Misplaced { .. }
+        DbError::Wait { .. }
+        | DbError::Nested { .. }
+        | DbError::Misplaced { .. }
+        | DbError::Row { .. }
             if cfg!(feature = "hot") =>
         {
             error.to_string()
@@ -99,13 +102,6 @@ impl IntoResponse for AppError {
             Json(json!({ "error": { "code": code, "message": message } })),
         )
             .into_response()
-    }
-}
-
-/// A row that does not have the wanted column or type is a database error like any other.
-impl From<tokio_postgres::Error> for AppError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(error.into())
     }
 }
 

@@ -4,13 +4,16 @@ use axum::{extract::State, http::StatusCode};
 use futures_util::FutureExt;
 use sea_query::{Expr, ExprTrait, Order, Query as Sql};
 use serde::Deserialize;
-use shared::{AppState, Db, db::Query as Statement};
+use shared::{
+    AppState, Db,
+    db::{FromRow, Query as Statement, column},
+};
 use tokio_postgres::types::Json as JsonColumn;
 
 use crate::{
     error::AppError,
     extract::{Json, Path},
-    schema::{COUNTER_COLUMNS, Counter, CounterIden, INCREMENT_COLUMNS, Increment, IncrementIden},
+    schema::{Counter, CounterIden, Increment, IncrementIden},
 };
 
 #[derive(Deserialize)]
@@ -36,17 +39,13 @@ pub(crate) async fn list(
     Path(id): Path<i64>,
 ) -> Result<axum::Json<Vec<Increment>>, AppError> {
     let select = Sql::select()
-        .columns(INCREMENT_COLUMNS)
+        .columns(Increment::names())
         .from(IncrementIden::Table)
         .and_where(Expr::col(IncrementIden::CounterId).eq(id))
         .order_by(IncrementIden::CreatedAt, Order::Desc)
         .to_owned();
     let rows = app.db.fetch(Statement::new(&select)).await?;
-    Ok(axum::Json(
-        rows.iter()
-            .map(Increment::try_from)
-            .collect::<Result<_, _>>()?,
-    ))
+    Ok(axum::Json(Increment::from_rows(&rows)?))
 }
 
 /// Adds to a counter and keeps a record of it: both or neither.
@@ -61,7 +60,7 @@ pub(crate) async fn add(db: &Db, id: i64, amount: i32) -> Result<Counter, AppErr
             (CounterIden::UpdatedAt, Expr::current_timestamp()),
         ])
         .and_where(Expr::col(CounterIden::Id).eq(id))
-        .returning(Sql::returning().columns(COUNTER_COLUMNS))
+        .returning(Sql::returning().columns(Counter::names()))
         .to_owned();
     let insert = Sql::insert()
         .into_table(IncrementIden::Table)
@@ -84,7 +83,7 @@ pub(crate) async fn add(db: &Db, id: i64, amount: i32) -> Result<Counter, AppErr
             .boxed()
         })
         .await?;
-    Ok(Counter::try_from(&row)?)
+    Ok(Counter::from_row(&row)?)
 }
 
 /// A counter and all its increments in one round trip, in plain SQL: what is easier written than built.
@@ -101,6 +100,6 @@ pub(crate) async fn with_counter(
     let Some(row) = db.query_opt(sql, &[&id]).await? else {
         return Ok(None);
     };
-    let JsonColumn(increments) = row.try_get("increments")?;
-    Ok(Some((Counter::try_from(&row)?, increments)))
+    let JsonColumn(increments) = column(&row, "increments")?;
+    Ok(Some((Counter::from_row(&row)?, increments)))
 }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use shared::{AppState, PoolOwner};
+use shared::{AppState, PoolOwner, db::column};
 
 use crate::error::AppError;
 
@@ -17,7 +17,7 @@ pub(crate) async fn ping(State(app): State<AppState>) -> Result<Json<Ping>, AppE
     let row = app.db.query_one("SELECT pg_backend_pid()", &[]).await?;
     Ok(Json(Ping {
         generation: app.generation,
-        backend_pid: row.try_get(0)?,
+        backend_pid: column(&row, "pg_backend_pid")?,
         pool_owner: app.pool_owner,
     }))
 }

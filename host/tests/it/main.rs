@@ -36,6 +36,9 @@ mod terminal;
 // The sample app as a client sees it.
 mod api;
 
+// Rows as structs, and the schema that they stand for.
+mod types;
+
 // How the host starts, refuses to, and ends.
 mod process;
 

@@ -64,6 +64,14 @@ pub enum DbError {
         /// How many came.
         found: usize,
     },
+    /// A row does not fit the struct that was to be made of it: a column is missing, NULL, or of another type.
+    #[error("{reason}")]
+    Row {
+        /// Its name.
+        column: String,
+        /// Wanted and found, in words.
+        reason: String,
+    },
 }
 
 impl DbError {

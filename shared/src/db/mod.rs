@@ -17,6 +17,9 @@ mod exclusive;
 
 mod transaction;
 
+// What comes back, as a struct.
+mod row;
+
 // The one connection under both.
 mod slot;
 
@@ -39,5 +42,8 @@ pub use exclusive::Checkout;
 pub use lane::Db;
 pub use pool::{DbConfig, DbStatus, OnRefusal, Refusal, create_pool};
 pub use query::Query;
+pub use row::{Column, FromRow, column};
+/// What a statement returns, for [`FromRow`].
+pub use tokio_postgres::Row;
 pub use transaction::Transaction;
 pub use url::DatabaseUrl;

@@ -1,0 +1,204 @@
+//! A row becomes a struct, and says which column does not fit if it cannot.
+//!
+//! [`row!`](crate::row) writes the mapping: a macro by example, since a derive would be one more crate to load and to
+//! run on each save. What is generic here is as thin as it can be; the words of an error are put together once.
+
+use std::any::type_name;
+
+use tokio_postgres::{
+    Row,
+    types::{FromSql, FromSqlOwned, Type, WasNull, WrongType},
+};
+
+use super::DbError;
+
+/// A struct that is made of a row, column by column and by name. [`row!`](crate::row) implements it.
+pub trait FromRow: Sized {
+    /// What it reads, in the order of its fields.
+    const COLUMNS: &'static [Column];
+
+    /// Takes the row apart. Columns that no field asks for are left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Row`], for the first field without a column that fits.
+    fn from_row(row: &Row) -> Result<Self, DbError>;
+
+    /// [`from_row`](Self::from_row) for each of them.
+    ///
+    /// # Errors
+    ///
+    /// As `from_row`.
+    fn from_rows(rows: &[Row]) -> Result<Vec<Self>, DbError> {
+        rows.iter().map(Self::from_row).collect()
+    }
+
+    /// The names of [`COLUMNS`](Self::COLUMNS), for a SELECT or a RETURNING of sea-query.
+    #[must_use]
+    fn names() -> Vec<&'static str> {
+        names(Self::COLUMNS)
+    }
+}
+
+/// A column as a field of a [`FromRow`] wants it.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Of the field and of the column.
+    pub name: &'static str,
+    /// Its type in the table as `\d` of psql prints it, if the struct says so: for a test to compare.
+    pub sql: Option<&'static str>,
+    /// Whether the field can take a value of this type.
+    pub fits: fn(&Type) -> bool,
+    /// Whether the field has a place for NULL.
+    pub nullable: fn() -> bool,
+}
+
+impl Column {
+    /// The column of a field of type `T`.
+    #[must_use]
+    pub const fn of<T: FromSqlOwned>(name: &'static str, sql: Option<&'static str>) -> Self {
+        Self {
+            name: bare(name),
+            sql,
+            fits: <T as FromSql>::accepts,
+            nullable: || T::from_sql_null(&Type::TEXT).is_ok(),
+        }
+    }
+}
+
+/// Not generic, and of a type that every statement shares: the app compiles sea-query's `columns` once.
+fn names(columns: &[Column]) -> Vec<&'static str> {
+    columns.iter().map(|column| column.name).collect()
+}
+
+/// A field `r#type` is for the column `type`.
+const fn bare(name: &str) -> &str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
+/// One column of a row, for what is not worth a struct.
+///
+/// ```no_run
+/// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+/// let row = db.query_one("SELECT count(*) AS total FROM counter", &[]).await?;
+/// let total: i64 = shared::db::column(&row, "total")?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// [`DbError::Row`]: there is no such column, or its type or its NULL does not fit `T`.
+pub fn column<'r, T: FromSql<'r>>(row: &'r Row, name: &str) -> Result<T, DbError> {
+    let name = bare(name);
+    match row.try_get(name) {
+        Ok(value) => Ok(value),
+        Err(error) => Err(misfit(row, name, type_name::<T>(), &error)),
+    }
+}
+
+/// What is wrong, in words: name, wanted and found.
+fn misfit(row: &Row, name: &str, wanted: &str, error: &tokio_postgres::Error) -> DbError {
+    let wanted = without_paths(wanted);
+    let mut columns = row.columns().iter();
+    // As `try_get` looks for it.
+    let named = columns.find(|column| column.name().eq_ignore_ascii_case(name));
+    let source = std::error::Error::source(error);
+    let reason = match (named, source) {
+        (None, _) => {
+            let names: Vec<&str> = row.columns().iter().map(|column| column.name()).collect();
+            format!(
+                "the query returns no column `{name}`; it has {}",
+                names.join(", ")
+            )
+        }
+        (Some(_), Some(source)) if source.is::<WasNull>() => {
+            format!("column `{name}` is NULL and does not fit {wanted}; Option<{wanted}> would")
+        }
+        (Some(column), Some(source)) if !source.is::<WrongType>() => format!(
+            "column `{name}` is {} and its value does not fit {wanted}: {source}",
+            column.type_()
+        ),
+        (Some(column), _) => format!(
+            "column `{name}` is {} and does not fit {wanted}",
+            column.type_()
+        ),
+    };
+    DbError::Row {
+        column: name.to_owned(),
+        reason,
+    }
+}
+
+/// `core::option::Option<alloc::string::String>` as one writes it: `Option<String>`.
+fn without_paths(name: &str) -> String {
+    let mut short = String::new();
+    for part in name.split_inclusive(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | ':')) {
+        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    short
+}
+
+/// Makes a struct whose fields are columns of the same name, and its [`FromRow`].
+///
+/// Attributes and derives pass through. A field whose column may be NULL is an `Option`. `as "…"` says what the column
+/// is in its table, as `\d` of psql prints it; nothing but a test that compares schemas needs it.
+///
+/// ```no_run
+/// use chrono::{DateTime, Utc};
+/// use rust_decimal::Decimal;
+/// use shared::db::FromRow;
+///
+/// shared::row! {
+///     /// What somebody has bought.
+///     #[derive(Debug)]
+///     pub struct Purchase {
+///         pub id: uuid::Uuid as "uuid",
+///         pub price: Decimal as "numeric",
+///         pub tags: Vec<String>,
+///         pub details: serde_json::Value,
+///         pub paid_at: Option<DateTime<Utc>>,
+///     }
+/// }
+///
+/// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+/// let rows = db.query("SELECT id, price, tags, details, paid_at FROM purchase", &[]).await?;
+/// let purchases = Purchase::from_rows(&rows)?;
+/// # Ok(()) }
+/// ```
+#[macro_export]
+macro_rules! row {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $name:ident {
+            $(
+                $(#[$of_field:meta])*
+                $seen:vis $field:ident: $type:ty $(as $sql:literal)?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[$attribute])*
+        $visibility struct $name {
+            $( $(#[$of_field])* $seen $field: $type, )*
+        }
+
+        impl $crate::db::FromRow for $name {
+            const COLUMNS: &'static [$crate::db::Column] = &[
+                $( $crate::db::Column::of::<$type>(
+                    ::core::stringify!($field),
+                    $crate::row!(@sql $($sql)?),
+                ), )*
+            ];
+
+            fn from_row(row: &$crate::db::Row) -> ::core::result::Result<Self, $crate::DbError> {
+                ::core::result::Result::Ok(Self {
+                    $( $field: $crate::db::column(row, ::core::stringify!($field))?, )*
+                })
+            }
+        }
+    };
+    (@sql) => { ::core::option::Option::None };
+    (@sql $sql:literal) => { ::core::option::Option::Some($sql) };
+}
