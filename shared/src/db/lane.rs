@@ -180,8 +180,12 @@ impl Db {
         let inner = &self.inner;
         let alone = async { Ok(inner.slot.write().await) };
         let mut slot = inner.within(Location::caller(), alone).await?;
-        let next = (counted_pool(config, &inner.counts), config.wait_timeout);
-        let (before, _) = std::mem::replace(
+        let next = (
+            counted_pool(config, &inner.counts),
+            config.wait_timeout,
+            config.url.tls().clone(),
+        );
+        let (before, ..) = std::mem::replace(
             &mut *inner.pool.write().unwrap_or_else(PoisonError::into_inner),
             next,
         );

@@ -18,13 +18,15 @@ use super::{
     book::{Line, Using},
     error::{DbError, describe, ends_connection},
     pool::{Counts, DbConfig, counted_pool},
+    tls::Tls,
 };
 use crate::request::Request;
 
 pub(super) struct Inner {
     /// Gives the connection its one place; with more than one allowed it also feeds exclusive use. Beside it, the
-    /// limit of waiting. Behind a lock for [`Db::replace`]; every other use copies them out.
-    pub(super) pool: RwLock<(Pool, Duration)>,
+    /// limit of waiting, and the TLS that a cancel goes through. Behind a lock for `Db::replace`; every other use
+    /// copies them out.
+    pub(super) pool: RwLock<(Pool, Duration, Tls)>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
     pub(super) slot: Arc<Lane<Option<Object>>>,
@@ -37,7 +39,11 @@ impl Inner {
     pub(super) fn new(config: &DbConfig) -> Self {
         let counts = Arc::default();
         Self {
-            pool: RwLock::new((counted_pool(config, &counts), config.wait_timeout)),
+            pool: RwLock::new((
+                counted_pool(config, &counts),
+                config.wait_timeout,
+                config.url.tls().clone(),
+            )),
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             counts,
@@ -51,6 +57,12 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
             .0
             .clone()
+    }
+
+    /// The pool of now, and the TLS of what comes out of it.
+    pub(super) fn pool_and_tls(&self) -> (Pool, Tls) {
+        let now = self.pool.read().unwrap_or_else(PoisonError::into_inner);
+        (now.0.clone(), now.2.clone())
     }
 
     pub(super) fn wait_limit(&self) -> Duration {
