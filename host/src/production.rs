@@ -29,7 +29,11 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     let production = [("APP_ENV".to_owned(), "production".to_owned())];
     let env = Arc::new(settings::read(production, &options.flags)?);
     let Some(url) = env.database_url.clone() else {
-        return Err("DATABASE_URL is not set, and `host serve` starts no database of its own.\n    example: DATABASE_URL=postgres://user:password@host/database".into());
+        let unread = env
+            .unread()
+            .map(|unread| format!("\n    {unread}"))
+            .unwrap_or_default();
+        return Err(format!("DATABASE_URL is not set, and `host serve` starts no database of its own.{unread}\n    example: DATABASE_URL=postgres://user:password@host/database").into());
     };
     let listener = listen::bind(env.host, env.port)?;
     let address = listener.local_addr()?;

@@ -4,6 +4,7 @@
 //! that nobody mends one to meet the next. Nothing else in the project reads settings from the environment.
 
 mod entries;
+mod unread;
 
 pub use entries::Entry;
 
@@ -46,6 +47,8 @@ pub struct Env {
     pub app_start_timeout: Duration,
     /// Where each variable that was given came from; the others have their defaults.
     sources: BTreeMap<&'static str, String>,
+    /// libpq's variables that are set: for [`Env::unread`] only.
+    of_libpq: Vec<&'static str>,
 }
 
 /// Where the process runs.
@@ -184,6 +187,7 @@ impl Env {
             drain_timeout: reader.millis("DRAIN_TIMEOUT_MS", "10000", 0, 10_000),
             app_start_timeout: reader.millis("APP_START_TIMEOUT_MS", "10000", 1, 10_000),
             sources: BTreeMap::new(),
+            of_libpq: unread::found(variables),
         };
         env.sources = reader.sources;
         if reader.faults.is_empty() {

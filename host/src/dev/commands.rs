@@ -11,7 +11,7 @@ use std::{
 
 use shared::{
     BoxError,
-    db::describe,
+    db::{DatabaseUrl, describe},
     env::{AppEnv, Env},
 };
 use tokio_postgres::config::Host;
@@ -95,7 +95,7 @@ pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
         .filter(|psql| psql.is_file());
     let mut psql = Command::new(beside_postgres.as_deref().unwrap_or(Path::new("psql")));
     psql.args(arguments);
-    pass_connection(&mut psql, database.url().config());
+    pass_connection(&mut psql, &database.url());
     if !database.is_ours() {
         return Err(format!(
             "cannot run psql: {}; install postgresql-client",
@@ -117,29 +117,35 @@ pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
 }
 
 /// Through the environment: arguments are for everybody to read in the process list.
-fn pass_connection(command: &mut Command, config: &tokio_postgres::Config) {
-    let host = config.get_hosts().first().map(|host| match host {
+fn pass_connection(command: &mut Command, url: &DatabaseUrl) {
+    let config = url.config();
+    let hosts = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(name) => name.clone(),
         Host::Unix(path) => path.display().to_string(),
     });
-    let port = config.get_ports().first().map(u16::to_string);
+    let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
+    let ports = config.get_ports().iter().map(u16::to_string);
+    let listed = |all: Vec<String>| (!all.is_empty()).then(|| all.join(","));
     let password = config
         .get_password()
         .map(|password| String::from_utf8_lossy(password).into_owned());
-    let (user, database) = (
-        config.get_user().map(str::to_owned),
-        config.get_dbname().map(str::to_owned),
-    );
+    let (mode, root) = url.sslmode();
     for (name, value) in [
-        ("PGHOST", host),
-        ("PGPORT", port),
-        ("PGUSER", user),
+        ("PGHOST", listed(hosts.collect())),
+        ("PGHOSTADDR", listed(addresses.collect())),
+        ("PGPORT", listed(ports.collect())),
+        ("PGUSER", config.get_user().map(str::to_owned)),
         ("PGPASSWORD", password),
-        ("PGDATABASE", database),
+        ("PGDATABASE", config.get_dbname().map(str::to_owned)),
+        ("PGSSLMODE", Some(mode.to_owned())),
+        ("PGSSLROOTCERT", root.map(str::to_owned)),
+        // A service would win over the rest.
+        ("PGSERVICE", None),
     ] {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
     }
 }
 

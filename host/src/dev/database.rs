@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use shared::{
     BoxError,
-    db::{DatabaseUrl, DbConfig, describe},
+    db::{DatabaseUrl, DbConfig, connect, describe},
     env::Env,
 };
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{
     project::{Lock, Project},
@@ -199,19 +199,7 @@ pub(super) async fn on_connection<T>(
         url.clone(),
         format!("host-migrate:{}", std::process::id()),
     );
-    // tokio-postgres bounds the TCP connect only; a server may accept and then say nothing.
-    let (mut client, connection) = tokio::time::timeout(
-        env.database_connect_timeout,
-        config.connection().connect(NoTls),
-    )
-    .await
-    .map_err(|_| {
-        format!(
-            "{url} did not answer within {} ms (DATABASE_CONNECT_TIMEOUT_MS)",
-            env.database_connect_timeout.as_millis()
-        )
-    })?
-    .map_err(|error| format!("cannot connect to {url}: {}", describe(&error)))?;
+    let (mut client, connection) = connect(&config).await?;
     let driver = tokio::spawn(connection);
     let result = work(&mut client).await;
     drop(client);

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::{
     BoxError, Db,
-    db::{DbConfig, describe},
+    db::{DbConfig, connect, describe},
 };
 use tokio::{sync::Mutex, time::timeout};
-use tokio_postgres::{Client, NoTls, Row, types::ToSql};
+use tokio_postgres::{Client, Row, types::ToSql};
 
 /// How long counting may take, for instance while somebody holds the connection alone.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -93,7 +93,7 @@ impl Observer {
     /// Over a connection of its own, opened now.
     pub(crate) async fn on_its_own(name: String, mut config: DbConfig) -> Result<Self, BoxError> {
         config.application_name = format!("{name}:observer");
-        let client = connect(&config).await?;
+        let client = open(&config).await?;
         Ok(Self {
             name,
             over: Over::ItsOwn(Box::new(config), Mutex::new(Some(client))),
@@ -162,7 +162,7 @@ impl Observer {
             Over::ItsOwn(config, client) => {
                 let mut client = client.lock().await;
                 if client.as_ref().is_none_or(Client::is_closed) {
-                    *client = Some(connect(config).await?);
+                    *client = Some(open(config).await?);
                 }
                 let client = client.as_ref().ok_or("opened above")?;
                 Ok(client.query(sql, params).await?)
@@ -184,11 +184,8 @@ impl Observer {
     }
 }
 
-async fn connect(config: &DbConfig) -> Result<Client, BoxError> {
-    let (client, connection) = timeout(config.connect_timeout, config.connection().connect(NoTls))
-        .await
-        .map_err(|_| format!("{} did not answer", config.url))?
-        .map_err(|error| describe(&error))?;
+async fn open(config: &DbConfig) -> Result<Client, BoxError> {
+    let (client, connection) = connect(config).await?;
     // Ends with the client, which ends with the observer.
     tokio::spawn(async move {
         if let Err(error) = connection.await {

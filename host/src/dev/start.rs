@@ -17,6 +17,7 @@ use super::{
     options::Options,
     project::{Lock, Project},
     schema::Schema,
+    terminal,
 };
 use crate::{
     restart::{Carried, Image},
@@ -50,6 +51,9 @@ impl Start {
         let carried = Carried::take();
         let project = Project::find()?;
         let env = Arc::new(settings::read(project.dotenv()?, &options.flags)?);
+        if let Some(unread) = env.unread() {
+            terminal::line(format_args!("{unread}"));
+        }
         let image = Image::of_this_process()?;
         let lock = project.lock()?;
 

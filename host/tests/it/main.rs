@@ -19,6 +19,10 @@ mod restart;
 // The one connection, and the cluster.
 mod database;
 
+// Servers of others: TLS, and the URLs that people have.
+mod tls;
+mod urls;
+
 mod waits;
 
 mod chaos;

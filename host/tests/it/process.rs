@@ -11,7 +11,7 @@ async fn every_wrong_setting_is_named_at_once_and_no_secret_is() {
     let checkout = Checkout::new();
     checkout.write(
         ".env",
-        "APP_ENV=staging\nDATABASE_URL=postgres://me:pa55word@localhost/app?sslmode=verify-full\n",
+        "APP_ENV=staging\nDATABASE_URL=postgres://me:pa55word@localhost/app?sslmode=verify-ca\n",
     );
     let ended = checkout
         .host()
@@ -25,7 +25,7 @@ async fn every_wrong_setting_is_named_at_once_and_no_secret_is() {
         "4 settings are wrong",
         "APP_ENV (from .env)",
         "DATABASE_URL (from .env)",
-        "sslmode=verify-full",
+        "sslmode=verify-ca needs the root certificate",
         "PORT (from --port)",
         "DATABASE_MAX_CONNECTIONS (from the environment)",
         "example: PORT=3000",

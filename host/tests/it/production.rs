@@ -39,10 +39,15 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     let refused = checkout
         .command(&binary)
         .args(["serve", "--port", "0"])
+        .env("PGHOST", "db.example")
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("DATABASE_URL"));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("DATABASE_URL is not set") && said.contains("PGHOST is set and not read"),
+        "{said}"
+    );
 
     let url = format!(
         "postgres://postgres@/postgres?host={}",

@@ -1,17 +1,19 @@
 //! Makes a connection fit for the next user, whatever the one before has left behind.
 
 use deadpool_postgres::Client as Object;
-use tokio_postgres::NoTls;
+
+use super::{connect::cancel, tls::Tls};
 
 /// Cancels what runs, rolls back, and after raw use takes back whatever the session was told.
 pub(super) async fn clean_up(
     client: &Object,
+    tls: &Tls,
     rollback: &str,
     abandoned: bool,
     raw: bool,
 ) -> Result<(), tokio_postgres::Error> {
     if abandoned {
-        client.cancel_token().cancel_query(NoTls).await?;
+        cancel(client, tls).await?;
     }
     // The cancel travels on a connection of its own and may arrive late, in the middle of this ROLLBACK.
     if client.batch_execute(rollback).await.is_err() {

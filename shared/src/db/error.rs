@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::book::Holder;
+use super::{book::Holder, tls};
 
 /// A failed use of [`Db`](super::Db).
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,9 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
         }
         return text;
     }
+    if let Some(words) = tls::in_words(error) {
+        return words;
+    }
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -115,6 +118,9 @@ fn named(holders: &[Holder]) -> String {
 pub(super) fn connect_reason(error: &PoolError) -> String {
     match error {
         PoolError::Backend(error) => describe(error),
+        PoolError::Timeout(TimeoutType::Create) => {
+            "it did not answer in time (DATABASE_CONNECT_TIMEOUT_MS)".to_owned()
+        }
         other => other.to_string(),
     }
 }

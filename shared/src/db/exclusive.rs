@@ -19,6 +19,7 @@ use super::{
     clean::clean_up,
     error::{DbError, describe, ends_connection},
     lane::Db,
+    tls::Tls,
 };
 use crate::request::Request;
 
@@ -50,14 +51,21 @@ impl Db {
 
     pub(super) async fn take(&self, line: Line) -> Result<Checkout, DbError> {
         let inner = self.inner();
-        let held = if self.has_others() {
-            let pooled = async { inner.pool().get().await.map_err(DbError::Connect) };
-            Held::Pooled(Box::new(inner.within(line, pooled).await?))
+        let (held, tls) = if self.has_others() {
+            let (pool, tls) = inner.pool_and_tls();
+            let pooled = async { pool.get().await.map_err(DbError::Connect) };
+            (
+                Held::Pooled(Box::new(inner.within(line, pooled).await?)),
+                tls,
+            )
         } else {
-            Held::Slot(inner.alone(line).await?)
+            let held = inner.alone(line).await?;
+            // After the wait: whoever holds the slot keeps `replace` out.
+            (Held::Slot(held), inner.pool_and_tls().1)
         };
         Ok(Checkout {
             held: Some(held),
+            tls,
             using: Some(inner.counts.book.enter(line, true)),
             running: AtomicUsize::new(0),
             clean: false,
@@ -99,6 +107,8 @@ impl Held {
 pub struct Checkout {
     /// Empty only while dropping.
     held: Option<Held>,
+    /// Of the URL it was opened by, for a cancel: meanwhile there may be another.
+    tls: Tls,
     /// Its entry in the book, struck out once the connection is clean. Empty only while dropping.
     using: Option<Using>,
     /// Statements sent and not yet answered. Above zero on drop: the holder left in the middle of one.
@@ -164,14 +174,11 @@ impl Drop for Checkout {
         } else {
             "ROLLBACK"
         };
+        let tls = self.tls.clone();
         // The guard moves into the task: the next user gets the connection when the task is done with it.
         self.runtime.spawn(async move {
-            match tokio::time::timeout(
-                CLEAN_UP_LIMIT,
-                clean_up(held.client(), rollback, abandoned, marked),
-            )
-            .await
-            {
+            let cleaning = clean_up(held.client(), &tls, rollback, abandoned, marked);
+            match tokio::time::timeout(CLEAN_UP_LIMIT, cleaning).await {
                 Ok(Ok(())) => drop(held),
                 Ok(Err(_)) | Err(_) => held.discard(),
             }

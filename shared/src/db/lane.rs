@@ -221,8 +221,11 @@ impl Db {
         };
         match &*slot {
             Some(client) if !client.is_closed() => {
-                let clean =
-                    tokio::time::timeout(RESET_LIMIT, clean_up(client, "ROLLBACK", false, true));
+                let (_, tls) = self.inner.pool_and_tls();
+                let clean = tokio::time::timeout(
+                    RESET_LIMIT,
+                    clean_up(client, &tls, "ROLLBACK", false, true),
+                );
                 matches!(clean.await, Ok(Ok(())))
             }
             _ => true, // a new one knows nothing

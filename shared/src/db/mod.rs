@@ -5,8 +5,10 @@
 //! The connection is opened by the first statement, on the runtime of the process and not of the caller (`pool`),
 //! and opened again after it was lost. Nothing here knows of generations.
 
-// Where to connect.
+// Where to connect, and whom to believe there.
 mod url;
+
+mod tls;
 
 // What handlers call: many statements at once, or the connection alone.
 mod lane;
@@ -33,10 +35,13 @@ mod book;
 
 mod error;
 
+mod connect;
+
 // How the connection is made.
 mod pool;
 
 pub use book::{Holder, Loss};
+pub use connect::{ConnectError, Connection, connect};
 pub use error::{DbError, describe};
 pub use exclusive::Checkout;
 pub use lane::Db;

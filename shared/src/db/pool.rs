@@ -16,11 +16,13 @@ use deadpool_postgres::{Connect, Hook, Manager, ManagerConfig, Pool, RecyclingMe
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::{runtime::Handle, task::JoinHandle};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage, error::SqlState};
+use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     book::{Book, Holder, Loss},
+    connect,
+    tls::Tls,
     url::{DatabaseUrl, add_options},
 };
 use crate::env::Env;
@@ -169,6 +171,7 @@ pub fn create_pool(config: &DbConfig) -> Pool {
 pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
     let opener = Opener {
         runtime: config.runtime.clone(),
+        tls: config.url.tls().clone(),
         on_refusal: config.on_refusal.clone(),
         book: counts.book.clone(),
     };
@@ -208,6 +211,7 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
 /// Opens connections on a runtime of its own choice.
 struct Opener {
     runtime: Handle,
+    tls: Tls,
     on_refusal: OnRefusal,
     /// Told how connections are lost.
     book: Arc<Book>,
@@ -220,8 +224,8 @@ impl Connect for Opener {
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         // Aborted with the caller: a request that is dropped while it connects must not leave a backend half open.
         let name = config.get_application_name().map(str::to_owned);
-        let opening =
-            AbortOnDropHandle::new(self.runtime.spawn(open(config.clone(), self.book.clone())));
+        let opening = open(config.clone(), self.tls.clone(), self.book.clone());
+        let opening = AbortOnDropHandle::new(self.runtime.spawn(opening));
         Box::pin(async move {
             match opening.await {
                 Ok(Err(error)) => {
@@ -238,9 +242,10 @@ impl Connect for Opener {
 
 async fn open(
     config: tokio_postgres::Config,
+    tls: Tls,
     book: Arc<Book>,
 ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-    let (client, connection) = config.connect(NoTls).await?;
+    let (client, connection) = connect::open(&config, &tls).await?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             let reason = book.lost(super::describe(&error));

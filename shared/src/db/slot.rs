@@ -20,11 +20,12 @@ use super::{
     error::{DbError, connect_reason, describe, ends_connection, may_pass},
     mark::refuse_marks,
     pool::{Counts, DbConfig, counted_pool},
+    tls::Tls,
 };
 use crate::request::Request;
 
 pub(super) struct Inner {
-    /// Behind a lock for [`Db::replace`](super::Db::replace); every other use copies what it needs.
+    /// Behind a lock for `Db::replace`; every other use copies what it needs.
     pub(super) source: RwLock<Source>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
@@ -41,6 +42,8 @@ pub(super) struct Inner {
 pub(super) struct Source {
     /// Gives the connection its one place; with more than one allowed it also feeds exclusive use.
     pub(super) pool: Pool,
+    /// Of its connections, for a cancel that goes the same way.
+    tls: Tls,
     wait_limit: Duration,
     /// How long a connection that was lost may take to come back.
     patience: Duration,
@@ -53,6 +56,7 @@ impl Source {
     pub(super) fn new(config: &DbConfig, counts: &Arc<Counts>) -> Self {
         Self {
             pool: counted_pool(config, counts),
+            tls: config.url.tls().clone(),
             wait_limit: config.wait_timeout,
             patience: config.connect_timeout,
             pipeline: config.pipeline,
@@ -99,6 +103,12 @@ impl Inner {
     /// The pool of now.
     pub(super) fn pool(&self) -> Pool {
         self.source().pool
+    }
+
+    /// The pool of now, and the TLS of what comes out of it.
+    pub(super) fn pool_and_tls(&self) -> (Pool, Tls) {
+        let Source { pool, tls, .. } = self.source();
+        (pool, tls)
     }
 
     pub(super) fn wait_limit(&self) -> Duration {

@@ -3,14 +3,22 @@
 //! tokio-postgres rejects any key it does not know with "unknown option", and URLs that were written for other
 //! clients carry such keys. Each of them is translated or answered here. The password never leaves this file in text.
 
+mod parts;
+mod sslmode;
+
 use std::{fmt, str::FromStr};
 
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{ChannelBinding, Host, SslMode};
+
+use self::{parts::Parts, sslmode::Asked};
+use super::tls::Tls;
 
 /// A parsed and accepted database URL. `Debug` and `Display` mask the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     config: tokio_postgres::Config,
+    asked: Asked,
+    tls: Tls,
 }
 
 impl DatabaseUrl {
@@ -21,59 +29,67 @@ impl DatabaseUrl {
     ///
     /// let url = DatabaseUrl::parse("postgres://me:secret@localhost/app?schema=shop").unwrap();
     /// assert_eq!(url.to_string(), "postgres://me:***@localhost/app");
-    /// assert!(DatabaseUrl::parse("postgres://localhost/app?sslmode=verify-full").unwrap_err().contains("sslmode"));
+    /// let forgot = DatabaseUrl::parse("postgres://me:p@ss@localhost/app").unwrap_err();
+    /// assert!(forgot.contains("%40") && !forgot.contains("ss@"));
     /// ```
     ///
     /// # Errors
     ///
     /// A sentence that names the part which cannot be used and what to write instead, without the password.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let (base, query) = match url.split_once('?') {
-            Some((base, query)) if base.contains("://") => (base, query),
-            _ => (url, ""),
-        };
-        if let Some((scheme, _)) = base.split_once("://")
-            && !matches!(scheme, "postgres" | "postgresql")
-        {
-            return Err(format!(
-                "`{scheme}://` is not PostgreSQL; the URL starts with postgres:// or postgresql://"
-            ));
-        }
-
-        let mut kept = Vec::new();
-        let mut search_path = None;
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match (key, value) {
-                ("sslmode", "allow") => kept.push("sslmode=prefer".to_owned()),
-                ("sslmode", "require" | "verify-ca" | "verify-full") => {
-                    return Err(format!("sslmode={value} asks for TLS, which this server does not speak: use sslmode=prefer or disable, or a tunnel to the database"));
-                }
-                ("sslrootcert" | "sslcert" | "sslkey", _) => return Err(format!("{key} belongs to TLS, which this server does not speak: remove it")),
+        let parts = Parts::of(url)?;
+        let (mut kept, mut search_path, mut asked) = (Vec::new(), None, Asked::default());
+        for (key, value, whole) in &parts.parameters {
+            match (key.as_str(), value.as_str()) {
+                ("sslmode", _) => asked.mode = Some(value.clone()),
+                ("sslrootcert", "") => {}
+                ("sslrootcert", _) => asked.root = Some(value.clone()),
+                // As libpq reads this word of JDBC's.
+                ("ssl", "true") => asked.mode = Some("require".into()),
+                ("ssl" | "sslaccept" | "requiressl", _) => return Err(format!("{key} is another client's: set sslmode to disable, prefer, require, verify-ca or verify-full")),
+                ("sslcert" | "sslkey" | "sslpassword", _) => return Err(format!("{key}: client certificates are not supported; remove it and use a password")),
+                ("sslcrl" | "sslcrldir", _) => return Err(format!("{key}: revocation lists are not supported; remove it")),
+                ("gssencmode", "disable" | "prefer") | ("sslsni", "1") | ("sslcompression", "0") | ("ssl_min_protocol_version", "TLSv1" | "TLSv1.1" | "TLSv1.2") => {}
+                ("service" | "servicefile" | "passfile", _) => return Err(format!("{key}: files of libpq are not read; write what it holds into DATABASE_URL")),
+                ("keepalives_count", _) => kept.push(whole.replacen("keepalives_count", "keepalives_retries", 1)),
+                ("target_session_attrs", "primary") => return Err("target_session_attrs=primary is not supported: use read-write".into()),
+                ("target_session_attrs", "standby" | "prefer-standby") => return Err(format!("target_session_attrs={value} is not supported: use read-only or any")),
                 ("schema", name) if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => search_path = Some(name),
                 ("schema", name) => return Err(format!("schema={name} is not a plain identifier: set search_path for the role instead")),
                 ("pgbouncer", "false") => {}
                 ("pgbouncer", _) => return Err("pgbouncer=true: prepared statements on one kept connection need PostgreSQL itself: use the direct URL (often port 5432 in place of 6543)".into()),
                 ("connection_limit", _) => return Err("connection_limit is another client's: set DATABASE_MAX_CONNECTIONS".into()),
                 ("pool_timeout", _) => return Err("pool_timeout is another client's: set DATABASE_WAIT_TIMEOUT_MS".into()),
-                _ => kept.push(pair.to_owned()),
+                _ => kept.push(whole.clone()),
             }
         }
 
-        let plain = if kept.is_empty() {
-            base.to_owned()
-        } else {
-            format!("{base}?{}", kept.join("&"))
-        };
-        let mut config =
-            tokio_postgres::Config::from_str(&plain).map_err(|error| explain(&error))?;
+        let (ssl_mode, tls) = asked.settle()?;
+        let mut config = tokio_postgres::Config::from_str(&parts.with(&kept))
+            .map_err(|error| explain(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err("no host in it: postgres://user@HOST/database, or ?host=/directory for a Unix socket".into());
         }
+        // A certificate may be for an address, but tokio-postgres speaks TLS with a name only.
+        if config.get_hosts().is_empty() {
+            for address in config.get_hostaddrs().to_vec() {
+                config.host(address.to_string());
+            }
+        }
+        if ssl_mode == SslMode::Disable && config.get_channel_binding() == ChannelBinding::Require {
+            return Err("channel_binding=require needs TLS, and sslmode=disable forbids it".into());
+        }
+        // PostgreSQL speaks no TLS on a Unix socket; libpq overlooks sslmode there too.
+        let local = |host: &Host| matches!(host, Host::Unix(_));
+        config.ssl_mode(if config.get_hosts().iter().all(local) {
+            SslMode::Disable
+        } else {
+            ssl_mode
+        });
         if let Some(schema) = search_path {
             add_options(&mut config, &format!("-c search_path={schema}"));
         }
-        Ok(Self { config })
+        Ok(Self { config, asked, tls })
     }
 
     /// A URL-less address: the private cluster's Unix socket.
@@ -84,14 +100,30 @@ impl DatabaseUrl {
             .host_path(directory)
             .port(port)
             .user(user)
-            .dbname(database);
-        Self { config }
+            .dbname(database)
+            .ssl_mode(SslMode::Disable);
+        Self {
+            config,
+            asked: Asked::default(),
+            tls: Tls::unverified(),
+        }
     }
 
     /// What tokio-postgres connects with; this carries the password.
     #[must_use]
     pub fn config(&self) -> &tokio_postgres::Config {
         &self.config
+    }
+
+    /// `sslmode` and `sslrootcert` in libpq's words, for its programs.
+    #[must_use]
+    pub fn sslmode(&self) -> (&str, Option<&str>) {
+        self.asked.in_libpq()
+    }
+
+    /// How its server proves who it is.
+    pub(super) fn tls(&self) -> &Tls {
+        &self.tls
     }
 }
 

@@ -234,7 +234,7 @@ fn clean_command(program: &Path, folder: &Path) -> Command {
             || settings
             || matches!(
                 name.as_str(),
-                "LD_LIBRARY_PATH" | "PORT" | "HOST" | "APP_ENV"
+                "LD_LIBRARY_PATH" | "OUT_DIR" | "PORT" | "HOST" | "APP_ENV"
             )
         {
             command.env_remove(name);

@@ -1,9 +1,11 @@
-//! What the tests stand on: a checkout to edit, a host to watch, a browser to look through.
+//! What the tests stand on: a checkout to edit, a host to watch, a server of somebody else's, a browser to look through.
 
 mod checkout;
 mod chromium;
 mod host;
+mod server;
 
 pub(crate) use checkout::Checkout;
 pub(crate) use chromium::Chromium;
 pub(crate) use host::{Host, client, eventually};
+pub(crate) use server::{ENCODED, Server, migrate};

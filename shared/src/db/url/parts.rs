@@ -1,0 +1,120 @@
+//! A connection string taken apart: the address, and the parameters behind it, in either of libpq's two forms.
+//!
+//! Also says so when a password was not encoded: the parser behind this one would take its rest for a host's name,
+//! and show it in an error. Nothing here repeats what it was given.
+
+/// `postgres://…?key=value&…`, or `key=value key='a value'`.
+pub(super) struct Parts<'a> {
+    /// All before the `?`; `None` in the second form.
+    address: Option<&'a str>,
+    /// Decoded key, decoded value, and both as they were.
+    pub(super) parameters: Vec<(String, String, String)>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(text: &'a str) -> Result<Self, String> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Ok(Self {
+                address: None,
+                parameters: words(text)?,
+            });
+        };
+        if !matches!(scheme, "postgres" | "postgresql") {
+            return Err(format!(
+                "`{scheme}://` is not PostgreSQL; the URL starts with postgres:// or postgresql://"
+            ));
+        }
+        let credentials = well_formed(rest)?;
+        decode(credentials)
+            .map_err(|_| "a `%` in the user name or password is written %25".to_owned())?;
+        let (address, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut parameters = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let key = decode(key).map_err(|()| "a `%` behind the `?` is written %25".to_owned())?;
+            let value =
+                decode(value).map_err(|()| format!("{key}: a `%` in its value is written %25"))?;
+            parameters.push((key, value, pair.to_owned()));
+        }
+        Ok(Self {
+            address: Some(address),
+            parameters,
+        })
+    }
+
+    /// Put together again, with these of the parameters.
+    pub(super) fn with(&self, kept: &[String]) -> String {
+        match self.address {
+            None => kept.join(" "),
+            Some(address) if kept.is_empty() => address.to_owned(),
+            Some(address) => format!("{address}?{}", kept.join("&")),
+        }
+    }
+}
+
+/// The user name and password, once it is certain where they end.
+fn well_formed(rest: &str) -> Result<&str, String> {
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    match authority.split('@').collect::<Vec<_>>().as_slice() {
+        [_, _, _, ..] => Err("there are two `@` before the database's name: one in the user name or password is written %40".into()),
+        [credentials, _] => Ok(credentials),
+        _ if rest.contains('@') => Err("an `@` stands behind a `/` or `?`: in a password `/` is written %2F, `?` %3F and `@` %40; elsewhere too `@` is written %40".into()),
+        _ => Ok(""),
+    }
+}
+
+fn decode(text: &str) -> Result<String, ()> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let [high, low, after @ ..] = rest else {
+            return Err(());
+        };
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).ok_or(());
+        bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| ())?);
+        rest = after;
+    }
+    // A password may be any bytes, and is not taken from here; a parameter that is no text is no parameter we know.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The form of words: values with spaces stand in single quotes, `\` takes the next character as it is.
+fn words(text: &str) -> Result<Vec<(String, String, String)>, String> {
+    let mut found = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let Some((key, after)) = rest.split_once('=') else {
+            return Err("it starts neither with postgres:// nor with key=value".into());
+        };
+        let key = key.trim();
+        if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err("it starts neither with postgres:// nor with key=value".into());
+        }
+        let after = after.trim_start();
+        let (value, length) = word(after).ok_or(format!("the value of {key} has no end: `'`"))?;
+        found.push((key.to_owned(), value, format!("{key}={}", &after[..length])));
+        rest = after[length..].trim_start();
+    }
+    Ok(found)
+}
+
+/// One value, and how many bytes it took.
+fn word(text: &str) -> Option<(String, usize)> {
+    let quoted = text.starts_with('\'');
+    let mut value = String::new();
+    let mut characters = text.char_indices().skip(usize::from(quoted));
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            '\'' if quoted => return Some((value, at + 1)),
+            space if !quoted && space.is_whitespace() => return Some((value, at)),
+            other => value.push(other),
+        }
+    }
+    (!quoted).then_some((value, text.len()))
+}

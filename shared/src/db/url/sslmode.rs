@@ -1,0 +1,55 @@
+//! `sslmode` and its companions, as libpq reads them: whether to encrypt, and what to check.
+//!
+//! Where libpq would quietly check less than the words suggest, the URL is refused.
+
+use std::path::Path;
+
+use tokio_postgres::config::SslMode;
+
+use crate::db::tls::{Check, Tls};
+
+/// What the URL says of TLS.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) mode: Option<String>,
+    pub(super) root: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn settle(&self) -> Result<(SslMode, Tls), String> {
+        let file = self.root.as_deref().filter(|root| *root != "system");
+        let system = self.root.is_some() && file.is_none();
+        let verified = |check| Ok((SslMode::Require, Tls::verified(check, file.map(Path::new))?));
+        match self.mode.as_deref() {
+            Some("disable") => Ok((SslMode::Disable, Tls::unverified())),
+            None if system => verified(Check::ChainAndName),
+            None | Some("prefer" | "allow") if self.root.is_some() => {
+                Err("sslrootcert, and an sslmode that does not check it: add sslmode=verify-full, or verify-ca to leave the name out".into())
+            }
+            None | Some("prefer" | "allow") => Ok((SslMode::Prefer, Tls::unverified())),
+            Some(mode @ ("require" | "verify-ca")) if system => Err(format!(
+                "sslmode={mode} with sslrootcert=system would believe anybody who has a certificate: use sslmode=verify-full"
+            )),
+            // As libpq: with a root at hand, `require` checks that much.
+            Some("require") if file.is_some() => verified(Check::Chain),
+            Some("require") => Ok((SslMode::Require, Tls::unverified())),
+            Some("verify-ca") if file.is_none() => Err(
+                "sslmode=verify-ca needs the root certificate: sslrootcert=/path/root.pem, or sslmode=verify-full for those of the system".into(),
+            ),
+            Some("verify-ca") => verified(Check::Chain),
+            Some("verify-full") => verified(Check::ChainAndName),
+            Some(other) => Err(format!(
+                "sslmode={other} is none of disable, prefer, require, verify-ca, verify-full"
+            )),
+        }
+    }
+
+    /// The same, said in full: libpq has no roots unless they are named.
+    pub(super) fn in_libpq(&self) -> (&str, Option<&str>) {
+        let (mode, root) = (self.mode.as_deref(), self.root.as_deref());
+        match (mode, root) {
+            (None, Some(_)) | (Some("verify-full"), None) => ("verify-full", Some("system")),
+            (mode, root) => (mode.unwrap_or("prefer"), root),
+        }
+    }
+}
