@@ -135,6 +135,8 @@ async fn run_locked(
     apply: bool,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
+    // A large table takes its time. Whoever lends the connection has its session reset, or closes it.
+    drop(client.batch_execute("SET statement_timeout = 0").await);
     let verified = refine(client, files, NOTHING).await;
     outcome.standing = compare(client, files).await?;
     verified?;

@@ -39,7 +39,7 @@ pub struct Env {
     pub database_wait_timeout: Duration,
     /// `DATABASE_STATEMENT_TIMEOUT_MS`, default 30000; 0 is no limit. Bounds what an abandoned statement can block.
     pub database_statement_timeout: Duration,
-    /// `DATABASE_PIPELINE`, default `on`; `off` for a pooler that cannot: statements then take turns.
+    /// `DATABASE_PIPELINE`, default `on`; `off` behind a pooler in transaction mode: each statement is then a transaction.
     pub database_pipeline: bool,
     /// `DRAIN_TIMEOUT_MS`, default 10000: how long requests may go on in a generation, or a host, that is ending.
     pub drain_timeout: Duration,

@@ -77,6 +77,7 @@ pub(super) fn assemble(
     let writing = journal
         .clone()
         .write(reported.clone(), refused.clone(), observer.clone());
+    let looking = schema.clone().look_while_blocked();
     let sources = Sources {
         report: reported.clone(),
         refusals: refused.clone(),
@@ -162,6 +163,7 @@ pub(super) fn assemble(
         onlookers: vec![
             tokio::spawn(terminal.show(happened, refused)),
             tokio::spawn(writing),
+            tokio::spawn(looking),
         ],
         keys,
         asked,

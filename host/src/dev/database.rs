@@ -114,11 +114,12 @@ impl Database {
         }
     }
 
-    /// Where `env` points to now, migrated. Nothing here has moved yet.
+    /// Where `env` points to now, migrated if `apply`. Nothing here has moved yet.
     pub(crate) async fn prepare(
         &mut self,
         project: &Project,
         env: &Env,
+        apply: bool,
     ) -> Result<DatabaseUrl, BoxError> {
         let url = match (&env.database_url, &self.cluster) {
             (Some(url), _) => url.clone(),
@@ -128,7 +129,7 @@ impl Database {
                 .insert(Cluster::start(project.root(), None)?)
                 .url(),
         };
-        migrate_at(&url, project, env).await?;
+        migrate_at(&url, project, env, apply).await?;
         Ok(url)
     }
 
@@ -140,7 +141,7 @@ impl Database {
     /// Applies what is pending, on a connection that is closed again: the pool stays unopened until the first query.
     /// Returns how many that were.
     pub(crate) async fn migrate(&self, project: &Project, env: &Env) -> Result<usize, BoxError> {
-        migrate_at(&self.url, project, env).await
+        migrate_at(&self.url, project, env, true).await
     }
 
     /// Brings the private cluster back if it has ended by itself. The pool reconnects with the next query.
@@ -174,10 +175,30 @@ impl Database {
     }
 }
 
-async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<usize, BoxError> {
+/// Only of this database: the others are nobody's business here.
+const TERMINATE: &str = "\
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = $1 AND datname = current_database() AND backend_type = 'client backend'";
+
+/// Ends a backend of the database, over a connection that cannot stand behind what is to be ended. `false`: there is
+/// none with this PID.
+pub(super) async fn terminate(url: &DatabaseUrl, env: &Env, pid: i32) -> Result<bool, BoxError> {
+    on_connection(url, env, async |client| {
+        let ended = client.query(TERMINATE, &[&pid]).await;
+        Ok(!ended.map_err(|error| describe(&error))?.is_empty())
+    })
+    .await
+}
+
+async fn migrate_at(
+    url: &DatabaseUrl,
+    project: &Project,
+    env: &Env,
+    apply: bool,
+) -> Result<usize, BoxError> {
     let migrations = migrate::load(&project.migrations())?;
     let outcome = on_connection(url, env, async |client| {
-        Ok(migrate::run(client, &migrations, true).await)
+        Ok(migrate::run(client, &migrations, apply).await)
     })
     .await?;
     for name in &outcome.now {

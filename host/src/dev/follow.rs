@@ -25,6 +25,12 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
+    /// Whether a host that starts now could read its settings.
+    pub(crate) fn settings_are_fine(&self, project: &Project) -> Result<(), BoxError> {
+        settings::read(project.dotenv()?, &self.flags)?;
+        Ok(())
+    }
+
     /// Reads the settings again and applies what has changed; if it cannot, all stays as it was.
     pub(crate) async fn follow(&self, project: &Project, database: &mut Database) {
         if let Err(error) = self.apply(project, database).await {
@@ -52,7 +58,9 @@ impl Follow {
             if self.mode.is_demonstration() {
                 return Err("the database is chosen at the start in this mode; start again".into());
             }
-            let url = database.prepare(project, &env).await?;
+            let url = database
+                .prepare(project, &env, self.schema.applies())
+                .await?;
             let config = DbConfig {
                 on_refusal: before_config.on_refusal.clone(),
                 ..DbConfig::new(&env, url.clone(), before_config.application_name.clone())
@@ -63,6 +71,7 @@ impl Follow {
             ));
             self.schema.moved_to(url.clone(), Arc::new(env.clone()));
             database.moved_to(url);
+            self.schema.follow().await?;
             config
         } else {
             before_config

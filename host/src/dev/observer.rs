@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::{
     BoxError, Db,
-    db::{DbConfig, connect, describe},
+    db::{DbConfig, DbStatus, connect, describe},
 };
 use tokio::{sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Row, types::ToSql};
@@ -36,11 +36,6 @@ SELECT pid, coalesce(application_name, '') AS application_name, state,
 FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend'
 ORDER BY backend_start";
-
-/// Only of this database: the others are nobody's business here.
-const TERMINATE: &str = "\
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE pid = $1 AND datname = current_database() AND backend_type = 'client backend'";
 
 /// One backend, as `pg_stat_activity` has it.
 #[derive(Clone, Debug, Serialize)]
@@ -129,20 +124,6 @@ impl Observer {
         }
     }
 
-    /// Ends a backend of this database. `false`: there is none with this PID.
-    pub(crate) async fn terminate(&self, pid: i32) -> Result<bool, BoxError> {
-        match self.query(TERMINATE, &[&pid]).await {
-            Ok(rows) => Ok(!rows.is_empty()),
-            // It was the one that was asked: no answer is the answer.
-            Err(_) if self.asks_over(pid) => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn asks_over(&self, pid: i32) -> bool {
-        matches!(&self.over, Over::TheConnection(db) if db.status().backend_pid == Some(pid))
-    }
-
     async fn ask(&self) -> Result<Census, BoxError> {
         match self.query(CENSUS, &[&self.name]).await?.first() {
             Some(row) => self.census(row),
@@ -155,7 +136,7 @@ impl Observer {
         match &self.over {
             Over::TheConnection(db) if db.status().size == 0 => Ok(Vec::new()),
             // Nor what makes others wait longer, or counts as the longest wait.
-            Over::TheConnection(db) if db.status().holders.iter().any(|by| by.alone) => {
+            Over::TheConnection(db) if is_held(&db.status()) => {
                 Err("somebody holds the connection alone".into())
             }
             Over::TheConnection(db) => Ok(db.query(sql, params).await?),
@@ -193,6 +174,11 @@ async fn open(config: &DbConfig) -> Result<Client, BoxError> {
         }
     });
     Ok(client)
+}
+
+/// With several connections, whoever holds one alone leaves the shared one to everybody else.
+fn is_held(pool: &DbStatus) -> bool {
+    pool.max == 1 && pool.holders.iter().any(|holder| holder.alone)
 }
 
 fn backend(row: &Row) -> Result<Backend, tokio_postgres::Error> {

@@ -97,7 +97,12 @@ impl Running {
                         Action::Rebuild => rebuild.notify_one(),
                         Action::NewPool => actions::new_pool(&self.follow).await,
                         Action::Migrate => actions::migrate(&self.follow.schema).await,
-                        Action::Mode { pool, isolation } => return Some((pool, isolation)),
+                        Action::Mode { pool, isolation } => {
+                            match self.follow.settings_are_fine(&self.project) {
+                                Ok(()) => return Some((pool, isolation)),
+                                Err(error) => line(format_args!("✗ cannot restart: {error}")),
+                            }
+                        }
                     },
                 }
                 None

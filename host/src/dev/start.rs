@@ -50,6 +50,8 @@ impl Start {
         let since = Instant::now();
         let carried = Carried::take();
         let project = Project::find()?;
+        // From whichever folder it was started: places in backtraces, and files that the app opens, are found from here.
+        std::env::set_current_dir(project.root())?;
         let env = Arc::new(settings::read(project.dotenv()?, &options.flags)?);
         if let Some(unread) = env.unread() {
             terminal::line(format_args!("{unread}"));

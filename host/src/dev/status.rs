@@ -132,7 +132,9 @@ impl Sources {
     }
 
     pub(crate) async fn document(&self) -> Status {
-        let (census, activity) = tokio::join!(self.observer.count(), self.observer.activity());
+        // One after the other: behind a pooler each has the connection alone.
+        let census = self.observer.count().await;
+        let activity = self.observer.activity().await;
         self.journal.count(census.as_ref());
         let Report {
             phase,

@@ -2,6 +2,7 @@
 //!
 //! After an upgrade (WebSocket) the socket leaves HTTP and belongs to a task of the app; its response is long over.
 //! Only the drop of the socket says that it ended. So the socket carries a place where the lease can wait for that.
+//! Beside it stands who is at the other end, which no header can lie about.
 
 use std::{
     any::Any,
@@ -11,20 +12,34 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(feature = "dev")]
+use std::net::IpAddr;
+
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
 /// The place. Clones share it; what lies in it is dropped with the socket.
-#[derive(Clone, Default)]
-pub(crate) struct Tether(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+#[derive(Clone)]
+pub(crate) struct Tether {
+    held: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+    #[cfg(feature = "dev")]
+    peer: Option<IpAddr>,
+}
 
 impl Tether {
+    /// Whether the other end is on this machine.
+    #[cfg(feature = "dev")]
+    pub(crate) fn is_of_this_machine(&self) -> bool {
+        self.peer
+            .is_some_and(|peer| peer.to_canonical().is_loopback())
+    }
+
     /// Keeps `value` until the socket is dropped.
     #[cfg(feature = "dev")]
     pub(crate) fn hold(&self, value: impl Any + Send) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(value));
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(value));
     }
 }
 
@@ -36,7 +51,11 @@ pub(super) struct Tethered {
 
 impl Tethered {
     pub(super) fn new(stream: TcpStream) -> (Self, Tether) {
-        let tether = Tether::default();
+        let tether = Tether {
+            held: Arc::default(),
+            #[cfg(feature = "dev")]
+            peer: stream.peer_addr().ok().map(|peer| peer.ip()),
+        };
         (
             Self {
                 stream,
@@ -52,7 +71,7 @@ impl Drop for Tethered {
         // By hand: the request's clone of the tether may still live.
         drop(
             self.tether
-                .0
+                .held
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),

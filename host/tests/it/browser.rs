@@ -7,6 +7,7 @@ use crate::support::{Checkout, Host};
 const PAGES: &str = r#"Router::new()
     .route("/page", get(async || Html("<!doctype html><html><body><p>GEN</p></BODY></html>")))
     .route("/fragment", get(async || Html("<p>GEN</p>")))
+    .route("/tagged", get(async || ([("etag", "\"x\"")], Html("<body></body>"))))
     .route("/policy", get(async || ([("content-security-policy", "script-src 'nonce-abc123=='")], Html("<body></body>"))))
     .route("/encoded", get(async || ([("content-encoding", "gzip"), ("content-type", "text/html")], "<body></body>")))
     .route("/text", get(async || "<body></body>"))
@@ -29,6 +30,9 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
         policy,
         "<body><script src=\"/__dev/browser.js\" data-generation=\"1\" nonce=\"abc123==\" defer></script></body>"
     );
+
+    // With it, "not modified" would bring back the script of an old page.
+    assert!(host.get("/tagged").await.headers().get("etag").is_none());
 
     assert_eq!(host.text("/fragment").await, "<p>GEN</p>");
     for path in ["/encoded", "/text", "/stream"] {

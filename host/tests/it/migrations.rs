@@ -1,6 +1,6 @@
 //! Files of `migrations/`, saved while the host runs.
 
-use crate::support::{Checkout, Host};
+use crate::support::{Checkout, Host, eventually};
 
 async fn columns(host: &Host) -> Vec<String> {
     let sql =
@@ -165,6 +165,11 @@ async fn two_that_migrate_at_once_do_not_collide() {
     let sql = "SELECT count(*) FROM refinery_schema_history";
     let row = host.observe().await.query_one(sql, &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 2);
+    // And the host, which was not asked, finds out.
+    eventually("the app", async || {
+        (host.get("/api/counters").await.status() == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

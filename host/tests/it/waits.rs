@@ -58,6 +58,7 @@ async fn a_wait_beyond_the_limit_names_who_has_the_connection() {
     let checkout = Checkout::new();
     checkout.add_lab(&lab());
     let host = Host::start_in(checkout, &[("DATABASE_WAIT_TIMEOUT_MS", "200")]).await;
+    assert_eq!(host.text("/wants").await, "ok"); // to open it may take longer than the limit
     let held = tokio::spawn(host.client.get(host.url("/held")).send());
     let status = host
         .until("the holder", |status| {

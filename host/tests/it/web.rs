@@ -265,8 +265,12 @@ async fn the_status_tells_requests_reloads_and_settings_and_no_secret() {
     host.text("/api/counters?secret=hunter2").await;
     host.checkout
         .write_lab(r#"Router::new().route("/lab", get(async || "2"))"#);
-    host.until_generation(2).await;
-    let status = host.status().await.0;
+    let status = host
+        .until("the reload in the journal", |status| {
+            status.0["history"][1]["backends"] == 1
+        })
+        .await
+        .0;
     let request = &status["requests"][0];
     assert_eq!(
         (&request["path"], &request["status"], &request["statements"]),

@@ -43,6 +43,8 @@ struct Pages {
     losses: BTreeMap<String, u64>,
     /// PostgreSQL's last words on a connection, as a statement under way got them, and when.
     last_words: Option<(String, Instant)>,
+    /// The loss entered last, and when: its words may come later.
+    last_loss: Option<(String, Instant)>,
 }
 
 #[derive(Debug)]
@@ -143,17 +145,32 @@ impl Book {
         (pages.waiting, pages.longest_wait)
     }
 
-    /// A statement was told that its connection ends. Whoever reads the socket sees only that it closed.
+    /// A statement was told that its connection ends. Whoever reads the socket sees only that it closed, perhaps
+    /// before and perhaps after.
     pub(super) fn heard(&self, last_words: String) {
-        self.pages().last_words = Some((last_words, Instant::now()));
+        let mut pages = self.pages();
+        match pages.last_loss.take() {
+            Some((reason, at)) if at.elapsed() < JUST_NOW => {
+                if let Some(times) = pages.losses.get_mut(&reason) {
+                    *times -= 1;
+                }
+                pages.losses.retain(|_, times| *times > 0);
+                *pages.losses.entry(last_words).or_default() += 1;
+            }
+            _ => pages.last_words = Some((last_words, Instant::now())),
+        }
     }
 
     /// A connection has ended by itself. Returns the reason in the best words there are.
     pub(super) fn lost(&self, reason: String) -> String {
         let mut pages = self.pages();
+        let now = Instant::now();
         let reason = match pages.last_words.take() {
             Some((said, at)) if at.elapsed() < JUST_NOW => said,
-            _ => reason,
+            _ => {
+                pages.last_loss = Some((reason.clone(), now));
+                reason
+            }
         };
         *pages.losses.entry(reason.clone()).or_default() += 1;
         reason

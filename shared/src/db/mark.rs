@@ -69,12 +69,14 @@ pub(super) fn refuse_marks(sql: &str, line: Line) -> Result<(), DbError> {
     Err(misplaced(sql, line, instead))
 }
 
-/// With the first words only: the rest may hold data.
+/// With the first word only: the rest may hold data.
 pub(super) fn misplaced(sql: &str, line: Line, instead: &'static str) -> DbError {
-    let words = without_comments(sql).split_whitespace().take(2);
+    let word = without_comments(sql)
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .next();
     DbError::Misplaced {
         line: line.to_string(),
-        statement: words.collect::<Vec<_>>().join(" "),
+        statement: word.unwrap_or_default().to_owned(),
         instead,
     }
 }

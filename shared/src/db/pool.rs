@@ -42,7 +42,7 @@ pub struct DbConfig {
     pub wait_timeout: Duration,
     /// Server-side limit of one statement; zero is none.
     pub statement_timeout: Duration,
-    /// Whether statements of different requests are sent without waiting for each other's answers.
+    /// Whether statements of different requests share the connection. Behind a pooler each needs a transaction.
     pub pipeline: bool,
     /// The runtime whose reactor the sockets belong to, and which ends them.
     pub runtime: Handle,

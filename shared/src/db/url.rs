@@ -57,7 +57,7 @@ impl DatabaseUrl {
                 ("schema", name) if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => search_path = Some(name),
                 ("schema", name) => return Err(format!("schema={name} is not a plain identifier: set search_path for the role instead")),
                 ("pgbouncer", "false") => {}
-                ("pgbouncer", _) => return Err("pgbouncer=true: prepared statements on one kept connection need PostgreSQL itself: use the direct URL (often port 5432 in place of 6543)".into()),
+                ("pgbouncer", _) => return Err("pgbouncer=true: take it out of the URL and set DATABASE_PIPELINE=off, or use the direct URL (often port 5432 in place of 6543)".into()),
                 ("connection_limit", _) => return Err("connection_limit is another client's: set DATABASE_MAX_CONNECTIONS".into()),
                 ("pool_timeout", _) => return Err("pool_timeout is another client's: set DATABASE_WAIT_TIMEOUT_MS".into()),
                 _ => kept.push(whole.clone()),

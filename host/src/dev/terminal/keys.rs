@@ -28,6 +28,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc},
     task::JoinHandle,
+    time::MissedTickBehavior,
 };
 
 use super::{
@@ -172,6 +173,7 @@ impl Tty {
             return; // tokio allows this signal
         };
         let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut held = self.in_foreground();
         loop {
             tokio::select! {

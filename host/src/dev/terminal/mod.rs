@@ -17,7 +17,10 @@ use std::{sync::Arc, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 use shared::Db;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 
 use super::{
     mode::Mode,
@@ -82,6 +85,7 @@ impl Terminal {
         mut refused: watch::Receiver<Refusals>,
     ) {
         let mut frames = tokio::time::interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 event = events.recv() => match event {

@@ -11,8 +11,8 @@ use crate::{
     migrate::{Failure, Standing},
 };
 
-/// The 503 page of a schema that the app was not written for.
-pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: &Token) -> Page {
+/// The 503 page of a schema that the app was not written for. With the button for whom the host trusts.
+pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token>) -> Page {
     let SchemaState {
         standing: Standing { pending, .. },
         failure,
@@ -31,10 +31,12 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: &Token) -> Pa
             h2 { "Pending" }
             ul { @for name in pending { li { code { "migrations/" (name) ".sql" } } } }
         }
-        form method="post" action="/__dev/actions/migrate" {
-            input type="hidden" name="token" value=(token.as_str());
-            input type="hidden" name="back" value=(back_to);
-            button { @if failure.is_some() { "Try again" } @else { "Run migrations" } }
+        @if let Some(token) = token {
+            form method="post" action="/__dev/actions/migrate" {
+                input type="hidden" name="token" value=(token.as_str());
+                input type="hidden" name="back" value=(back_to);
+                button { @if failure.is_some() { "Try again" } @else { "Run migrations" } }
+            }
         }
         p { "Goes away by itself once they are applied; " code { "just migrate" } " does it too." }
     };

@@ -1,6 +1,7 @@
 // Reloads the page after a swap and shows why a build failed. Added by the dev server to HTML pages, never in
 // production. Text from compiler and app reaches the page as text nodes only.
 const SCROLL = "__dev:scroll";
+const REASON = "__dev:reason"; // of the last reload
 const { generation, schema = null, keep } = document.currentScript.dataset; // what this page came from
 let overlay = null;
 let dismissed = null; // the failure that Esc has hidden
@@ -15,18 +16,22 @@ if (scroll) {
 const source = new EventSource("/__dev/events");
 source.onmessage = ({ data }) => {
   const news = JSON.parse(data);
-  if (String(news.schema) !== String(schema)) return again(); // the app is blocked, or no longer
+  if (String(news.schema) !== String(schema)) return again(news); // the app is blocked, or no longer
   const failed = news.phase === "build_failed" || news.phase === "load_failed";
   if (failed) return show(news);
   if (news.phase !== "active") return; // while it builds, the last word stands
   dismissed = null;
   hide();
-  if (news.generation !== Number(generation)) again();
+  if (news.generation !== Number(generation)) again(news);
 };
 // The stream is opened again by itself, also across a restart of the host.
 
-function again() {
+function again(news) {
   if (keep !== undefined) return; // the answer to a form: to load it again is to send it again
+  // Once for the same news: a cache in between may answer with the old page, for ever.
+  const reason = JSON.stringify([location.href, news.generation, news.schema]);
+  if (sessionStorage.getItem(REASON) === reason) return;
+  sessionStorage.setItem(REASON, reason);
   sessionStorage.setItem(SCROLL, JSON.stringify([location.href, scrollX, scrollY]));
   location.reload();
 }

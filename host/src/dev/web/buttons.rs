@@ -17,7 +17,7 @@ use shared::PoolOwner;
 use tokio::sync::mpsc;
 
 use crate::{
-    dev::{actions::Action, observer::Observer, schema::Schema},
+    dev::{actions::Action, database::terminate, schema::Schema},
     reload::Isolation,
 };
 
@@ -42,7 +42,6 @@ impl Token {
 pub(super) struct Buttons {
     pub(super) token: Token,
     pub(super) schema: Arc<Schema>,
-    pub(super) observer: Arc<Observer>,
     pub(super) actions: mpsc::UnboundedSender<Action>,
 }
 
@@ -80,10 +79,7 @@ async fn act(
         )
             .into_response();
     }
-    let back = sent
-        .back
-        .clone()
-        .filter(|back| back.starts_with('/') && !back.starts_with("//"));
+    let back = sent.back.clone().filter(|back| is_path(back));
     match (buttons.carry_out(&name, sent).await, back) {
         // What came of it, the page there tells.
         (_, Some(back)) => Redirect::to(&back).into_response(),
@@ -100,8 +96,12 @@ impl Buttons {
         };
         match name {
             "migrate" => {
-                let ran = self.schema.migrate().await;
-                ran.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))?;
+                let schema = self.schema.clone();
+                // On its own: half an index is left behind if it ends with a client that does not wait.
+                let ran = tokio::spawn(async move { schema.migrate().await }).await;
+                ran.map_err(|error| error.to_string())
+                    .and_then(|ran| ran.map_err(|error| error.to_string()))
+                    .map_err(|why| (StatusCode::BAD_GATEWAY, why))?;
                 let state = self.schema.state().borrow().clone();
                 match state.failure {
                     Some(failure) => Err((StatusCode::CONFLICT, failure.to_string())),
@@ -112,7 +112,8 @@ impl Buttons {
                 let Some(pid) = sent.pid else {
                     return incomplete("pid");
                 };
-                let ended = self.observer.terminate(pid).await;
+                let (url, env) = self.schema.place();
+                let ended = terminate(&url, &env, pid).await;
                 match ended.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))? {
                     true => Ok(format!("terminated backend {pid}")),
                     false => Err((
@@ -150,6 +151,12 @@ impl Buttons {
             )),
         }
     }
+}
+
+/// On this host: browsers take `//`, `/\\` and a tab in between for the beginning of another.
+fn is_path(back: &str) -> bool {
+    let rest = back.strip_prefix('/');
+    rest.is_some_and(|rest| !rest.starts_with(['/', '\\'])) && !back.contains(char::is_control)
 }
 
 /// As the browser says, which a page cannot make it lie about. A client that is no browser says neither.

@@ -69,15 +69,18 @@ impl Front {
     ) -> Response<Body> {
         let path = request.uri().path();
         if path == "/__dev" || path.starts_with("/__dev/") {
-            return self.answer_itself(request).await;
+            return self.answer_itself(request, &tether).await;
         }
+        let trusted = self.trusts(&request, &tether);
         let asked = Asked::of(&request);
         let stale = hold(&asked, self.report.clone(), self.hold).await;
         let since = Instant::now();
-        if let Some(page) = self.blocked(&asked) {
+        let schema = self.schema.borrow().revision();
+        if let Some(page) = self.blocked(&asked, trusted) {
             let generation = self.generations.active().map_or(0, |active| active.id());
             let response = page.answer(asked.wants);
-            return self.finish(&asked, response, generation, stale).await;
+            let origin = Origin { generation, schema };
+            return finish(&asked, origin, response, stale).await;
         }
         let Served {
             generation,
@@ -99,11 +102,11 @@ impl Front {
             statements,
             panic,
         });
-        self.finish(&asked, response, generation, stale).await
+        finish(&asked, Origin { generation, schema }, response, stale).await
     }
 
-    async fn answer_itself(&self, request: Request<Incoming>) -> Response<Body> {
-        if !self.is_local(&request) {
+    async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {
+        if !self.trusts(&request, tether) {
             return (
                 StatusCode::FORBIDDEN,
                 "/__dev answers to localhost only; allow a name with --allow-host NAME\n",
@@ -117,11 +120,12 @@ impl Front {
     }
 
     /// Why the app is not even asked.
-    fn blocked(&self, asked: &Asked) -> Option<Page> {
+    fn blocked(&self, asked: &Asked, trusted: bool) -> Option<Page> {
         let schema = self.schema.borrow();
+        let token = trusted.then_some(&self.token);
         schema
             .blocks()
-            .then(|| blocked::by_schema(&schema, &asked.target, &self.token))
+            .then(|| blocked::by_schema(&schema, &asked.target, token))
     }
 
     /// An answer for a request that got none, and the message of the panic if that is why.
@@ -152,49 +156,44 @@ impl Front {
         (response, panic)
     }
 
-    async fn finish(
-        &self,
-        asked: &Asked,
-        response: Response<Body>,
-        generation: u64,
-        stale: bool,
-    ) -> Response<Body> {
-        let schema = self.schema.borrow().revision();
-        let origin = Origin { generation, schema };
-        let mut response = add_script(asked, origin, response).await;
-        if stale {
-            let yes = HeaderValue::from_static("1");
-            response.headers_mut().insert(STALE, yes);
-        }
-        response
-    }
-
-    fn is_local(&self, request: &Request<Incoming>) -> bool {
-        // HTTP/2 has it in the URI.
-        let host = request
-            .headers()
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
-        let Some(host) = request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str())
-            .or(host)
-        else {
+    /// Whether this may be a person at this machine, or whom they have allowed by name. A name alone proves nothing
+    /// where others can connect, and a connection nothing where a foreign page can make it.
+    fn trusts(&self, request: &Request<Incoming>, tether: &Tether) -> bool {
+        let Some(name) = name_of(request) else {
             return false;
-        };
-        let name = match host.strip_prefix('[') {
-            Some(rest) => rest.split(']').next().unwrap_or_default(),
-            None => host.split(':').next().unwrap_or_default(),
         };
         let local = name.eq_ignore_ascii_case("localhost")
             || name
                 .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        local
-            || self
-                .names
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(name))
+                .is_ok_and(|address| address.is_loopback() || address.is_unspecified());
+        let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(name);
+        local && tether.is_of_this_machine() || self.names.iter().any(is_allowed)
     }
+}
+
+/// The name under which the client has looked for this host.
+fn name_of(request: &Request<Incoming>) -> Option<&str> {
+    // HTTP/2 has it in the URI.
+    let host = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
+    };
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    }
+}
+
+async fn finish(
+    asked: &Asked,
+    origin: Origin,
+    response: Response<Body>,
+    stale: bool,
+) -> Response<Body> {
+    let mut response = add_script(asked, origin, response).await;
+    if stale {
+        let yes = HeaderValue::from_static("1");
+        response.headers_mut().insert(STALE, yes);
+    }
+    response
 }

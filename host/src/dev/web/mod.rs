@@ -72,7 +72,6 @@ pub(super) fn front(parts: Parts) -> io::Result<Arc<Front>> {
     let buttons = buttons::routes(Buttons {
         token: token.clone(),
         schema: schema.clone(),
-        observer: sources.observer.clone(),
         actions,
     });
     let dashboard = dashboard::routes(Dashboard {

@@ -45,6 +45,11 @@ impl Page {
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // A button under somebody else's page would be pressed unseen.
+        let unframed = HeaderValue::from_static("frame-ancestors 'self'");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, unframed);
         response
     }
 }

@@ -150,6 +150,11 @@ pub(super) async fn add_script(
     };
     let tag = tag(asked, origin, &nonce(&parts.headers));
     let page = [&page[..end], tag.as_bytes(), &page[end..]].concat();
+    // They are of the page without the script: an answer "not modified" would bring back the script of an old one.
+    parts.headers.remove(header::ETAG);
+    parts.headers.remove(header::LAST_MODIFIED);
+    let no_store = HeaderValue::from_static("no-store");
+    parts.headers.insert(header::CACHE_CONTROL, no_store);
     if parts.headers.contains_key(header::CONTENT_LENGTH) {
         parts
             .headers
