@@ -88,7 +88,7 @@ async fn client(host: Arc<Host>, seen: Arc<Seen>, number: usize, rounds: usize) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_gets_mixed_up_or_lost() {
-    let rounds = std::env::var("CHAOS_ROUNDS").map_or(12, |rounds| rounds.parse().unwrap());
+    let rounds = std::env::var("CHAOS_ROUNDS").map_or(10, |rounds| rounds.parse().unwrap());
     let host = Arc::new(Host::with_lab(&lab(1)).await);
     let observer = host.observe().await;
     let setup = "CREATE TABLE chaos (id bigserial PRIMARY KEY, marker text NOT NULL)";

@@ -22,6 +22,9 @@ use copy::SOURCES;
 #[path = "../../../src/demo/copy.rs"]
 mod copy;
 
+/// Where a private cluster lies, but for users who may not enter there.
+const CLUSTER: &str = ".dev/postgres";
+
 /// Checkouts in order that nobody uses.
 static IDLE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -48,6 +51,17 @@ impl Checkout {
         Self {
             root: PathBuf::new(),
         }
+    }
+
+    /// An empty cluster, unless there is one or none is wanted: initdb takes a second of each processor.
+    pub(crate) fn lend_cluster(&self) {
+        let (from, to) = (seed().join(CLUSTER), self.path(CLUSTER));
+        if !from.is_dir() || to.exists() || self.path(".env").exists() {
+            return;
+        }
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let copied = Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(copied.unwrap().success());
     }
 
     /// For a test that built something else in it: nobody gets it after this one.
@@ -195,6 +209,16 @@ fn seed() -> &'static Path {
         );
         let seed = runs().join(format!("{}/seed", std::process::id()));
         copy::workspace(workspace, &seed).unwrap();
+        // Starts the cluster, and stops it again: what is left is an empty one, as initdb makes it.
+        let made = clean_command(&seed.join("target/hot/host"), &seed)
+            .args(["psql", "-c", "SELECT 1"])
+            .output()
+            .unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         seed
     })
 }

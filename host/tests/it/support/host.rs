@@ -97,6 +97,12 @@ impl Host {
 
     /// Starts the host by `command`, which says where its output goes, and waits until it listens.
     pub(crate) async fn spawn(checkout: Checkout, mut command: Command) -> Self {
+        if !command
+            .get_envs()
+            .any(|(name, value)| name == "DATABASE_URL" && value.is_some())
+        {
+            checkout.lend_cluster();
+        }
         let announced = checkout.path(".dev/host.json");
         // What a host before has left there is not this one's.
         drop(fs::remove_file(&announced));
