@@ -1,17 +1,16 @@
 //! `/api/counters`: create, read, update, delete, each one statement built with sea-query.
 
 use axum::{
-    Router,
     extract::State,
     http::{StatusCode, header::LOCATION},
     response::IntoResponse,
-    routing::get,
 };
 use sea_query::{Expr, ExprTrait, Order, Query as Sql};
 use serde::{Deserialize, Serialize};
 use shared::{
     AppState, Db,
     db::{FromRow, Query as Statement},
+    routing::{Router, get},
 };
 
 use crate::{
@@ -21,7 +20,7 @@ use crate::{
     schema::{Counter, CounterIden, Increment},
 };
 
-pub(crate) fn routes() -> Router<AppState> {
+pub(crate) fn routes() -> Router {
     Router::new()
         .route("/", get(list).post(create))
         .route("/{id}", get(read).put(update).delete(remove))

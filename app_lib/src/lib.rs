@@ -20,13 +20,15 @@ mod ping;
 mod error;
 mod extract;
 
-use axum::{Router, routing::get};
-use shared::{AppState, BoxError};
+use shared::{
+    AppState, BoxError,
+    routing::{Router, get},
+};
 
 shared::export_app!(app);
 
 /// Builds the router. Runs once per generation; if it fails, the generation before goes on serving.
-async fn app(state: AppState) -> Result<Router, BoxError> {
+async fn app(state: AppState) -> Result<axum::Router, BoxError> {
     let state = AppState {
         db: db::connect(&state),
         ..state

@@ -1,19 +1,21 @@
 //! `/`: the counters as a page, rendered here and escaped by maud. The forms work without JavaScript.
 
 use axum::{
-    Form, Router,
+    Form,
     extract::{State, rejection::FormRejection},
     http::StatusCode,
     response::{Html, IntoResponse, Redirect, Response},
-    routing::{get, post},
 };
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
-use shared::AppState;
+use shared::{
+    AppState,
+    routing::{Router, get, post},
+};
 
 use crate::{counters, error::AppError, extract::Path, increments};
 
-pub(crate) fn routes() -> Router<AppState> {
+pub(crate) fn routes() -> Router {
     Router::new()
         .route("/", get(show))
         .route("/counters", post(create))

@@ -9,6 +9,7 @@
 // What an app author uses.
 pub mod app;
 pub mod env;
+pub mod routing;
 
 // Whose code runs at the moment.
 pub mod request;

@@ -15,6 +15,7 @@ mod generations;
 
 // The host's own code changes.
 mod restart;
+mod routing;
 
 // The one connection, and the cluster.
 mod database;
