@@ -32,6 +32,8 @@ mod demo;
 #[cfg(feature = "dev")]
 mod dev;
 #[cfg(feature = "dev")]
+mod identity;
+#[cfg(feature = "dev")]
 mod migrate;
 #[cfg(feature = "dev")]
 mod panics;

@@ -5,20 +5,17 @@
 //! only: `exec` ends every other thread, and the death of the thread that spawned the cluster would stop it.
 
 use std::{
-    env,
-    fs::{self, Metadata},
-    io,
-    net::TcpListener,
-    os::unix::{fs::MetadataExt, process::CommandExt},
-    path::PathBuf,
-    process::Command,
+    env, io, net::TcpListener, os::unix::process::CommandExt, path::PathBuf, process::Command,
 };
 
 use command_fds::{CommandFdExt, FdMapping};
 use serde::{Deserialize, Serialize};
 use shared::PoolOwner;
 
-use crate::reload::{Isolation, Reloads};
+use crate::{
+    identity::Identities,
+    reload::{Isolation, Reloads},
+};
 
 /// Variable that carries [`Carried`] over.
 const CARRIED: &str = "HOST_CARRIED_OVER";
@@ -30,12 +27,8 @@ const LISTEN_FD: i32 = 3;
 pub(crate) struct Image {
     /// Kept from the start: once the linker has replaced the file, the system only knows a deleted one.
     executable: PathBuf,
-    files: Vec<(PathBuf, Option<Identity>)>,
+    files: Identities,
 }
-
-/// A file's identity without reading it: its length and when it was written. Not its inode, since cargo links fresh
-/// files into place anew.
-type Identity = (u64, i64, i64);
 
 impl Image {
     pub(crate) fn of_this_process() -> io::Result<Self> {
@@ -46,31 +39,18 @@ impl Image {
             env::consts::DLL_SUFFIX
         );
         let beside = executable.with_file_name(dylib);
-        let files = [executable.clone(), beside].map(|file| {
-            let identity = identity(&file);
-            (file, identity)
-        });
-        Ok(Self {
-            executable,
-            files: files.into(),
-        })
+        let files = Identities::of([executable.clone(), beside]);
+        Ok(Self { executable, files })
     }
 
     /// Whether a build has replaced any of them: the host's code, or the `shared` that app and host agree on.
     pub(crate) fn has_changed(&self) -> bool {
-        self.files
-            .iter()
-            .any(|(file, before)| identity(file) != *before)
+        self.files.have_changed()
     }
 
     pub(crate) fn executable(&self) -> PathBuf {
         self.executable.clone()
     }
-}
-
-fn identity(file: &PathBuf) -> Option<Identity> {
-    let of = |data: Metadata| (data.len(), data.mtime(), data.mtime_nsec());
-    fs::metadata(file).ok().map(of)
 }
 
 /// What the next image goes on from.

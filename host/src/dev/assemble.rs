@@ -54,6 +54,7 @@ pub(super) fn assemble(
         refused,
     } = connection;
     let Options {
+        replay,
         flags,
         hold,
         editor_url,
@@ -137,6 +138,7 @@ pub(super) fn assemble(
         settings: current,
         settings_saved: bells.settings_saved.clone(),
         rebuild: bells.rebuild.clone(),
+        replay,
         pool_owner: mode.pool,
         isolation: mode.isolation,
         generations: generations.clone(),

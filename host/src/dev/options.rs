@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// How long a page that is asked for during a build waits for it, in milliseconds; then the old code answers
     #[arg(long, env = "HOST_HOLD_MS", value_name = "MS", default_value = "2000", value_parser = milliseconds)]
     pub(super) hold: Duration,
+    /// Whether rustc is asked alone when only the app has changed; off: cargo, always
+    #[arg(long, env = "HOST_REPLAY", value_name = "on|off", default_value = "on", action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
+    pub(super) replay: bool,
     /// Makes a link of a place in a file, for example vscode://file/{file}:{line}:{column}
     #[arg(long, env = "EDITOR_URL", value_name = "TEMPLATE")]
     pub(super) editor_url: Option<String>,

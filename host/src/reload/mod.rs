@@ -30,13 +30,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use build::Outcome;
+use build::{Builder, Compiler, Outcome};
 use load::Loader;
 use report::Times;
 use shared::{AppState, BoxError, abi::Entry, db::DbConfig};
 use start::StartError;
 use tokio_util::sync::CancellationToken;
-use watch::{Changes, MIGRATIONS, Watch, names};
+use watch::{Changes, FOLDERS, MIGRATIONS, Watch, names};
 
 pub(crate) use build::{Diagnostic, Progress, as_the_person_had_it};
 pub(crate) use parts::{Reload, Settings};
@@ -59,15 +59,21 @@ impl Reload {
             .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
         let mut loader = Loader::new(self.root.join(".dev/live"))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
+        let mut builder = Builder::new(&self.root, &FOLDERS, self.replay);
         let mut changes = Changes::new(); // the first build follows no save
         loop {
             let detect = self.since_saved(&changes);
             let since = Instant::now();
-            let outcome = self.build(&mut watch, &mut changes).await;
+            let outcome = self.build(&mut builder, &mut watch, &mut changes).await;
             let build = since.elapsed();
+            watch.follow(builder.sources());
             let files = names(&std::mem::take(&mut changes));
             match outcome {
-                Outcome::Built { artifact, warnings } => {
+                Outcome::Built {
+                    artifact,
+                    warnings,
+                    by,
+                } => {
                     if self.image.has_changed() {
                         match (self.may_restart)() {
                             Ok(()) => {
@@ -80,7 +86,7 @@ impl Reload {
                         }
                     } else {
                         loader = self
-                            .go_live(loader, artifact, warnings, files, (detect, build))
+                            .go_live(loader, artifact, warnings, files, (detect, build, by))
                             .await?;
                     }
                 }
@@ -91,7 +97,12 @@ impl Reload {
     }
 
     /// Builds; a newer save cancels the build in flight and is built with the ones before.
-    async fn build(&self, watch: &mut Watch, changes: &mut Changes) -> Outcome {
+    async fn build(
+        &self,
+        builder: &mut Builder,
+        watch: &mut Watch,
+        changes: &mut Changes,
+    ) -> Outcome {
         let mut migrate = touches_schema(changes);
         loop {
             if std::mem::take(&mut migrate) {
@@ -101,7 +112,7 @@ impl Reload {
             let (first, files) = (self.generations.active().is_none(), names(changes));
             self.tell(Phase::Building, Event::Building { first, files });
             let outcome = tokio::select! {
-                outcome = build::build(&self.root, |now| self.progress(Some(now))) => Some(outcome),
+                outcome = builder.build(changes, |now| self.progress(Some(now))) => Some(outcome),
                 more = watch.next(&self.settings_saved, &self.rebuild) => {
                     migrate = touches_schema(&more);
                     changes.extend(more);
@@ -121,7 +132,7 @@ impl Reload {
         artifact: PathBuf,
         warnings: Vec<Diagnostic>,
         files: Vec<String>,
-        (detect, build): (Option<Duration>, Duration),
+        (detect, build, by): (Option<Duration>, Duration, Compiler),
     ) -> Result<Loader, BoxError> {
         self.tell(Phase::Loading, Event::Loading);
         let since = Instant::now();
@@ -163,7 +174,7 @@ impl Reload {
                         load: since.elapsed().saturating_sub(swap),
                         swap,
                     };
-                    let last = LastReload::new(self.last_id, files, times);
+                    let last = LastReload::new(self.last_id, files, by, times);
                     self.report.send_modify(|report| {
                         report.build_succeeded(warnings.clone());
                         report.live(last.clone());

@@ -20,6 +20,8 @@ pub(crate) struct Reload {
     pub(crate) settings_saved: Arc<Notify>,
     /// Rings when somebody wants a build without a save.
     pub(crate) rebuild: Arc<Notify>,
+    /// Whether rustc may be asked alone.
+    pub(crate) replay: bool,
     pub(crate) pool_owner: PoolOwner,
     pub(crate) isolation: Isolation,
     pub(crate) generations: Arc<Generations>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Progress, Retired};
+use super::{Diagnostic, Progress, Retired, build::Compiler};
 
 /// Where the reload cycle is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -64,6 +64,8 @@ pub(crate) struct Build {
 pub(crate) struct LastReload {
     pub(crate) generation: u64,
     pub(crate) files: Vec<String>,
+    /// Who was asked: rustc alone, unless there was a doubt.
+    pub(crate) compiler: Compiler,
     /// From the save, by the clock of the file system, to the start of the build; `None` if no file tells.
     pub(crate) detect_ms: Option<f64>,
     pub(crate) build_ms: f64,
@@ -73,7 +75,12 @@ pub(crate) struct LastReload {
 }
 
 impl LastReload {
-    pub(super) fn new(generation: u64, files: Vec<String>, times: Times) -> Self {
+    pub(super) fn new(
+        generation: u64,
+        files: Vec<String>,
+        compiler: Compiler,
+        times: Times,
+    ) -> Self {
         let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let Times {
             detect,
@@ -84,6 +91,7 @@ impl LastReload {
         Self {
             generation,
             files,
+            compiler,
             detect_ms: detect.map(ms),
             build_ms: ms(build),
             load_ms: ms(load),

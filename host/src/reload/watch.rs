@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,7 +22,7 @@ use tokio::{
 /// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
 const SETTLE: Duration = Duration::from_millis(8);
 
-const FOLDERS: [&str; 4] = ["app_lib", "shared", "host", MIGRATIONS];
+pub(super) const FOLDERS: [&str; 4] = ["app_lib", "shared", "host", MIGRATIONS];
 const ROOT_FILES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", SETTINGS];
 
 /// No source of the app's, but of the schema it runs on.
@@ -46,18 +47,27 @@ pub(crate) struct Watch {
     saved: mpsc::UnboundedReceiver<PathBuf>,
     /// Seen and not yet returned: kept here, so that a cancelled `next` loses nothing.
     pending: Changes,
+    /// Sources that lie elsewhere, as `include_str!("../../README.md")` names one.
+    followed: Followed,
     /// Ends the watch when dropped, and with it `saved`.
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
+    root: PathBuf,
 }
+
+type Followed = Arc<Mutex<BTreeSet<PathBuf>>>;
 
 impl Watch {
     pub(crate) fn new(root: &Path) -> notify::Result<Self> {
         let (sender, saved) = mpsc::unbounded_channel();
-        let base = root.to_owned();
+        let (base, followed) = (root.to_owned(), Followed::default());
+        let also = followed.clone();
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<Event>| match event {
                 // Nobody receives while the host ends.
-                Ok(event) => changed(&event, &base).for_each(|path| drop(sender.send(path))),
+                Ok(event) => {
+                    let also = also.lock().unwrap_or_else(PoisonError::into_inner);
+                    changed(&event, &base, &also).for_each(|path| drop(sender.send(path)));
+                }
                 Err(error) => tracing::warn!("watching files: {error}"),
             })?;
         for folder in FOLDERS.map(|folder| root.join(folder)) {
@@ -72,8 +82,33 @@ impl Watch {
         Ok(Self {
             saved,
             pending: Changes::new(),
-            _watcher: watcher,
+            followed,
+            watcher,
+            root: root.to_owned(),
         })
+    }
+
+    /// What else the app is made of counts as well.
+    pub(super) fn follow(&mut self, sources: &BTreeSet<PathBuf>) {
+        let elsewhere: BTreeSet<PathBuf> = sources
+            .iter()
+            .filter(|file| file.is_relative() && !file.starts_with("target"))
+            .filter(|file| !counts(file, false))
+            .cloned()
+            .collect();
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        for file in elsewhere.difference(&followed) {
+            // Its folder: an editor that replaces the file would take the watch on it away.
+            let folder = self.root.join(file);
+            let folder = folder.parent().unwrap_or(&self.root);
+            let watched =
+                FOLDERS.iter().any(|known| file.starts_with(known)) || folder == self.root;
+            if !watched && let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive)
+            {
+                tracing::warn!("cannot watch {}: {error}", folder.display());
+            }
+        }
+        *followed = elsewhere;
     }
 
     /// Waits for a save of sources and returns what it comprises; rings `settings_saved` on the way. When `rebuild`
@@ -108,7 +143,11 @@ impl Watch {
 }
 
 /// The files of an event that count.
-fn changed(event: &Event, base: &Path) -> impl Iterator<Item = PathBuf> {
+fn changed(
+    event: &Event,
+    base: &Path,
+    followed: &BTreeSet<PathBuf>,
+) -> impl Iterator<Item = PathBuf> {
     // The system's queue ran over, and nobody knows what was in it.
     let lost = event.need_rescan().then(|| PathBuf::from(FOLDERS[0]));
     // Of a new folder: what was put into it before it was watched is not reported any more.
@@ -118,7 +157,9 @@ fn changed(event: &Event, base: &Path) -> impl Iterator<Item = PathBuf> {
         .iter()
         .filter_map(move |path| path.strip_prefix(base).ok());
     files
-        .filter(move |path| is_change(event.kind) && counts(path, folder))
+        .filter(move |path| {
+            is_change(event.kind) && (counts(path, folder) || followed.contains(*path))
+        })
         .map(Path::to_owned)
         .chain(lost)
 }

@@ -1,0 +1,206 @@
+//! Runs cargo, and takes apart what it says.
+//!
+//! One package selection for everything (the workspace, no `-p`), so that features unify as they did for the running
+//! host. So talkative (`-vv`) that it names the compiler's command, which nobody else knows.
+
+use std::{
+    env::consts::DLL_SUFFIX,
+    io,
+    path::{Path, PathBuf},
+};
+
+use cargo_metadata::Message;
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use super::{
+    APP, Compiler, Diagnostic, Outcome,
+    group::{Group, command},
+};
+
+/// How far a build is, as cargo counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Progress {
+    pub(crate) built: usize,
+    pub(crate) total: usize,
+}
+
+/// What a run of cargo has shown of the workspace.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The whole of stderr, progress bars aside.
+    pub(super) said: String,
+    /// Folders of the packages that lie on this machine, the app's among them.
+    pub(super) packages: Vec<PathBuf>,
+    /// Where the app's build script, if it has one, has put what it made.
+    pub(super) script: Option<PathBuf>,
+    /// Of packages other than the app. They come again with each build until they are mended.
+    pub(super) warnings: Vec<Diagnostic>,
+    artifact: Option<PathBuf>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Why cargo could not be asked.
+#[derive(Debug, thiserror::Error)]
+enum BuildError {
+    #[error("cannot run cargo: {0}; is it in PATH?")]
+    Run(#[source] io::Error),
+    #[error(
+        "cargo built no library of {APP}: its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]"
+    )]
+    NoArtifact,
+}
+
+/// Builds the workspace at `root` and tells `progress` how far it is.
+pub(super) async fn build(root: &Path, progress: impl FnMut(Progress)) -> (Outcome, Seen) {
+    run(root, progress).await.unwrap_or_else(|error| {
+        let diagnostics = vec![Diagnostic::error(error.to_string(), format!("{error}\n"))];
+        (Outcome::Failed { diagnostics }, Seen::default())
+    })
+}
+
+async fn run(root: &Path, progress: impl FnMut(Progress)) -> Result<(Outcome, Seen), BuildError> {
+    let mut cargo = command("cargo", root);
+    cargo
+        .args([
+            "build",
+            "--profile",
+            "hot",
+            "-vv",
+            "--message-format",
+            "json-diagnostic-rendered-ansi",
+        ])
+        // The total is told nowhere else. As arguments: a cargo that a build script runs must not inherit them.
+        .args(["--config", "term.progress.when='always'"])
+        .args(["--config", "term.progress.width=120"]);
+    let (mut group, stdout, stderr) = Group::spawn(&mut cargo).map_err(BuildError::Run)?;
+    // Both at once: a full pipe that nobody reads would stop cargo.
+    let (seen, said) = tokio::join!(messages(stdout), said(stderr, progress));
+    let mut seen = seen.map_err(BuildError::Run)?;
+    seen.said = said.map_err(BuildError::Run)?;
+    let status = group.ended().await.map_err(BuildError::Run)?;
+
+    let mut diagnostics = seen.warnings.clone();
+    diagnostics.append(&mut seen.diagnostics);
+    let outcome = match (status.success(), seen.artifact.take()) {
+        (true, Some(artifact)) => Outcome::Built {
+            artifact,
+            warnings: diagnostics,
+            by: Compiler::Cargo,
+        },
+        (true, None) => return Err(BuildError::NoArtifact),
+        (false, _) => Outcome::Failed {
+            diagnostics: with_cargos_own(diagnostics, &seen.said),
+        },
+    };
+    Ok((outcome, seen))
+}
+
+/// A faulty manifest or a missing dependency is told on stderr only.
+fn with_cargos_own(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnostic> {
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        // Without the steps, which are told because of `-vv`.
+        let step = |line: &&str| {
+            ["Fresh ", "Dirty ", "Compiling ", "Running `"]
+                .iter()
+                .any(|step| line.trim_start().starts_with(step))
+        };
+        let said: String = said
+            .split_inclusive('\n')
+            .filter(|line| !step(line))
+            .collect();
+        let message = said
+            .lines()
+            .find(|line| line.starts_with("error"))
+            .unwrap_or("cargo failed")
+            .to_owned();
+        diagnostics.push(Diagnostic::error(message, said));
+    }
+    diagnostics
+}
+
+/// What cargo says on stderr, without its progress bar, which it redraws in place: each ends with a carriage return.
+async fn said(
+    stderr: impl AsyncRead + Unpin,
+    mut progress: impl FnMut(Progress),
+) -> io::Result<String> {
+    let (mut said, mut latest) = (String::new(), None);
+    let mut reader = BufReader::new(stderr);
+    let mut piece = Vec::new();
+    while reader.read_until(b'\r', &mut piece).await? > 0 {
+        let text = String::from_utf8_lossy(&piece);
+        let (before, last) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
+        said.push_str(before);
+        match progress_in(last) {
+            Some(now) if latest != Some(now) => {
+                latest = Some(now);
+                progress(now);
+            }
+            Some(_) => {}
+            None => said.push_str(last.trim_end_matches('\r')),
+        }
+        piece.clear();
+    }
+    Ok(said)
+}
+
+/// From `    Building [====>     ] 12/345: serde, tokio`.
+fn progress_in(bar: &str) -> Option<Progress> {
+    let (_, counts) = bar
+        .trim_start()
+        .strip_prefix("Building [")?
+        .split_once("] ")?;
+    let (built, rest) = counts.trim_start().split_once('/')?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+    Some(Progress {
+        built: built.parse().ok()?,
+        total: rest[..digits].parse().ok()?,
+    })
+}
+
+async fn messages(stdout: impl AsyncRead + Unpin) -> io::Result<Seen> {
+    let mut seen = Seen::default();
+    let mut scripts = Vec::new();
+    let mut app = None;
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await? {
+        match serde_json::from_str(&line) {
+            Ok(Message::CompilerArtifact(built)) => {
+                if built.package_id.repr.starts_with("path+")
+                    && let Some(folder) = built.manifest_path.parent()
+                {
+                    seen.packages.push(folder.into());
+                }
+                if built.target.name == APP {
+                    let library = |file: &&cargo_metadata::camino::Utf8PathBuf| {
+                        file.as_str().ends_with(DLL_SUFFIX)
+                    };
+                    let found = built.filenames.iter().find(library).map(Into::into);
+                    seen.artifact = found.or(seen.artifact);
+                    app = Some(built.package_id);
+                }
+            }
+            Ok(Message::CompilerMessage(compiler)) => {
+                // `-vv` brings warnings of dependencies too, which nobody here can mend.
+                let here = compiler.package_id.repr.starts_with("path+");
+                let diagnostic = Diagnostic::of(compiler.message)
+                    .filter(|diagnostic| here || diagnostic.is_error());
+                match compiler.target.name == APP
+                    || diagnostic.as_ref().is_some_and(Diagnostic::is_error)
+                {
+                    true => seen.diagnostics.extend(diagnostic),
+                    false => seen.warnings.extend(diagnostic),
+                }
+            }
+            Ok(Message::BuildScriptExecuted(script)) => {
+                scripts.push((script.package_id, script.out_dir));
+            }
+            Ok(_) => {}
+            // What build scripts print, because of `-vv`, and what later cargos may say.
+            Err(_) => tracing::trace!("cargo said: {line}"),
+        }
+    }
+    let script = scripts.into_iter().find(|(id, _)| Some(id) == app.as_ref());
+    seen.script = script.map(|(_, folder)| folder.into());
+    Ok(seen)
+}

@@ -1,0 +1,90 @@
+//! A compiler as a process: in a group of its own that ends with us, in the environment that the person had.
+
+use std::{
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+
+/// A command in `root` whose output is read.
+pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    as_the_person_had_it(command.as_std_mut(), root);
+    command
+}
+
+/// A running compiler in a process group of its own: Ctrl-C in the terminal does not reach it, our drop does.
+pub(super) struct Group(Child);
+
+impl Group {
+    pub(super) fn spawn(command: &mut Command) -> io::Result<(Self, ChildStdout, ChildStderr)> {
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().expect("piped by `command`");
+        let stderr = child.stderr.take().expect("piped by `command`");
+        Ok((Self(child), stdout, stderr))
+    }
+
+    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.0.wait().await
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // `id` is None once it was awaited: nothing to end. Else the whole group, because a rustc left behind
+        // would write into the directory that the next build uses. tokio reaps the child.
+        if let Some(id) = self.0.id()
+            && let Err(errno) = killpg(Pid::from_raw(id.cast_signed()), Signal::SIGKILL)
+        {
+            tracing::debug!("ending the compiler: {errno}"); // it ended by itself just now
+        }
+    }
+}
+
+/// Removes what `cargo run` put into our environment. Fingerprints include parts of it, and with a difference
+/// everything would be built again, into libraries that do not fit the running host.
+pub(crate) fn as_the_person_had_it(command: &mut std::process::Command, root: &Path) {
+    for (name, value) in std::env::vars_os() {
+        let Some(key) = name.to_str() else { continue };
+        let set_by_cargo = key == "CARGO"
+            || key == "OUT_DIR"
+            || [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_BIN_",
+                "CARGO_CRATE_",
+                "CARGO_PRIMARY_",
+                "LISTEN_",
+            ]
+            .iter()
+            .any(|prefix| key.starts_with(prefix));
+        if set_by_cargo {
+            command.env_remove(&name);
+        } else if matches!(key, "LD_LIBRARY_PATH" | "DYLD_FALLBACK_LIBRARY_PATH") {
+            // `cargo run` prepends the target folder and the toolchain's; what is left was the person's.
+            let own: Vec<PathBuf> = std::env::split_paths(&value)
+                .filter(|path| {
+                    !path.starts_with(root)
+                        && !path.components().any(|part| part.as_os_str() == "rustlib")
+                })
+                .collect();
+            match std::env::join_paths(&own) {
+                Ok(own) if !own.is_empty() => command.env(&name, own),
+                _ => command.env_remove(&name),
+            };
+        }
+    }
+}
