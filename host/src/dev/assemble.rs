@@ -58,9 +58,11 @@ pub(super) fn assemble(
         hold,
         editor_url,
         allow_host,
+        keep_memory,
         ..
     } = options;
     let executable = image.executable();
+    let keep_memory_mb = (keep_memory > 0).then_some(keep_memory);
 
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));
@@ -96,6 +98,8 @@ pub(super) fn assemble(
         },
         since,
         restarts: carried.restarts,
+        restarted: carried.why.clone(),
+        keep_memory_mb,
     };
     let front = web::front(web::Parts {
         sources,
@@ -140,6 +144,7 @@ pub(super) fn assemble(
         pool_owner: mode.pool,
         isolation: mode.isolation,
         generations: generations.clone(),
+        keep_memory_mb,
         image,
         last_id: carried.last_id,
         report,

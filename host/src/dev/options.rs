@@ -17,6 +17,14 @@ pub(crate) struct Options {
     /// How long a page that is asked for during a build waits for it, in milliseconds; then the old code answers
     #[arg(long, env = "HOST_HOLD_MS", value_name = "MS", default_value = "2000", value_parser = milliseconds)]
     pub(super) hold: Duration,
+    /// How much memory old code may keep before the host starts anew under its PID, at a moment of rest; 0: any
+    #[arg(
+        long,
+        env = "HOST_KEEP_MEMORY_MB",
+        value_name = "MB",
+        default_value_t = 512
+    )]
+    pub(super) keep_memory: u64,
     /// Makes a link of a place in a file, for example vscode://file/{file}:{line}:{column}
     #[arg(long, env = "EDITOR_URL", value_name = "TEMPLATE")]
     pub(super) editor_url: Option<String>,

@@ -16,6 +16,9 @@ mod generations;
 // The host's own code changes.
 mod restart;
 
+// It keeps too much code of the app's.
+mod memory;
+
 // The one connection, and the cluster.
 mod database;
 

@@ -148,7 +148,13 @@ impl Terminal {
                 }
             },
             Event::Retired(retired) => show_retired(&retired),
-            Event::Restarting { files } => line(format_args!(
+            Event::Restarting {
+                outgrown: Some(images),
+                ..
+            } => line(format_args!(
+                "{NOTE}↻ {images}: starting anew; PID and socket stay{NOTE:#}"
+            )),
+            Event::Restarting { files, .. } => line(format_args!(
                 "{NOTE}↻ {}: the host itself has changed; restarting it, the socket stays open{NOTE:#}",
                 what(&files)
             )),

@@ -114,7 +114,7 @@ function render(status) {
   });
 }
 
-function renderTiles({ phase, generation, generations, reloads, last_reload, db, activity, ...status }) {
+function renderTiles({ phase, generation, generations, images, reloads, last_reload, db, activity, ...status }) {
   const failed = phase.endsWith("_failed");
   const look = failed ? "bad" : phase === "active" ? "good" : "busy";
   put("link", words(phase), `chip ${look}`);
@@ -125,7 +125,11 @@ function renderTiles({ phase, generation, generations, reloads, last_reload, db,
   put("phase-note", failed ? serving : progress ? `${progress.built} of ${progress.total}` : "");
   put("generation", generation || "none");
   const inFlight = generations.reduce((sum, each) => sum + each.in_flight, 0);
-  put("generation-note", `${inFlight} in flight; up ${age(status.uptime_s)}, ${count(status.restarts, "restart")}`);
+  const restarts = count(status.restarts, "restart") + (status.restarted ? ` (${status.restarted})` : "");
+  put("generation-note", `${inFlight} in flight; up ${age(status.uptime_s)}, ${restarts}`);
+  put("images", images.kept === null ? "unknown" : mb(images.memory_kb / 1024));
+  const budget = images.budget_mb === null ? "no limit" : `of ${mb(images.budget_mb)}`;
+  put("images-note", images.kept === null ? "" : `${budget}; ${count(images.kept, "image")} mapped`);
   put("reloads", `${reloads.ok} ok`);
   put("reloads-note", `${reloads.failed} failed, ${reloads.unchanged} unchanged`, reloads.failed ? "bad" : "quiet");
   put("last-reload", last_reload ? ms(last_reload.total_ms) : "none");

@@ -124,6 +124,10 @@ function ms(value) {
   return `${value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0)} ms`;
 }
 
+function mb(value) {
+  return `${value.toFixed(value < 10 && value % 1 > 0 ? 1 : 0)} MB`;
+}
+
 function age(seconds) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
