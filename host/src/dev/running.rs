@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     generation::{Absence, Generations},
-    reload::{Report, RestartNeeded, retire},
+    reload::{Phase, Report, RestartNeeded, retire},
     restart::{Carried, Restart},
     signals::Signals,
 };
@@ -92,6 +92,10 @@ impl Running {
                     _ = children.recv() => self.database.revive().await,
                     () = settings_saved.notified() => {
                         self.follow.follow(&self.project, &mut self.database).await;
+                        // What was refused may have been so for a setting: the host's restart, or the app's start.
+                        if self.reported.borrow().phase == Phase::LoadFailed {
+                            rebuild.notify_one();
+                        }
                     }
                     Some(action) = self.asked.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),
