@@ -131,7 +131,7 @@ async fn a_tab_in_the_background_holds_no_stream_and_catches_up() {
     let seen = format!("document.querySelector('h1').textContent === 'One' && !{OVERLAY}");
     assert_eq!(browser.value(&seen).await, true, "it follows nothing");
     hide(&browser, false).await;
-    browser.until("the overlay", &format!("{OVERLAY}")).await;
+    browser.until("the overlay", OVERLAY).await;
     hide(&browser, true).await;
     host.checkout.write_lab(&page("Three"));
     host.until_generation(3).await;
