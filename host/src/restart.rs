@@ -1,6 +1,6 @@
 //! Replaces this process by its own new build, under the same PID and with the same listening socket.
 //!
-//! Owns the question whether the host's files have changed, and the `exec`. The socket crosses it as file descriptor
+//! Its code has changed, or it keeps too much old code of the app. Owns the question whether the host's files have changed, and the `exec`. The socket crosses it as file descriptor
 //! 3 (listenfd's convention): whoever connects meanwhile waits in the kernel's queue. Called from the main thread
 //! only: `exec` ends every other thread, and the death of the thread that spawned the cluster would stop it.
 
@@ -60,6 +60,8 @@ pub(crate) struct Carried {
     pub(crate) last_id: u64,
     pub(crate) reloads: Reloads,
     pub(crate) restarts: u64,
+    /// Why the last of them was.
+    pub(crate) why: Option<String>,
     /// The switches, if a person has turned them since the command line was written.
     pub(crate) mode: Option<(PoolOwner, Isolation)>,
 }
@@ -92,7 +94,7 @@ pub(crate) struct RestartError {
 impl Restart {
     /// Does not return if it succeeds.
     pub(crate) fn exec(self) -> RestartError {
-        let carried = serde_json::to_string(&self.carried).expect("numbers only");
+        let carried = serde_json::to_string(&self.carried).expect("numbers and strings");
         let mut next = Command::new(&self.executable);
         next.args(env::args_os().skip(1))
             .env("LISTEN_FDS", "1")

@@ -59,9 +59,11 @@ pub(super) fn assemble(
         hold,
         editor_url,
         allow_host,
+        keep_memory,
         ..
     } = options;
     let executable = image.executable();
+    let keep_memory_mb = (keep_memory > 0).then_some(keep_memory);
 
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));
@@ -97,6 +99,8 @@ pub(super) fn assemble(
         },
         since,
         restarts: carried.restarts,
+        restarted: carried.why.clone(),
+        keep_memory_mb,
     };
     let front = web::front(web::Parts {
         sources,
@@ -142,6 +146,7 @@ pub(super) fn assemble(
         pool_owner: mode.pool,
         isolation: mode.isolation,
         generations: generations.clone(),
+        keep_memory_mb,
         image,
         last_id: carried.last_id,
         report,

@@ -20,6 +20,14 @@ pub(crate) struct Options {
     /// Whether rustc is asked alone when only the app has changed; off: cargo, always
     #[arg(long, env = "HOST_REPLAY", value_name = "on|off", default_value = "on", action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
     pub(super) replay: bool,
+    /// How much memory old code may keep before the host starts anew under its PID, at a moment of rest; 0: any
+    #[arg(
+        long,
+        env = "HOST_KEEP_MEMORY_MB",
+        value_name = "MB",
+        default_value_t = 512
+    )]
+    pub(super) keep_memory: u64,
     /// Makes a link of a place in a file, for example vscode://file/{file}:{line}:{column}
     #[arg(long, env = "EDITOR_URL", value_name = "TEMPLATE")]
     pub(super) editor_url: Option<String>,

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     generation::{Absence, Generations},
-    reload::{Report, RestartNeeded, retire},
+    reload::{Phase, Report, RestartNeeded, retire},
     restart::{Carried, Restart},
     signals::Signals,
 };
@@ -69,7 +69,7 @@ pub(super) struct Bells {
 pub(super) enum End {
     /// By a signal or a key.
     Asked,
-    /// The loop has ended: the host has changed on disk, or saves can no longer be followed.
+    /// The loop has ended: the host has changed on disk or keeps too much old code, or saves can no longer be followed.
     Reload(Result<Result<RestartNeeded, BoxError>, JoinError>),
     /// A person has turned the switches.
     Switched(Switches),
@@ -92,6 +92,10 @@ impl Running {
                     _ = children.recv() => self.database.revive().await,
                     () = settings_saved.notified() => {
                         self.follow.follow(&self.project, &mut self.database).await;
+                        // What was refused may have been so for a setting: the host's restart, or the app's start.
+                        if self.reported.borrow().phase == Phase::LoadFailed {
+                            rebuild.notify_one();
+                        }
                     }
                     Some(action) = self.asked.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),
@@ -140,19 +144,23 @@ impl Running {
         }
         drop(self.keys.take());
         // An error of the reload loop ends the host, orderly, and is what `host dev` reports.
-        let switched = match end {
+        let (why, switched) = match end {
             End::Asked => return Ok(None),
             End::Reload(ended) => {
-                let RestartNeeded = ended??;
-                None
+                let RestartNeeded { outgrown } = ended??;
+                let changed = || "the host itself has changed".to_owned();
+                (
+                    outgrown.map_or_else(changed, |images| images.to_string()),
+                    None,
+                )
             }
-            End::Switched(switches) => Some(switches),
+            End::Switched(switches) => ("other switches".to_owned(), Some(switches)),
         };
         // A person who asked for the end during a restart means the end.
         if hurried {
             return Ok(None);
         }
-        Ok(Some(self.restart(switched)))
+        Ok(Some(self.restart(why, switched)))
     }
 
     async fn wind_down(&mut self) {
@@ -178,7 +186,7 @@ impl Running {
         self.db.close().await;
     }
 
-    fn restart(self, switched: Option<Switches>) -> Restart {
+    fn restart(self, why: String, switched: Option<Switches>) -> Restart {
         // With other switches the cluster may need another limit of connections: the next image starts it anew.
         if switched.is_none() {
             self.database.keep_running();
@@ -198,6 +206,7 @@ impl Running {
                 last_id,
                 reloads,
                 restarts: self.carried.restarts + 1,
+                why: Some(why),
                 mode: switched.or(self.carried.mode),
             },
         }

@@ -41,6 +41,8 @@ pub(crate) struct Sources {
     pub(crate) editor: Editor,
     pub(crate) since: Instant,
     pub(crate) restarts: u64,
+    pub(crate) restarted: Option<String>,
+    pub(crate) keep_memory_mb: Option<u64>,
 }
 
 /// The document.
@@ -54,6 +56,7 @@ pub(crate) struct Status {
     last_reload: Option<LastReload>,
     build: Build,
     generations: Vec<Standing>,
+    images: Kept,
     db: Connections,
     /// Everybody who is connected to this database; `null` as `db.backends`.
     activity: Option<Vec<Backend>>,
@@ -69,10 +72,23 @@ pub(crate) struct Status {
     host_boot: String,
     /// How often the host has replaced itself under this PID.
     restarts: u64,
+    /// Why it did the last time.
+    restarted: Option<String>,
     uptime_s: f64,
     address: SocketAddr,
     editor: Option<String>,
     root: PathBuf,
+}
+
+/// Libraries loaded since the host started or replaced itself; each stays mapped until it does so again.
+#[derive(Serialize)]
+struct Kept {
+    /// The active one included. `null` until they are measured after a reload, and where the system does not tell.
+    kept: Option<usize>,
+    /// What they keep for themselves; past the budget the host replaces itself.
+    memory_kb: Option<u64>,
+    /// `null`: there is no limit.
+    budget_mb: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -141,6 +157,7 @@ impl Sources {
             reloads,
             last_reload,
             build,
+            images,
         } = self.report.borrow().clone();
         let (generation, generations) = self.generations.standing();
         let host_pid = std::process::id();
@@ -153,6 +170,11 @@ impl Sources {
             last_reload,
             build,
             generations,
+            images: Kept {
+                kept: images.map(|images| images.kept),
+                memory_kb: images.map(|images| images.memory_kb),
+                budget_mb: self.keep_memory_mb,
+            },
             db: Connections {
                 pool: self.db.status(),
                 backends: census.map(|census| census.backends),
@@ -173,6 +195,7 @@ impl Sources {
             host_pid,
             host_boot: format!("{host_pid}:{}", self.restarts),
             restarts: self.restarts,
+            restarted: self.restarted.clone(),
             uptime_s: self.since.elapsed().as_secs_f64(),
             address: self.address,
             editor: self.editor.template.clone(),

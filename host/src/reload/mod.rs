@@ -10,7 +10,8 @@ mod watch;
 // What the compiler makes of them.
 mod build;
 
-// The artifact becomes a library, the library an entry.
+// The artifact becomes a library, the library an entry. What all of them keep.
+mod kept;
 mod load;
 mod publish;
 
@@ -39,8 +40,8 @@ use tokio_util::sync::CancellationToken;
 use watch::{Changes, FOLDERS, MIGRATIONS, Watch, names};
 
 pub(crate) use build::{Diagnostic, Progress, as_the_person_had_it};
-pub(crate) use parts::{Reload, Settings};
-pub(crate) use report::{Build, Event, LastReload, Phase, Reloads, Report};
+pub(crate) use parts::{Reload, RestartNeeded, Settings};
+pub(crate) use report::{Build, Event, Images, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};
 pub(crate) use start::Isolation;
 
@@ -49,15 +50,12 @@ use crate::generation::Absence;
 /// A file written before this was not saved just now.
 const LONG_AGO: Duration = Duration::from_secs(10);
 
-/// The host itself has changed on disk: it must be replaced by its new build.
-pub(crate) struct RestartNeeded;
-
 impl Reload {
     /// Builds and loads the app, then does it again for every save, until the host itself must be restarted.
     pub(crate) async fn run(mut self) -> Result<RestartNeeded, BoxError> {
         let mut watch = Watch::new(&self.root)
             .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
-        let mut loader = Loader::new(self.root.join(".dev/live"))
+        let mut loader = Loader::new(self.root.join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         let mut builder = Builder::new(&self.root, &FOLDERS, self.replay);
         let mut changes = Changes::new(); // the first build follows no save
@@ -75,15 +73,12 @@ impl Reload {
                     by,
                 } => {
                     if self.image.has_changed() {
-                        match (self.may_restart)() {
-                            Ok(()) => {
-                                self.tell(Phase::Restarting, Event::Restarting { files });
-                                return Ok(RestartNeeded);
-                            }
-                            Err(error) => self.refused(format!(
-                                "the host has changed and cannot restart yet: {error}"
-                            )),
-                        }
+                        let Err(error) = (self.may_restart)() else {
+                            return Ok(self.restart(files, None));
+                        };
+                        self.refused(format!(
+                            "the host has changed and cannot restart yet: {error}"
+                        ));
                     } else {
                         loader = self
                             .go_live(loader, artifact, warnings, files, (detect, build, by))
@@ -92,8 +87,17 @@ impl Reload {
                 }
                 Outcome::Failed { diagnostics } => self.build_failed(diagnostics),
             }
-            changes = watch.next(&self.settings_saved, &self.rebuild).await;
+            changes = tokio::select! {
+                biased;
+                changes = watch.next(&self.settings_saved, &self.rebuild) => changes,
+                images = self.outgrown() => return Ok(self.restart(Vec::new(), Some(images))),
+            };
         }
+    }
+
+    fn restart(&self, files: Vec<String>, outgrown: Option<Images>) -> RestartNeeded {
+        self.tell(Phase::Restarting, Event::Restarting { files, outgrown });
+        RestartNeeded { outgrown }
     }
 
     /// Builds; a newer save cancels the build in flight and is built with the ones before.

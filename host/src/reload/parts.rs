@@ -7,7 +7,7 @@ use shared::{BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
 use tokio::sync::{Notify, mpsc, watch as published};
 use tokio_util::task::TaskTracker;
 
-use super::{Event, Isolation, Report};
+use super::{Event, Images, Isolation, Report};
 use crate::{generation::Generations, restart::Image};
 
 /// Everything a reload needs.
@@ -25,6 +25,8 @@ pub(crate) struct Reload {
     pub(crate) pool_owner: PoolOwner,
     pub(crate) isolation: Isolation,
     pub(crate) generations: Arc<Generations>,
+    /// How much the code of earlier generations may use; `None`: there is no limit.
+    pub(crate) keep_memory_mb: Option<u64>,
     /// The host's own files, as they were when this process started.
     pub(crate) image: Image,
     /// Id of the generation made last; goes on counting over restarts.
@@ -41,6 +43,11 @@ pub(crate) struct Reload {
     pub(crate) may_restart: Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>,
     /// Generations on their way out, so that the end of the process can wait for them.
     pub(crate) retiring: TaskTracker,
+}
+
+/// The host must be replaced by its build on disk: it has changed there, or this process keeps too much.
+pub(crate) struct RestartNeeded {
+    pub(crate) outgrown: Option<Images>,
 }
 
 /// What a generation is told at its start.

@@ -9,6 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where, from the root of the checkout.
+pub(super) const LIVE: &str = ".dev/live";
+
 /// The folder that holds the published library and the reloader's copies of it.
 pub(super) struct Live {
     folder: PathBuf,

@@ -2,7 +2,7 @@
 //!
 //! Written by the loop, read by terminal, status and tests; reading changes nothing.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub(crate) enum Phase {
     BuildFailed,
     /// The latest save compiles but was refused; the generation before it serves.
     LoadFailed,
-    /// The host's own code changed; its new build takes over the socket.
+    /// The host's own code changed, or it keeps too much old code of the app; the build on disk takes over the socket.
     Restarting,
 }
 
@@ -37,6 +37,23 @@ pub(crate) struct Report {
     pub(crate) reloads: Reloads,
     pub(crate) last_reload: Option<LastReload>,
     pub(crate) build: Build,
+    /// `None` before the first measurement, and where the system does not tell.
+    pub(crate) images: Option<Images>,
+}
+
+/// Libraries that this process has loaded: each stays mapped until it ends, the active one included.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Images {
+    pub(crate) kept: usize,
+    /// What they keep in memory that the system cannot read from their files again.
+    pub(crate) memory_kb: u64,
+}
+
+impl fmt::Display for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kept, memory_kb } = self;
+        write!(f, "kept code of {kept} reloads uses {} MB", memory_kb >> 10)
+    }
 }
 
 /// How reloads came out, over restarts too.
@@ -121,6 +138,7 @@ impl Report {
                 refused: None,
                 progress: None,
             },
+            images: None,
         }
     }
 
@@ -189,5 +207,7 @@ pub(crate) enum Event {
     Retired(Retired),
     Restarting {
         files: Vec<String>,
+        /// If it is not for files but for the code it keeps.
+        outgrown: Option<Images>,
     },
 }

@@ -18,6 +18,9 @@ mod generations;
 mod restart;
 mod routing;
 
+// It keeps too much code of the app's.
+mod memory;
+
 // The one connection, and the cluster.
 mod database;
 

@@ -228,3 +228,15 @@ async fn an_app_that_fails_panics_or_hangs_is_refused_and_the_old_one_serves() {
     host.checkout.write("app_lib/src/lib.rs", &app);
     host.until_generation(2).await;
 }
+
+#[tokio::test]
+async fn what_was_refused_is_tried_again_when_the_settings_are_saved() {
+    let host = Host::with_lab("Router::new()").await;
+    host.checkout.write_lab(
+        r#"assert!(std::fs::read_to_string(".env").is_ok(), "no settings"); Router::new()"#,
+    );
+    host.until("the refusal", |status| status.phase() == "load_failed")
+        .await;
+    host.checkout.write(".env", "DRAIN_TIMEOUT_MS=9000\n");
+    host.until_generation(2).await;
+}

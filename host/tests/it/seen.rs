@@ -104,6 +104,59 @@ async fn a_page_follows_a_save_and_explains_a_broken_one() {
     browser.close().await;
 }
 
+/// As a tab in the background, or again in front.
+async fn hide(browser: &Chromium, hidden: bool) {
+    let hide = format!(
+        "(Object.defineProperty(document, 'hidden', {{ configurable: true, value: {hidden} }}), \
+         document.dispatchEvent(new Event('visibilitychange')))"
+    );
+    browser.value(&hide).await;
+}
+
+#[tokio::test]
+async fn a_tab_in_the_background_holds_no_stream_and_catches_up() {
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let host = Host::with_lab(&page("One")).await;
+    browser.open(&host.url("/lab")).await;
+    hide(&browser, true).await;
+    host.checkout.write_lab(&page("Two"));
+    host.until_generation(2).await;
+    host.checkout.write_lab("no_such_thing");
+    host.until("the failed build", |status| {
+        status.phase() == "build_failed"
+    })
+    .await;
+    let seen = format!("document.querySelector('h1').textContent === 'One' && !{OVERLAY}");
+    assert_eq!(browser.value(&seen).await, true, "it follows nothing");
+    hide(&browser, false).await;
+    browser.until("the overlay", OVERLAY).await;
+    hide(&browser, true).await;
+    host.checkout.write_lab(&page("Three"));
+    host.until_generation(3).await;
+    hide(&browser, false).await;
+    browser
+        .until(
+            "the new page",
+            &format!("document.querySelector('h1').textContent === 'Three' && !{OVERLAY}"),
+        )
+        .await;
+
+    browser.open(&host.url("/__dev")).await;
+    let shown = |generation: u64| {
+        format!("document.querySelector('#generation').textContent === '{generation}'")
+    };
+    browser.until("the dashboard", &shown(3)).await;
+    hide(&browser, true).await;
+    host.checkout.write_lab(&page("Four"));
+    host.until_generation(4).await;
+    assert_eq!(browser.value(&shown(3)).await, true, "it follows nothing");
+    hide(&browser, false).await;
+    browser.until("the dashboard to catch up", &shown(4)).await;
+    browser.close().await;
+}
+
 #[tokio::test]
 async fn panics_and_pending_migrations_are_pages() {
     let Some(browser) = Chromium::start().await else {

@@ -206,6 +206,23 @@ async fn keys_do_what_their_list_says() {
 }
 
 #[tokio::test]
+async fn a_new_pool_has_no_backend_before_its_first_query() {
+    let terminal = Terminal::with_lab(GOOD).await;
+    let host = &terminal.host;
+    host.backend().await;
+    terminal.press("p");
+    terminal.until("pool replaced").await;
+    host.checkout.write_lab(&GOOD.replace("said", "two"));
+    terminal.until("✓ gen 2").await;
+    let screen = terminal.screen();
+    assert!(screen.contains("pg not opened yet  conns 0"), "{screen}");
+    let backend = host.backend().await;
+    host.checkout.write_lab(&GOOD.replace("said", "three"));
+    terminal.until("✓ gen 3").await;
+    terminal.until(&format!("pg {backend}")).await;
+}
+
+#[tokio::test]
 async fn q_ends_what_a_request_holds_up_when_pressed_again() {
     let mut terminal = Terminal::with_lab(
         r#"Router::new().route("/slow", get(async || { gate("never").await; "finished" }))"#,

@@ -8,12 +8,13 @@ pub(super) mod screen;
 pub(super) mod banner;
 mod progress;
 mod refusal;
+mod retired;
 
 // What a person may type, and the browser that a key opens.
 mod browse;
 pub(super) mod keys;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use shared::Db;
@@ -34,7 +35,7 @@ use screen::{Outcome, outcome, print};
 
 use crate::{
     generation::Generations,
-    reload::{Diagnostic, Event, LastReload, Retired},
+    reload::{Diagnostic, Event, LastReload},
 };
 
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -85,6 +86,8 @@ impl Terminal {
         mut refused: watch::Receiver<Refusals>,
     ) {
         let mut frames = tokio::time::interval(FRAME);
+        // Told once, of a flood: every request meets the same wall. Not by their number, which may be two at the first look.
+        let mut told = false;
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
@@ -93,7 +96,8 @@ impl Terminal {
                     Some(event) => self.show_event(event).await,
                     None => return,
                 },
-                Ok(()) = refused.changed() => {
+                Ok(()) = refused.changed(), if !told => {
+                    told = true;
                     let refusals = refused.borrow_and_update().clone();
                     refusal::show(&refusals, self.mode, &self.observer).await;
                 }
@@ -147,8 +151,14 @@ impl Terminal {
                     self.show_outcome("live", &warnings, &text);
                 }
             },
-            Event::Retired(retired) => show_retired(&retired),
-            Event::Restarting { files } => line(format_args!(
+            Event::Retired(retired) => retired::show(&retired),
+            Event::Restarting {
+                outgrown: Some(images),
+                ..
+            } => line(format_args!(
+                "{NOTE}↻ {images}: starting anew; PID and socket stay{NOTE:#}"
+            )),
+            Event::Restarting { files, .. } => line(format_args!(
                 "{NOTE}↻ {}: the host itself has changed; restarting it, the socket stays open{NOTE:#}",
                 what(&files)
             )),
@@ -196,7 +206,9 @@ impl Terminal {
     /// Which backend, whether it is the one of the reload before, and how many there are.
     async fn proof(&mut self) -> (Option<i32>, Option<bool>, Option<Census>) {
         let census = self.observer.count().await;
-        let Some(pid) = self.db.status().backend_pid else {
+        let pool = self.db.status();
+        // Of a connection that is open: a new pool has none before the first query, and the one before it is gone.
+        let Some(pid) = pool.backend_pid.filter(|_| pool.size > 0) else {
             return (None, None, census);
         };
         let before = self.backend.replace(pid);
@@ -216,7 +228,12 @@ impl Terminal {
             None => "?".to_owned(),
         };
         let Some(pid) = backend else {
-            return format!("{DIM}conns{DIM:#} {count}");
+            let unopened = if self.mode.is_demonstration() {
+                ""
+            } else {
+                "pg not opened yet  "
+            };
+            return format!("{DIM}{unopened}conns{DIM:#} {count}");
         };
         let same = match same {
             Some(true) => " (same)",
@@ -240,33 +257,6 @@ fn reload(last: &LastReload, connections: &str) -> String {
         "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  {}  {DIM}build{DIM:#} {build_ms:.0} ms  {DIM}load{DIM:#} {load_ms:.0} ms  {DIM}swap{DIM:#} {swap_ms:.1} ms  {connections}",
         what(files)
     )
-}
-
-fn show_retired(retired: &Retired) {
-    let Retired {
-        id,
-        served,
-        took,
-        late,
-        stuck_threads,
-    } = retired;
-    for request in late {
-        line(format_args!(
-            "{NOTE}gen {id}: cut off at the drain limit: {request}{NOTE:#}"
-        ));
-    }
-    if *stuck_threads > 0 {
-        line(format_args!(
-            "{NOTE}gen {id}: {stuck_threads} threads are still inside app code that does not await; they end when it returns{NOTE:#}"
-        ));
-    }
-    // An ordinary retirement takes milliseconds and is no news.
-    if *took > Duration::from_millis(500) {
-        line(format_args!(
-            "{DIM}gen {id} retired after {:.1} s ({served} requests){DIM:#}",
-            took.as_secs_f32()
-        ));
-    }
 }
 
 fn rendered(diagnostics: &[Diagnostic]) -> String {

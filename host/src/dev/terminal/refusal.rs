@@ -11,9 +11,8 @@ use crate::{
     reload::Isolation,
 };
 
-/// Once for a flood of them: every request meets the same wall.
 pub(super) async fn show(refusals: &Refusals, mode: Mode, observer: &Observer) {
-    let (1, Some(refusal)) = (refusals.times, &refusals.last) else {
+    let Some(refusal) = &refusals.last else {
         return;
     };
     let backends = observer.count().await.map(|census| census.backends);

@@ -13,8 +13,21 @@ if (scroll) {
   if (path === location.href) addEventListener("load", () => scrollTo(x, y));
 }
 
-const source = new EventSource("/__dev/events");
-source.onmessage = ({ data }) => {
+// Only while somebody looks: a browser opens six connections to a host, and each stream takes one. The first message
+// is the state of now, so whoever comes back has missed nothing. It is opened again by itself across a restart.
+let source = null;
+document.addEventListener("visibilitychange", follow);
+follow();
+
+function follow() {
+  source?.close();
+  source = null;
+  if (document.hidden) return;
+  source = new EventSource("/__dev/events");
+  source.onmessage = hear;
+}
+
+function hear({ data }) {
   const news = JSON.parse(data);
   if (String(news.schema) !== String(schema)) return again(news); // the app is blocked, or no longer
   const failed = news.phase === "build_failed" || news.phase === "load_failed";
@@ -23,8 +36,7 @@ source.onmessage = ({ data }) => {
   dismissed = null;
   hide();
   if (news.generation !== Number(generation)) again(news);
-};
-// The stream is opened again by itself, also across a restart of the host.
+}
 
 function again(news) {
   if (keep !== undefined) return; // the answer to a form: to load it again is to send it again
@@ -66,7 +78,11 @@ function show(news) {
   if (news.refused) panel.append(element("pre", news.refused));
   const errors = news.diagnostics.filter((diagnostic) => diagnostic.level === "error");
   for (const diagnostic of errors) {
-    if (diagnostic.file) panel.append(place(diagnostic, news));
+    if (diagnostic.file) {
+      const where = element("p");
+      where.append(place(diagnostic.file, diagnostic.line, diagnostic.column, news));
+      panel.append(where);
+    }
     const frame = element("pre");
     frame.append(...coloured(diagnostic.rendered));
     panel.append(frame);
@@ -74,23 +90,6 @@ function show(news) {
   root.append(style, panel);
   document.documentElement.append(overlay);
   panel.focus();
-}
-
-function place({ file, line, column }, { editor, root }) {
-  const text = `${file}:${line}:${column}`;
-  if (!editor) return element("p", text);
-  const link = element("a", text);
-  const path = file.startsWith("/") ? file : `${root}/${file}`;
-  link.href = editor.replace("{file}", encodeURI(path)).replace("{line}", line).replace("{column}", column);
-  const paragraph = element("p");
-  paragraph.append(link);
-  return paragraph;
-}
-
-function element(name, text) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  return made;
 }
 
 const STYLE = `

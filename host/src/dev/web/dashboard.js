@@ -1,5 +1,5 @@
 // The page at /__dev: draws the one document of /__dev/status into dashboard.html and posts the actions. Follows
-// ansi.js, chart.js and elements.js in one function.
+// ansi.js, chart.js, place.js and elements.js in one function.
 
 const RELOADED = "__dev:reloaded"; // carries the scroll position over a reload of the page
 const token = document.querySelector("meta[name=dev-token]").content;
@@ -8,13 +8,21 @@ let lostAt = null; // when the stream ended, while it is down
 
 // The stream
 
+// Only while somebody looks: a browser opens six connections to a host, and each stream takes one.
+let stream = null;
+document.addEventListener("visibilitychange", connect);
+
 function connect() {
+  stream?.close();
+  stream = null;
+  if (document.hidden) return;
   const source = new EventSource("/__dev/status");
+  stream = source;
   source.onmessage = ({ data }) => receive(JSON.parse(data));
   source.onerror = () => {
     lose();
     // The browser tries again by itself, unless the answer was not a stream.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000);
+    if (source.readyState === EventSource.CLOSED && stream === source) setTimeout(connect, 1000);
   };
 }
 
@@ -114,7 +122,7 @@ function render(status) {
   });
 }
 
-function renderTiles({ phase, generation, generations, reloads, last_reload, db, activity, ...status }) {
+function renderTiles({ phase, generation, generations, images, reloads, last_reload, db, activity, ...status }) {
   const failed = phase.endsWith("_failed");
   const look = failed ? "bad" : phase === "active" ? "good" : "busy";
   put("link", words(phase), `chip ${look}`);
@@ -125,7 +133,11 @@ function renderTiles({ phase, generation, generations, reloads, last_reload, db,
   put("phase-note", failed ? serving : progress ? `${progress.built} of ${progress.total}` : "");
   put("generation", generation || "none");
   const inFlight = generations.reduce((sum, each) => sum + each.in_flight, 0);
-  put("generation-note", `${inFlight} in flight; up ${age(status.uptime_s)}, ${count(status.restarts, "restart")}`);
+  const restarts = count(status.restarts, "restart") + (status.restarted ? ` (${status.restarted})` : "");
+  put("generation-note", `${inFlight} in flight; up ${age(status.uptime_s)}, ${restarts}`);
+  put("images", images.kept === null ? "unknown" : mb(images.memory_kb / 1024));
+  const budget = images.budget_mb === null ? "no limit" : `of ${mb(images.budget_mb)}`;
+  put("images-note", images.kept === null ? "" : `${budget}; ${count(images.kept, "image")} mapped`);
   put("reloads", `${reloads.ok} ok`);
   put("reloads-note", `${reloads.failed} failed, ${reloads.unchanged} unchanged`, reloads.failed ? "bad" : "quiet");
   put("last-reload", last_reload ? ms(last_reload.total_ms) : "none");

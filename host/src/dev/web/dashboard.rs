@@ -22,10 +22,11 @@ use crate::dev::status::Sources;
 
 const PAGE: &str = include_str!("dashboard.html");
 const STYLE: &str = include_str!("dashboard.css");
-const SCRIPT: [&str; 6] = [
+const SCRIPT: [&str; 7] = [
     "(() => {\n\"use strict\";\n",
     include_str!("ansi.js"),
     include_str!("chart.js"),
+    include_str!("place.js"),
     include_str!("elements.js"),
     include_str!("dashboard.js"),
     "\n})();\n",

@@ -9,12 +9,6 @@ function get(id) {
   return document.getElementById(id);
 }
 
-function element(name, text) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function put(id, text, look) {
   const target = get(id);
   write(target, text);
@@ -92,16 +86,6 @@ function pairs(id, items) {
   });
 }
 
-// A place in the source, as a link if the editor is known.
-function place(file, line, column, { editor, root }) {
-  const text = [file, line, column].filter((each) => each !== null).join(":");
-  if (!editor) return element("span", text);
-  const path = encodeURI(file.startsWith("/") ? file : `${root}/${file}`);
-  const link = element("a", text);
-  link.href = editor.replace("{file}", () => path).replace("{line}", line ?? 1).replace("{column}", column ?? 1);
-  return link;
-}
-
 function placeOf(text, status) {
   const [, file, line, column] = /^(.*):(\d+):(\d+)$/.exec(text) ?? [];
   return file ? place(file, line, column, status) : element("span", text);
@@ -122,6 +106,10 @@ function ms(value) {
   if (value === 0) return "0 ms";
   if (value >= 10_000) return `${(value / 1000).toFixed(1)} s`;
   return `${value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0)} ms`;
+}
+
+function mb(value) {
+  return `${value.toFixed(value < 10 && value % 1 > 0 ? 1 : 0)} MB`;
 }
 
 function age(seconds) {

@@ -28,9 +28,10 @@ use crate::{
     reload::{Diagnostic, Phase, Report},
 };
 
-const SCRIPT: [&str; 4] = [
+const SCRIPT: [&str; 5] = [
     "(() => {\n\"use strict\";\n",
     include_str!("ansi.js"),
+    include_str!("place.js"),
     include_str!("browser.js"),
     "\n})();\n",
 ];

@@ -1,0 +1,34 @@
+//! What is said of a generation that has ended, if it is worth a line.
+
+use std::time::Duration;
+
+use super::{DIM, NOTE, line};
+use crate::reload::Retired;
+
+/// Names what was cut off and what did not end.
+pub(super) fn show(retired: &Retired) {
+    let Retired {
+        id,
+        served,
+        took,
+        late,
+        stuck_threads,
+    } = retired;
+    for request in late {
+        line(format_args!(
+            "{NOTE}gen {id}: cut off at the drain limit: {request}{NOTE:#}"
+        ));
+    }
+    if *stuck_threads > 0 {
+        line(format_args!(
+            "{NOTE}gen {id}: {stuck_threads} threads are still inside app code that does not await; they end when it returns{NOTE:#}"
+        ));
+    }
+    // An ordinary retirement takes milliseconds and is no news.
+    if *took > Duration::from_millis(500) {
+        line(format_args!(
+            "{DIM}gen {id} retired after {:.1} s ({served} requests){DIM:#}",
+            took.as_secs_f32()
+        ));
+    }
+}
