@@ -28,6 +28,10 @@ test *arguments:
 bench-db:
     cargo bench --quiet --package host --bench db
 
+# Save to live, beside cargo alone, a restarting watcher and hot-lib-reloader; requests per second; memory; --help for its flags
+bench-reload *flags:
+    cargo bench --quiet --package host --bench reload -- {{ flags }}
+
 # Take the README's screenshots anew, in a real browser
 screenshots:
     cargo test --test it seen::

@@ -1,0 +1,84 @@
+//! The sample: this workspace's own `app_lib`, with an empty handler besides.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use shared::BoxError;
+
+use super::{App, Change, Kind};
+
+/// Reads it from the workspace.
+pub(crate) fn app(workspace: &Path) -> Result<App, BoxError> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(workspace.join("app_lib/src"))? {
+        let path = entry?.path();
+        let text = fs::read_to_string(&path)?;
+        files.insert(path.strip_prefix(workspace)?.to_owned(), text);
+    }
+    let routes = r#".route("/ping", get(ping::ping))"#;
+    let lib = files
+        .get_mut(Path::new("app_lib/src/lib.rs"))
+        .filter(|lib| lib.contains(routes))
+        .ok_or_else(|| format!("app_lib/src/lib.rs does not hold {routes}"))?;
+    *lib = lib.replace(
+        routes,
+        &format!(r#"{routes}.route("/empty", get(async || ()))"#),
+    );
+    Ok(App {
+        name: "sample",
+        query: "/api/ping",
+        files,
+        change,
+        rounds: [0; 3],
+    })
+}
+
+fn change(kind: Kind, round: usize) -> Change {
+    match kind {
+        Kind::Literal => Change {
+            path: "/".into(),
+            marker: format!("Counters, round {round}"),
+            replacements: vec![(
+                r#"h1 { "Counters" }"#,
+                format!(r#"h1 {{ "Counters, round {round}" }}"#),
+            )],
+        },
+        Kind::Signature => {
+            let (parameter, argument) = match round % 2 {
+                0 => ("String", format!(r#""en-x-{round}".to_owned()"#)),
+                _ => ("&str", format!(r#""en-x-{round}""#)),
+            };
+            Change {
+                path: "/".into(),
+                marker: format!(r#"lang="en-x-{round}""#),
+                replacements: vec![
+                    (
+                        "fn layout(content: Markup)",
+                        format!("fn layout(language: {parameter}, content: Markup)"),
+                    ),
+                    (r#"html lang="en""#, "html lang=(language)".into()),
+                    ("layout(html! {", format!("layout({argument}, html! {{")),
+                ],
+            }
+        }
+        Kind::Route => Change {
+            path: format!("/api/counters/added-{round}"),
+            marker: format!("round {round}:"),
+            replacements: vec![
+                (
+                    r#".route("/", get(list).post(create))"#,
+                    format!(
+                        r#".route("/", get(list).post(create)).route("/added-{round}", get(added_{round}))"#
+                    ),
+                ),
+                (
+                    "async fn list(",
+                    format!(
+                        "async fn added_{round}(State(app): State<AppState>) -> Result<String, AppError> {{\n    \
+                             Ok(format!(\"round {round}: {{}} counters\", all(&app.db).await?.len()))\n\
+                         }}\n\nasync fn list("
+                    ),
+                ),
+            ],
+        },
+    }
+}
