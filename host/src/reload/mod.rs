@@ -26,7 +26,6 @@ mod report;
 mod parts;
 
 use std::{
-    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -37,7 +36,7 @@ use report::Times;
 use shared::{AppState, BoxError, abi::Entry, db::DbConfig};
 use start::StartError;
 use tokio_util::sync::CancellationToken;
-use watch::{Changes, FOLDERS, MIGRATIONS, Watch, names};
+use watch::{Changes, FOLDERS, MIGRATIONS, Watch, names, since_saved, touches_schema};
 
 pub(crate) use build::{Diagnostic, Progress, as_the_person_had_it};
 pub(crate) use parts::{Reload, RestartNeeded, Settings};
@@ -46,9 +45,6 @@ pub(crate) use retire::{Retired, retire};
 pub(crate) use start::Isolation;
 
 use crate::generation::Absence;
-
-/// A file written before this was not saved just now.
-const LONG_AGO: Duration = Duration::from_secs(10);
 
 impl Reload {
     /// Builds and loads the app, then does it again for every save, until the host itself must be restarted.
@@ -60,7 +56,7 @@ impl Reload {
         let mut builder = Builder::new(&self.root, &FOLDERS, self.replay);
         let mut changes = Changes::new(); // the first build follows no save
         loop {
-            let detect = self.since_saved(&changes);
+            let detect = since_saved(&self.root, &changes);
             let since = Instant::now();
             let outcome = self.build(&mut builder, &mut watch, &mut changes).await;
             let build = since.elapsed();
@@ -271,13 +267,6 @@ impl Reload {
         drop(news.map(|news| self.events.send(news))); // nobody listens once the host has ended
     }
 
-    /// How long ago the newest of these files was written. An old file moved here says nothing.
-    fn since_saved(&self, files: &Changes) -> Option<Duration> {
-        let written = |file: &PathBuf| fs::metadata(self.root.join(file)).ok()?.modified().ok();
-        let newest = files.iter().filter_map(written).max()?;
-        newest.elapsed().ok().filter(|ago| *ago < LONG_AGO)
-    }
-
     fn serving(&self) -> Option<u64> {
         self.generations.active().map(|generation| generation.id())
     }
@@ -295,8 +284,4 @@ impl Reload {
         self.report.send_modify(|report| report.phase = phase);
         drop(self.events.send(event)); // nobody listens once the host has ended
     }
-}
-
-fn touches_schema(files: &Changes) -> bool {
-    files.iter().any(|file| file.starts_with(MIGRATIONS))
 }

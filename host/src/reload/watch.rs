@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -23,6 +24,9 @@ use tokio::{
 const SETTLE: Duration = Duration::from_millis(8);
 
 pub(super) const FOLDERS: [&str; 4] = ["app_lib", "shared", "host", MIGRATIONS];
+/// A file written before this was not saved just now.
+const LONG_AGO: Duration = Duration::from_secs(10);
+
 const ROOT_FILES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", SETTINGS];
 
 /// No source of the app's, but of the schema it runs on.
@@ -40,6 +44,17 @@ pub(crate) fn names(changes: &Changes) -> Vec<String> {
         .iter()
         .map(|file| file.display().to_string())
         .collect()
+}
+
+pub(super) fn touches_schema(changes: &Changes) -> bool {
+    changes.iter().any(|file| file.starts_with(MIGRATIONS))
+}
+
+/// How long ago the newest of these files was written. An old file that was moved here says nothing.
+pub(super) fn since_saved(root: &Path, changes: &Changes) -> Option<Duration> {
+    let written = |file: &PathBuf| fs::metadata(root.join(file)).ok()?.modified().ok();
+    let newest = changes.iter().filter_map(written).max()?;
+    newest.elapsed().ok().filter(|ago| *ago < LONG_AGO)
 }
 
 /// A running watch.
