@@ -57,8 +57,8 @@ impl Attempts {
 }
 
 impl Inner {
-    /// A connection of the pool, opened if it must be, and the TLS for its cancels. Whoever has waited since `since` for an attempt that failed is
-    /// told of that one.
+    /// A connection of the pool, opened if it must be, and the TLS for its cancels. Whoever has waited since `since`
+    /// for an attempt that failed is told of that one.
     pub(super) async fn opened(
         &self,
         line: Line,
