@@ -19,7 +19,7 @@ const WAITS: &str = r#"Router::new()
         let (db, other) = (app.db.clone(), shared::Db::new(&app.db_config));
         let within = other.clone();
         said(app.db.transaction(|_| async move {
-            other.query("SELECT 1", &[]).await?;
+            if other.query("SELECT 1", &[]).await.is_err() { return Ok(Vec::new()); }
             within.transaction(|_| async move { db.query("SELECT 1", &[]).await }.boxed()).await
         }.boxed()).await)
     }))
