@@ -33,7 +33,7 @@ pub struct Env {
     pub port: u16,
     /// `DATABASE_MAX_CONNECTIONS`, default 1: pipelining makes one enough, and a second would hide a leak.
     pub database_max_connections: usize,
-    /// `DATABASE_CONNECT_TIMEOUT_MS`, default 5000: opening a connection.
+    /// `DATABASE_CONNECT_TIMEOUT_MS`, default 5000: opening a connection, at each of the URL's addresses.
     pub database_connect_timeout: Duration,
     /// `DATABASE_WAIT_TIMEOUT_MS`, default 10000: waiting for the connection while others use it.
     pub database_wait_timeout: Duration,

@@ -34,6 +34,10 @@ mod chaos;
 
 mod pooler;
 
+mod failover;
+
+mod reconnect;
+
 mod migrations;
 
 // The leak, its cure, and what lies beyond it; another database without a restart.

@@ -160,17 +160,16 @@ async fn a_row_that_does_not_fit_names_column_wanted_and_found() {
             "SELECT 1 AS id, 'red' AS colour, 2.50 AS price, now()::timestamp AS dried",
             wrong("column `dried` is timestamp and does not fit Option<DateTime<Utc>>"),
         ),
+        // A value that the type has no room for; which one is not told.
+        (
+            "SELECT 1 AS id, 'red' AS colour, 'NaN'::numeric AS price, NULL::timestamptz AS dried",
+            wrong("column `price` is numeric and its value does not fit Option<Decimal>"),
+        ),
     ] {
         let sent = host.client.post(host.url("/paint")).body(sql).send();
         assert_eq!(sent.await.unwrap().text().await.unwrap(), said, "{sql}");
     }
-    // A value that the type has no room for.
-    let sql =
-        "SELECT 1 AS id, 'red' AS colour, 'NaN'::numeric AS price, NULL::timestamptz AS dried";
-    let sent = host.client.post(host.url("/paint")).body(sql).send();
-    let said = sent.await.unwrap().text().await.unwrap();
-    let begin = "column `price` is numeric and its value does not fit Option<Decimal>: ";
-    assert!(said.contains(begin), "{said}");
+    let begin = "column `price` is numeric and its value does not fit";
     assert!(host.log().contains(begin), "logged too");
 }
 

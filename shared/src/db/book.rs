@@ -13,7 +13,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::error::DbError;
+use super::{demoted::give_up, error::DbError};
 use crate::request::Request;
 
 /// How many holders a wait names: behind the first few there is nothing new.
@@ -26,8 +26,8 @@ const JUST_NOW: Duration = Duration::from_secs(1);
 pub(super) type Line = &'static Location<'static>;
 
 tokio::task_local! {
-    /// Where the transaction began that the current code runs in.
-    static INSIDE: Line;
+    /// The transactions that the current code runs in: whose, and where they began. Of several databases, perhaps.
+    static INSIDE: Vec<(Arc<Book>, Line)>;
 }
 
 #[derive(Debug, Default)]
@@ -187,7 +187,13 @@ impl Book {
 
     /// Refuses a request that would wait for itself: it is in a transaction of its own, or has a checkout.
     pub(super) fn refuse_nested(&self, line: Line) -> Result<(), DbError> {
-        let held = INSIDE.try_with(|held| *held).ok().or_else(|| {
+        let inside = INSIDE.try_with(|held| {
+            let mine = held
+                .iter()
+                .find(|(book, _)| std::ptr::eq(&raw const **book, self));
+            mine.map(|(_, line)| *line)
+        });
+        let held = inside.ok().flatten().or_else(|| {
             let me = Request::current().filter(|request| request.holds())?;
             let pages = self.pages();
             let mine = pages
@@ -239,6 +245,11 @@ impl Using {
         self.book.heard(last_words);
     }
 
+    /// Its connection takes no writes any more.
+    pub(super) fn give_up(&self, refusal: String) {
+        give_up(&self.book, refusal);
+    }
+
     /// The holder has let go; what is left is cleaning up, and that is not waiting for itself.
     pub(super) fn let_go(&mut self) {
         if let Some(holder) = self.holder.take() {
@@ -262,7 +273,13 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Runs the inside of a transaction that began at `line`.
-pub(super) fn inside<F: Future>(line: Line, work: F) -> impl Future<Output = F::Output> {
-    INSIDE.scope(line, work)
+/// Runs the inside of a transaction that began at `line`, on the connection of `book`.
+pub(super) fn inside<F: Future>(
+    book: &Arc<Book>,
+    line: Line,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    let mut held = INSIDE.try_with(Clone::clone).unwrap_or_default();
+    held.push((book.clone(), line));
+    INSIDE.scope(held, work)
 }

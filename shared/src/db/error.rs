@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::{book::Holder, tls};
+use super::{book::Holder, connect::Tried, tls};
 
 /// A failed use of [`Db`](super::Db).
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,11 @@ impl DbError {
     #[must_use]
     pub fn code(&self) -> Option<&SqlState> {
         match self {
-            Self::Statement(error) | Self::Connect(PoolError::Backend(error)) => error.code(),
+            Self::Statement(error) => error.code(),
+            Self::Connect(PoolError::Backend(error)) => match Tried::within(error) {
+                Some(tried) => tried.errors().find_map(tokio_postgres::Error::code),
+                None => error.code(),
+            },
             _ => None,
         }
     }
@@ -97,6 +101,9 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
             text.push_str(&format!("; hint: {hint}"));
         }
         return text;
+    }
+    if let Some(tried) = Tried::within(error) {
+        return tried.to_string();
     }
     if let Some(words) = tls::in_words(error) {
         return words;
@@ -134,11 +141,18 @@ pub(super) fn ends_connection(error: &tokio_postgres::Error) -> bool {
         .is_some_and(fatal)
 }
 
-/// Nobody listens there, or not yet: a server that restarts, most often.
+/// Nobody listens there, or not yet, or a standby that is about to be promoted: a server that restarts, most often.
 pub(super) fn may_pass(error: &PoolError) -> bool {
-    let PoolError::Backend(error) = error else {
-        return false;
-    };
+    match error {
+        PoolError::Backend(error) => passes(error),
+        _ => false,
+    }
+}
+
+fn passes(error: &tokio_postgres::Error) -> bool {
+    if let Some(tried) = Tried::within(error) {
+        return tried.errors().any(passes);
+    }
     let io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
     let not_yet = [
         SqlState::CANNOT_CONNECT_NOW,

@@ -7,8 +7,11 @@
 
 use std::{
     panic::Location,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use deadpool_postgres::Client as Object;
@@ -17,8 +20,10 @@ use tokio::{runtime::Handle, sync::OwnedRwLockWriteGuard};
 use super::{
     book::{Line, Using},
     clean::clean_up,
-    error::{DbError, describe, ends_connection},
+    demoted::{is_read_only, refused_a_write},
+    error::{DbError, describe, ends_connection, is_stale},
     lane::Db,
+    pooler::Lessons,
     tls::Tls,
 };
 use crate::request::Request;
@@ -52,16 +57,12 @@ impl Db {
     pub(super) async fn take(&self, line: Line) -> Result<Checkout, DbError> {
         let inner = self.inner();
         let (held, tls) = if self.has_others() {
-            let (pool, tls) = inner.pool_and_tls();
-            let pooled = async { pool.get().await.map_err(DbError::Connect) };
-            (
-                Held::Pooled(Box::new(inner.within(line, pooled).await?)),
-                tls,
-            )
+            let (client, tls) = inner.pooled(line, Instant::now()).await?;
+            (Held::Pooled(Box::new(client)), tls)
         } else {
             let held = inner.alone(line).await?;
             // After the wait: whoever holds the slot keeps `replace` out.
-            (Held::Slot(held), inner.pool_and_tls().1)
+            (Held::Slot(held), inner.tls())
         };
         Ok(Checkout {
             held: Some(held),
@@ -72,6 +73,10 @@ impl Db {
             raw: true,
             marked: AtomicBool::new(false),
             behind_a_pooler: inner.begin_behind_a_pooler().is_some(),
+            wants_writes: inner.wants_writes(),
+            refusal: Mutex::default(),
+            met_a_new_type: AtomicBool::new(false),
+            lessons: inner.counts.lessons.clone(),
             runtime: inner.runtime.clone(),
         })
     }
@@ -121,6 +126,14 @@ pub struct Checkout {
     pub(super) marked: AtomicBool,
     /// In a pooler's session the statements must go with the transaction: the next user's may have the same names.
     pub(super) behind_a_pooler: bool,
+    /// A session that may not write is good for nothing.
+    wants_writes: bool,
+    /// PostgreSQL's words on a write that it did not allow: then the session is looked at before it is given back.
+    refusal: Mutex<Option<String>>,
+    /// Behind a pooler: tokio-postgres cannot ask for another type on this connection.
+    met_a_new_type: AtomicBool,
+    /// For the next connection to know.
+    pub(super) lessons: Arc<Lessons>,
     runtime: Handle,
 }
 
@@ -149,10 +162,17 @@ impl Checkout {
         self.running.fetch_add(1, Relaxed);
         let result = statement.await;
         self.running.fetch_sub(1, Relaxed);
-        if let (Err(error), Some(using)) = (&result, &self.using)
-            && ends_connection(error)
-        {
-            using.heard(describe(error));
+        if let (Err(error), Some(using)) = (&result, &self.using) {
+            if ends_connection(error) {
+                using.heard(describe(error));
+            }
+            if self.wants_writes && refused_a_write(error) {
+                let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+                *refusal = Some(describe(error));
+            }
+            if self.behind_a_pooler && is_stale(error) {
+                self.met_a_new_type.store(true, Relaxed);
+            }
         }
         Ok(result?)
     }
@@ -165,7 +185,13 @@ impl Drop for Checkout {
         };
         using.let_go();
         let marked = self.raw || *self.marked.get_mut();
-        if self.clean && !marked || held.client().is_closed() {
+        let refusal = self
+            .refusal
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let refusal = refusal.take();
+        let outdated = *self.met_a_new_type.get_mut();
+        if self.clean && !marked && refusal.is_none() || held.client().is_closed() {
             return;
         }
         let abandoned = !self.clean && (self.raw || *self.running.get_mut() > 0);
@@ -177,10 +203,20 @@ impl Drop for Checkout {
         let tls = self.tls.clone();
         // The guard moves into the task: the next user gets the connection when the task is done with it.
         self.runtime.spawn(async move {
-            let cleaning = clean_up(held.client(), &tls, rollback, abandoned, marked);
+            let cleaning = async {
+                let client = held.client();
+                clean_up(client, &tls, rollback, abandoned, marked).await?;
+                if let Some(refusal) = refusal
+                    && is_read_only(client).await
+                {
+                    using.give_up(refusal);
+                    return Ok(false);
+                }
+                Ok::<_, tokio_postgres::Error>(!outdated)
+            };
             match tokio::time::timeout(CLEAN_UP_LIMIT, cleaning).await {
-                Ok(Ok(())) => drop(held),
-                Ok(Err(_)) | Err(_) => held.discard(),
+                Ok(Ok(true)) => drop(held),
+                Ok(Ok(false) | Err(_)) | Err(_) => held.discard(),
             }
             drop(using);
         });

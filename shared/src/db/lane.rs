@@ -20,7 +20,6 @@ use super::{
     book::Line,
     clean::clean_up,
     error::{DbError, is_stale},
-    mark::refuse_marks,
     pool::{DbConfig, DbStatus},
     query::{at_most_one, one},
     slot::{Inner, Source},
@@ -80,22 +79,23 @@ impl Db {
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
         async move {
             if self.inner.begin_behind_a_pooler().is_some() {
-                refuse_marks(sql, line)?;
-                let tx = self.begin(line).await?;
-                let rows = tx.query(sql, params).await?;
-                tx.commit().await?;
-                return Ok(rows);
+                return self.query_behind_a_pooler(line, sql, params).await;
             }
             let client = self.inner.shared(sql, line).await?;
-            match client
-                .query(&client.prepare_cached(sql).await?, params)
-                .await
-            {
-                Err(error) if is_stale(&error) => Ok(client
-                    .query(&prepare_anew(&client, sql).await?, params)
-                    .await?),
-                result => Ok(self.inner.heard(result)?),
-            }
+            let run = async {
+                client
+                    .query(&client.prepare_cached(sql).await?, params)
+                    .await
+            };
+            let result = match run.await {
+                Err(error) if is_stale(&error) => {
+                    client
+                        .query(&prepare_anew(&client, sql).await?, params)
+                        .await
+                }
+                result => result,
+            };
+            Ok(self.inner.heard(&client, result).await?)
         }
         .boxed()
     }
@@ -144,22 +144,23 @@ impl Db {
         let line = Location::caller();
         async move {
             if self.inner.begin_behind_a_pooler().is_some() {
-                refuse_marks(sql, line)?;
-                let tx = self.begin(line).await?;
-                let changed = tx.execute(sql, params).await?;
-                tx.commit().await?;
-                return Ok(changed);
+                return self.execute_behind_a_pooler(line, sql, params).await;
             }
             let client = self.inner.shared(sql, line).await?;
-            match client
-                .execute(&client.prepare_cached(sql).await?, params)
-                .await
-            {
-                Err(error) if is_stale(&error) => Ok(client
-                    .execute(&prepare_anew(&client, sql).await?, params)
-                    .await?),
-                result => Ok(self.inner.heard(result)?),
-            }
+            let run = async {
+                client
+                    .execute(&client.prepare_cached(sql).await?, params)
+                    .await
+            };
+            let result = match run.await {
+                Err(error) if is_stale(&error) => {
+                    client
+                        .execute(&prepare_anew(&client, sql).await?, params)
+                        .await
+                }
+                result => result,
+            };
+            Ok(self.inner.heard(&client, result).await?)
         }
         .boxed()
     }
@@ -198,8 +199,7 @@ impl Db {
     /// [`DbError::Wait`] if somebody holds the connection alone for too long; nothing has changed then.
     pub async fn replace(&self, config: &DbConfig) -> Result<(), DbError> {
         let inner = &self.inner;
-        let alone = async { Ok(inner.slot.write().await) };
-        let mut slot = inner.within(Location::caller(), alone).await?;
+        let mut slot = inner.within(Location::caller(), inner.slot.write()).await?;
         let next = Source::new(config, &inner.counts);
         let before = std::mem::replace(
             &mut *inner.source.write().unwrap_or_else(PoisonError::into_inner),
@@ -208,6 +208,7 @@ impl Db {
         // Its connection goes before the new pool can open one.
         *slot = None;
         before.pool.close();
+        inner.attempts.forget();
         Ok(())
     }
 
@@ -221,7 +222,7 @@ impl Db {
         };
         match &*slot {
             Some(client) if !client.is_closed() => {
-                let (_, tls) = self.inner.pool_and_tls();
+                let tls = self.inner.tls();
                 let clean = tokio::time::timeout(
                     RESET_LIMIT,
                     clean_up(client, &tls, "ROLLBACK", false, true),

@@ -15,6 +15,8 @@ mod lane;
 
 mod query;
 
+mod pooler;
+
 mod exclusive;
 
 mod transaction;
@@ -24,6 +26,10 @@ mod row;
 
 // The one connection under both.
 mod slot;
+
+mod attempt;
+
+mod demoted;
 
 mod clean;
 
@@ -36,6 +42,8 @@ mod book;
 mod error;
 
 mod connect;
+
+mod address;
 
 // How the connection is made.
 mod pool;

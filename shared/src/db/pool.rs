@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{Connect, Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::{runtime::Handle, task::JoinHandle};
@@ -20,8 +20,10 @@ use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    address::addresses,
     book::{Book, Holder, Loss},
-    connect,
+    connect::{self, Tried},
+    pooler::{Lessons, learn_types},
     tls::Tls,
     url::{DatabaseUrl, add_options},
 };
@@ -36,7 +38,7 @@ pub struct DbConfig {
     pub application_name: String,
     /// Never more connections than this.
     pub max_connections: usize,
-    /// Limit for opening one.
+    /// Limit for opening one, at each address.
     pub connect_timeout: Duration,
     /// Limit for waiting while others use it.
     pub wait_timeout: Duration,
@@ -139,6 +141,7 @@ pub(super) struct Counts {
     pub(super) opened: AtomicU64,
     pub(super) backend_pid: AtomicI32,
     pub(super) book: Arc<Book>,
+    pub(super) lessons: Arc<Lessons>,
 }
 
 /// The pool from inside.
@@ -173,37 +176,25 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
         runtime: config.runtime.clone(),
         tls: config.url.tls().clone(),
         on_refusal: config.on_refusal.clone(),
-        book: counts.book.clone(),
+        counts: counts.clone(),
+        behind_a_pooler: !config.pipeline,
     };
     // Fast: a health query on each checkout would cost a round trip; a dead connection is noticed by its socket.
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let manager = Manager::from_connect(config.connection(), opener, recycling);
-    let counted = counts.clone();
+    let connection = config.connection();
+    // Each address has the limit for itself, and one more goes to what is asked of the one that is taken.
+    let tries = u32::try_from(addresses(&connection).len()).unwrap_or(u32::MAX);
+    let create_timeout = config
+        .connect_timeout
+        .saturating_mul(tries.saturating_add(1));
+    let manager = Manager::from_connect(connection, opener, recycling);
     Pool::builder(manager)
         .max_size(config.max_connections)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(config.wait_timeout))
-        // The whole of it: tokio-postgres bounds the TCP connect only, and a server may accept and then say nothing.
-        .create_timeout(Some(config.connect_timeout))
-        .post_create(Hook::async_fn(move |client, _| {
-            let counts = counted.clone();
-            Box::pin(async move {
-                // In one message: behind a pooler a second one may reach another backend.
-                let answer = client
-                    .simple_query("SELECT pg_backend_pid()")
-                    .await
-                    .map_err(deadpool_postgres::HookError::Backend)?;
-                let pid = answer.iter().find_map(|message| match message {
-                    SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
-                    _ => None,
-                });
-                counts.backend_pid.store(pid.unwrap_or_default(), Relaxed);
-                counts.opened.fetch_add(1, Relaxed);
-                Ok(())
-            })
-        }))
+        .create_timeout(Some(create_timeout))
         .build()
         .expect("a runtime is given, the only thing the builder checks")
 }
@@ -213,8 +204,9 @@ struct Opener {
     runtime: Handle,
     tls: Tls,
     on_refusal: OnRefusal,
-    /// Told how connections are lost.
-    book: Arc<Book>,
+    /// Told how connections are made and lost.
+    counts: Arc<Counts>,
+    behind_a_pooler: bool,
 }
 
 impl Connect for Opener {
@@ -224,15 +216,22 @@ impl Connect for Opener {
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         // Aborted with the caller: a request that is dropped while it connects must not leave a backend half open.
         let name = config.get_application_name().map(str::to_owned);
-        let opening = open(config.clone(), self.tls.clone(), self.book.clone());
+        let opening = open(
+            config.clone(),
+            self.tls.clone(),
+            self.counts.clone(),
+            self.behind_a_pooler,
+        );
         let opening = AbortOnDropHandle::new(self.runtime.spawn(opening));
         Box::pin(async move {
             match opening.await {
-                Ok(Err(error)) => {
-                    self.on_refusal.look_at(&error, name.as_deref());
-                    Err(error)
+                Ok(Err(tried)) => {
+                    for error in tried.errors() {
+                        self.on_refusal.look_at(error, name.as_deref());
+                    }
+                    Err(tried.into_theirs().await)
                 }
-                Ok(opened) => opened,
+                Ok(Ok(opened)) => Ok(opened),
                 // The runtime of the process is ending, and this caller with it; `create_timeout` bounds the rest.
                 Err(_) => std::future::pending().await,
             }
@@ -243,9 +242,11 @@ impl Connect for Opener {
 async fn open(
     config: tokio_postgres::Config,
     tls: Tls,
-    book: Arc<Book>,
-) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    counts: Arc<Counts>,
+    behind_a_pooler: bool,
+) -> Result<(Client, JoinHandle<()>), Tried> {
     let (client, connection) = connect::open(&config, &tls).await?;
+    let book = counts.book.clone();
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             let reason = book.lost(super::describe(&error));
@@ -254,5 +255,26 @@ async fn open(
             );
         }
     });
+    let lessons = behind_a_pooler.then_some(&*counts.lessons);
+    let asked = ask(&client, lessons).await;
+    let pid = asked.map_err(|error| Tried::lost(&config, error))?;
+    counts.backend_pid.store(pid.unwrap_or_default(), Relaxed);
+    counts.opened.fetch_add(1, Relaxed);
     Ok((client, driver))
+}
+
+/// What must be known of a connection before anybody uses it.
+async fn ask(
+    client: &Client,
+    lessons: Option<&Lessons>,
+) -> Result<Option<i32>, tokio_postgres::Error> {
+    if let Some(lessons) = lessons {
+        learn_types(client, lessons).await?;
+    }
+    // In one message: behind a pooler a second one may reach another backend.
+    let answer = client.simple_query("SELECT pg_backend_pid()").await?;
+    Ok(answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    }))
 }

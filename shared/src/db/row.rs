@@ -99,7 +99,7 @@ pub fn column<'r, T: FromSql<'r>>(row: &'r Row, name: &str) -> Result<T, DbError
     }
 }
 
-/// What is wrong, in words: name, wanted and found.
+/// What is wrong, in words: name, wanted and found type, and never the value.
 fn misfit(row: &Row, name: &str, wanted: &str, error: &tokio_postgres::Error) -> DbError {
     let wanted = without_paths(wanted);
     let mut columns = row.columns().iter();
@@ -117,8 +117,10 @@ fn misfit(row: &Row, name: &str, wanted: &str, error: &tokio_postgres::Error) ->
         (Some(_), Some(source)) if source.is::<WasNull>() => {
             format!("column `{name}` is NULL and does not fit {wanted}; Option<{wanted}> would")
         }
+        // Why is in the source, and may be told with the value itself, which is nobody's business.
+        // The source would say why, and may quote the value: nobody's business.
         (Some(column), Some(source)) if !source.is::<WrongType>() => format!(
-            "column `{name}` is {} and its value does not fit {wanted}: {source}",
+            "column `{name}` is {} and its value does not fit {wanted}",
             column.type_()
         ),
         (Some(column), _) => format!(

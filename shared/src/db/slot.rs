@@ -1,23 +1,29 @@
 //! The slot that holds the one connection, and the lock around it: shared by statements, alone for a transaction.
 //!
-//! Owns how the connection gets into the slot, once for all who wait for it, and how long anybody waits. The lock is
-//! fair, so neither side starves.
+//! Owns the order in which it is used, and how long anybody waits for a turn. The lock is fair, so neither side
+//! starves.
 
 use std::{
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
-use deadpool_postgres::{Client as Object, Pool, PoolError};
+use deadpool_postgres::{Client as Object, Pool};
 use tokio::{
     runtime::Handle,
-    sync::{OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard},
+    sync::{OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard, RwLockWriteGuard},
 };
+use tokio_postgres::config::TargetSessionAttrs;
 
 use super::{
+    attempt::{Attempts, BRIEF},
     book::{Line, Using},
-    error::{DbError, connect_reason, describe, ends_connection, may_pass},
+    demoted::{give_up, is_read_only, refused_a_write},
+    error::{DbError, describe, ends_connection},
     mark::refuse_marks,
     pool::{Counts, DbConfig, counted_pool},
     tls::Tls,
@@ -33,8 +39,9 @@ pub(super) struct Inner {
     /// Of the process: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
     pub(super) runtime: Handle,
     pub(super) counts: Arc<Counts>,
-    /// How the last attempt to open the connection failed, and when. `None` once one has succeeded.
-    failed: Mutex<Option<(Instant, String)>>,
+    pub(super) attempts: Attempts,
+    /// Of the connection in the slot: it works, and is good for nothing. Whoever comes next replaces it.
+    spent: AtomicBool,
 }
 
 /// Where connections come from, and under which rules.
@@ -43,10 +50,12 @@ pub(super) struct Source {
     /// Gives the connection its one place; with more than one allowed it also feeds exclusive use.
     pub(super) pool: Pool,
     /// Of its connections, for a cancel that goes the same way.
-    tls: Tls,
+    pub(super) tls: Tls,
     wait_limit: Duration,
     /// How long a connection that was lost may take to come back.
-    patience: Duration,
+    pub(super) patience: Duration,
+    /// The URL asks for a server that takes writes.
+    wants_writes: bool,
     /// Whether statements may share the connection. Behind a pooler each needs a transaction of its own instead.
     pipeline: bool,
     statement_timeout: Duration,
@@ -59,6 +68,8 @@ impl Source {
             tls: config.url.tls().clone(),
             wait_limit: config.wait_timeout,
             patience: config.connect_timeout,
+            wants_writes: config.url.config().get_target_session_attrs()
+                == TargetSessionAttrs::ReadWrite,
             pipeline: config.pipeline,
             statement_timeout: config.statement_timeout,
         }
@@ -79,15 +90,6 @@ impl Deref for Shared<'_> {
     }
 }
 
-/// Pauses between attempts to open a lost connection again.
-const PAUSES: [Duration; 5] = [
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-];
-
 impl Inner {
     pub(super) fn new(config: &DbConfig) -> Self {
         let counts = Arc::default();
@@ -96,7 +98,8 @@ impl Inner {
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             counts,
-            failed: Mutex::default(),
+            attempts: Attempts::default(),
+            spent: AtomicBool::new(false),
         }
     }
 
@@ -105,10 +108,9 @@ impl Inner {
         self.source().pool
     }
 
-    /// The pool of now, and the TLS of what comes out of it.
-    pub(super) fn pool_and_tls(&self) -> (Pool, Tls) {
-        let Source { pool, tls, .. } = self.source();
-        (pool, tls)
+    /// Of the connections that come out of the pool of now.
+    pub(super) fn tls(&self) -> Tls {
+        self.source().tls
     }
 
     pub(super) fn wait_limit(&self) -> Duration {
@@ -123,7 +125,7 @@ impl Inner {
         (!source.pipeline).then(|| format!("BEGIN; SET LOCAL statement_timeout = {limit}"))
     }
 
-    fn source(&self) -> Source {
+    pub(super) fn source(&self) -> Source {
         self.source
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -136,19 +138,27 @@ impl Inner {
         refuse_marks(sql, line)?;
         Request::count_statement();
         let since = Instant::now();
-        let waited = self.within(line, async {
-            loop {
-                let slot = self.slot.read().await;
-                if let Ok(client) = RwLockReadGuard::try_map(slot, |slot| {
-                    slot.as_ref().filter(|client| !client.is_closed())
-                }) {
-                    return Ok(client);
+        let turn = self.turn(line, async {
+            let slot = self.slot.read().await;
+            match RwLockReadGuard::try_map(slot, |slot| self.usable(slot)) {
+                Ok(client) => Turn::Ready(client),
+                Err(slot) => {
+                    drop(slot);
+                    Turn::ToOpen(self.slot.write().await)
                 }
-                self.open(&mut *self.slot.write().await, since).await?;
             }
         });
+        let client = match turn.await? {
+            Turn::Ready(client) => client,
+            Turn::ToOpen(mut slot) => {
+                self.open(&mut slot, line, since).await?;
+                RwLockWriteGuard::downgrade_map(slot, |slot| {
+                    slot.as_ref().expect("`open` has filled it")
+                })
+            }
+        };
         Ok(Shared {
-            client: waited.await?,
+            client,
             _using: self.counts.book.enter(line, false),
         })
     }
@@ -160,90 +170,95 @@ impl Inner {
     ) -> Result<OwnedRwLockWriteGuard<Option<Object>>, DbError> {
         self.counts.book.refuse_nested(line)?;
         let since = Instant::now();
-        self.within(line, async {
-            let mut slot = self.slot.clone().write_owned().await;
-            self.open(&mut slot, since).await?;
-            Ok(slot)
-        })
-        .await
+        let mut slot = self.turn(line, self.slot.clone().write_owned()).await?;
+        self.open(&mut slot, line, since).await?;
+        Ok(slot)
     }
 
-    /// Opens the connection unless another waiter has done so meanwhile, or has failed to: one attempt for all who
-    /// wait. A connection that is lost is given time to come back, once: while nobody listens there, later requests
-    /// are told so at once.
-    async fn open(&self, slot: &mut Option<Object>, since: Instant) -> Result<(), DbError> {
-        if slot.as_ref().is_some_and(|client| !client.is_closed()) {
+    /// Opens the connection unless another waiter has done so meanwhile. It has limits of its own.
+    async fn open(
+        &self,
+        slot: &mut Option<Object>,
+        line: Line,
+        since: Instant,
+    ) -> Result<(), DbError> {
+        if self.usable(slot).is_some() {
             return Ok(());
         }
-        // The closed one leaves the pool first, or the limit of one would not let a new one in.
-        if let Some(closed) = slot.take() {
-            drop(Object::take(closed));
-        }
-        let source = self.source();
-        let patience = match &*self.failed() {
-            Some((at, reason)) if *at >= since => {
-                let reason = reason.clone();
-                return Err(DbError::Unreachable { reason });
-            }
-            Some(_) => Duration::ZERO,
-            None if self.counts.opened.load(Relaxed) == 0 => Duration::ZERO, // never yet: no restart, a mistake
-            None => source.patience,
-        };
-        let began = Instant::now();
-        let mut pauses = PAUSES.iter().chain(PAUSES.last().into_iter().cycle());
-        let opened = loop {
-            match source.pool.get().await {
-                Err(error) if may_pass(&error) && began.elapsed() < patience => {
-                    tokio::time::sleep(*pauses.next().expect("it cycles")).await;
-                }
-                opened => break opened,
-            }
-        };
-        match opened {
-            Ok(client) => {
-                *self.failed() = None;
-                *slot = Some(client);
-                Ok(())
-            }
-            Err(error) => {
-                *self.failed() = Some((Instant::now(), connect_reason(&error)));
-                Err(DbError::Connect(error))
-            }
-        }
+        // The old one leaves the pool first, or the limit of one would not let a new one in.
+        drop(slot.take().map(Object::take));
+        *slot = Some(self.opened(line, since).await?.0);
+        self.spent.store(false, Relaxed);
+        Ok(())
     }
 
-    fn failed(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn usable<'a>(&self, slot: &'a Option<Object>) -> Option<&'a Object> {
+        let spent = self.spent.load(Relaxed);
+        slot.as_ref().filter(|client| !client.is_closed() && !spent)
     }
 
-    /// Listens for the last words of a connection, and passes all on.
-    pub(super) fn heard<T>(
+    /// Whether a session that may not write is good for nothing.
+    pub(super) fn wants_writes(&self) -> bool {
+        self.source().wants_writes
+    }
+
+    /// Listens for the last words of a connection, and for a server that takes no writes any more: then whoever comes
+    /// next replaces the connection. Passes all on.
+    pub(super) async fn heard<T>(
         &self,
+        client: &Object,
         result: Result<T, tokio_postgres::Error>,
     ) -> Result<T, tokio_postgres::Error> {
-        result.inspect_err(|error| {
+        if let Err(error) = &result {
             if ends_connection(error) {
                 self.counts.book.heard(describe(error));
             }
-        })
+            // While we share it nobody puts another into the slot.
+            if refused_a_write(error)
+                && self.wants_writes()
+                && is_read_only(client).await
+                && !self.spent.swap(true, Relaxed)
+            {
+                give_up(&self.counts.book, describe(error));
+            }
+        }
+        result
     }
 
-    /// Bounds a wait for the connection; opening it has limits of its own within.
+    /// Bounds a wait for the slot. While the server is known to be down, somebody who tries to reach it may keep the
+    /// slot for long; nobody else waits for that.
+    async fn turn<T>(&self, line: Line, wait: impl Future<Output = T>) -> Result<T, DbError> {
+        let Some(reason) = self.attempts.news() else {
+            return self.within(line, wait).await;
+        };
+        let brief = tokio::time::timeout(BRIEF, wait).await;
+        brief.map_err(|_| DbError::Unreachable { reason })
+    }
+
+    /// Bounds a wait for others to let go of the connection.
     pub(super) async fn within<T>(
         &self,
         line: Line,
-        wait: impl Future<Output = Result<T, DbError>>,
+        wait: impl Future<Output = T>,
     ) -> Result<T, DbError> {
         let limit = self.wait_limit();
         let _waiting = self.counts.book.wait();
-        match tokio::time::timeout(limit, wait).await {
-            Ok(Err(DbError::Connect(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait))))
-            | Err(_) => Err(DbError::Wait {
-                limit,
-                asked: line.to_string(),
-                holders: self.counts.book.holders(),
-            }),
-            Ok(result) => result,
+        let waited = tokio::time::timeout(limit, wait).await;
+        waited.map_err(|_| self.waited(line, limit))
+    }
+
+    /// Who it was waited for in vain.
+    pub(super) fn waited(&self, line: Line, limit: Duration) -> DbError {
+        DbError::Wait {
+            limit,
+            asked: line.to_string(),
+            holders: self.counts.book.holders(),
         }
     }
+}
+
+/// What a wait for the slot has led to.
+enum Turn<'a> {
+    Ready(RwLockReadGuard<'a, Object>),
+    ToOpen(RwLockWriteGuard<'a, Option<Object>>),
 }

@@ -51,7 +51,7 @@ impl Db {
             let value = if self.has_others() {
                 work(&tx).await?
             } else {
-                inside(line, work(&tx)).await?
+                inside(&self.inner().counts.book, line, work(&tx)).await?
             };
             tx.commit().await?;
             Ok(value)
@@ -157,6 +157,9 @@ impl Transaction {
     fn forget_if_stale(&self, sql: &str, error: &DbError) {
         if matches!(error, DbError::Statement(error) if is_stale(error)) {
             self.checkout.client().statement_cache.remove(sql, &[]);
+            if self.checkout.behind_a_pooler {
+                self.checkout.lessons.add(sql);
+            }
         }
     }
 

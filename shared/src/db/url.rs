@@ -11,7 +11,7 @@ use std::{fmt, str::FromStr};
 use tokio_postgres::config::{ChannelBinding, Host, SslMode};
 
 use self::{parts::Parts, sslmode::Asked};
-use super::tls::Tls;
+use super::{address::names, tls::Tls};
 
 /// A parsed and accepted database URL. `Debug` and `Display` mask the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -152,28 +152,10 @@ impl fmt::Display for DatabaseUrl {
         } else {
             ""
         };
-        let hosts: Vec<String> = config
-            .get_hosts()
-            .iter()
-            .enumerate()
-            .map(|(i, host)| {
-                let port = config
-                    .get_ports()
-                    .get(i)
-                    .or(config.get_ports().first())
-                    .filter(|port| **port != 5432);
-                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-                match host {
-                    Host::Tcp(name) => format!("{name}{port}"),
-                    #[cfg(unix)]
-                    Host::Unix(path) => format!("{}{port}", path.display()),
-                }
-            })
-            .collect();
         write!(
             f,
             "postgres://{user}{password}@{}/{}",
-            hosts.join(","),
+            names(config).join(","),
             config.get_dbname().unwrap_or(user)
         )
     }

@@ -24,8 +24,11 @@ pub(crate) const PASSWORD: &str = r#"p@:/?#[]%&=+ $!'"\ü"#;
 /// The same, as it stands in a URL.
 pub(crate) const ENCODED: &str = "p%40%3A%2F%3F%23%5B%5D%25%26%3D%2B%20%24%21%27%22%5C%C3%BC";
 
-/// `secure` may come with TLS only, `plain` either way; both with [`PASSWORD`]. Through the socket everybody may.
+/// `secure` may come with TLS only, `plain` either way; both with [`PASSWORD`]. Through the socket everybody may, and
+/// the superuser.
 const HBA: &str = "local all all trust
+host all postgres 127.0.0.1/32 trust
+local replication all trust
 hostssl all secure 127.0.0.1/32 scram-sha-256
 host all plain 127.0.0.1/32 scram-sha-256
 ";
@@ -40,10 +43,7 @@ impl Server {
     /// Without TLS.
     pub(crate) async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let port = {
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port()
-        };
+        let port = free_port();
         give_away(folder.path(), 0o755);
         let data = folder.path().join("data");
         let made = run("initdb")
@@ -56,20 +56,8 @@ impl Server {
         assert!(made.status.success(), "{made:?}");
         fs::write(data.join("pg_hba.conf"), HBA).unwrap();
         certificates(folder.path());
-        let process = run("postgres")
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path())
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
-            .args(["-c", "fsync=off", "-c", "logging_collector=off"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
         let server = Self {
-            process,
+            process: serve(folder.path(), port),
             port,
             folder,
         };
@@ -80,6 +68,85 @@ impl Server {
             client.batch_execute(&make).await.unwrap();
         }
         server
+    }
+
+    /// A hot standby that follows this one through its socket.
+    pub(crate) async fn standby(&self) -> Self {
+        let (folder, port) = (TempDir::new().unwrap(), free_port());
+        give_away(folder.path(), 0o755);
+        let copied = run("pg_basebackup")
+            .arg("-D")
+            .arg(folder.path().join("data"))
+            .arg("-h")
+            .arg(self.socket())
+            .args(["-p", &self.port.to_string(), "-U", "postgres"])
+            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync"])
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{copied:?}");
+        let standby = Self {
+            process: serve(folder.path(), port),
+            port,
+            folder,
+        };
+        eventually("the standby", async || standby.connect().await.ok()).await;
+        standby
+    }
+
+    /// Waits until `standby` has all that is here.
+    pub(crate) async fn caught_up(&self, standby: &Self) {
+        let client = self.connect().await.unwrap();
+        let row = client
+            .query_one("SELECT pg_current_wal_lsn()::text", &[])
+            .await
+            .unwrap();
+        let here: String = row.get(0);
+        let there = standby.connect().await.unwrap();
+        let has = format!("SELECT pg_last_wal_replay_lsn() >= '{here}'::pg_lsn");
+        eventually("the standby to catch up", async || {
+            let row = there.query_one(&has, &[]).await.unwrap();
+            row.get::<_, bool>(0).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) fn promote(&self) {
+        let promoted = run("pg_ctl")
+            .arg("promote")
+            .arg("-D")
+            .arg(self.folder.path().join("data"))
+            .output()
+            .unwrap();
+        assert!(promoted.status.success(), "{promoted:?}");
+    }
+
+    /// As a machine that is gone; its files stay until the value is dropped.
+    pub(crate) fn stop_immediately(&mut self) {
+        self.signal(Signal::SIGQUIT);
+        self.process.wait().unwrap();
+    }
+
+    /// From the next transaction on, in the sessions that there are too.
+    pub(crate) async fn read_only(&self, on: bool) {
+        let client = self.connect().await.unwrap();
+        for statement in [
+            &format!("ALTER SYSTEM SET default_transaction_read_only = {on}"),
+            "SELECT pg_reload_conf()",
+        ] {
+            client.batch_execute(statement).await.unwrap();
+        }
+        let said = "SHOW default_transaction_read_only";
+        eventually("the setting", async || {
+            let session = self.connect().await.unwrap();
+            let row = session.query_one(said, &[]).await.unwrap();
+            ((row.get::<_, String>(0) == "on") == on).then_some(())
+        })
+        .await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.process.id().cast_signed());
+        kill(pid, signal).unwrap();
     }
 
     /// Switches TLS on, with one of the certificates in [`Self::file`].
@@ -159,13 +226,31 @@ impl Drop for Server {
             let log = fs::read_to_string(self.file("log")).unwrap_or_default();
             eprintln!("--- PostgreSQL\n{log}\n---");
         }
-        kill(
-            Pid::from_raw(self.process.id().cast_signed()),
-            Signal::SIGINT,
-        )
-        .unwrap();
+        if self.process.try_wait().unwrap().is_none() {
+            self.signal(Signal::SIGINT);
+        }
         self.process.wait().unwrap();
     }
+}
+
+fn free_port() -> u16 {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+fn serve(folder: &Path, port: u16) -> Child {
+    run("postgres")
+        .arg("-D")
+        .arg(folder.join("data"))
+        .arg("-k")
+        .arg(folder)
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
+        .args(["-c", "fsync=off", "-c", "logging_collector=off"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(folder.join("log")).unwrap())
+        .spawn()
+        .unwrap()
 }
 
 /// PostgreSQL refuses to run as root.
@@ -196,10 +281,18 @@ fn binaries() -> PathBuf {
         .into_iter()
         .chain(std::env::split_paths(&path))
         .chain(packaged.map(|version| version.unwrap().path().join("bin")))
-        .find(|folder| folder.join("initdb").is_file())
+        // Links resolved: not all of the programs may have one.
+        .find_map(|folder| {
+            Some(
+                folder
+                    .join("initdb")
+                    .canonicalize()
+                    .ok()?
+                    .parent()?
+                    .to_owned(),
+            )
+        })
         .expect("PostgreSQL's binaries")
-        .canonicalize()
-        .unwrap()
 }
 
 fn give_away(path: &Path, mode: u32) {
