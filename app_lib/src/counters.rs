@@ -20,7 +20,7 @@ use crate::{
     schema::{Counter, CounterIden, Increment},
 };
 
-pub(crate) fn routes() -> Router {
+pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(list).post(create))
         .route("/{id}", get(read).put(update).delete(remove))

@@ -28,7 +28,7 @@ use shared::{
 shared::export_app!(app);
 
 /// Builds the router. Runs once per generation; if it fails, the generation before goes on serving.
-async fn app(state: AppState) -> Result<axum::Router, BoxError> {
+async fn app(state: AppState) -> Result<Router, BoxError> {
     let state = AppState {
         db: db::connect(&state),
         ..state

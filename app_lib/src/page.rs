@@ -15,7 +15,7 @@ use shared::{
 
 use crate::{counters, error::AppError, extract::Path, increments};
 
-pub(crate) fn routes() -> Router {
+pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(show))
         .route("/counters", post(create))

@@ -90,7 +90,7 @@ macro_rules! export_app {
         /// Starts the app: called by the dev host through its symbol, by the production binary by its name.
         #[cfg_attr(feature = "hot", unsafe(no_mangle))]
         pub fn app_entry(state: $crate::AppState) -> $crate::abi::Building {
-            ::std::boxed::Box::pin($app(state))
+            ::std::boxed::Box::pin(async move { $app(state).await.map(::std::convert::Into::into) })
         }
     };
 }

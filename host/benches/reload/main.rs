@@ -62,7 +62,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values = ["cargo", "watcher", "hot-lib"])]
     beside: Vec<Beside>,
     /// Whose router the large app is made with
-    #[arg(long, default_value = "axum")]
+    #[arg(long, default_value = "shared")]
     routing: Routing,
     /// A file for each handler of the large app, and not for each resource
     #[arg(long)]

@@ -21,7 +21,7 @@ const ROUTES: &str = r#"(
 async fn routes_without_handler_types_answer_as_axum_does() {
     let host = Host::with_lab(&format!(
         "fn plain() -> Router<AppState> {{ {ROUTES} }}\n\
-         fn erased() -> shared::routing::Router {{ use shared::routing::*; {ROUTES} }}\n\
+         fn erased() -> shared::routing::Router<AppState> {{ use shared::routing::*; {ROUTES} }}\n\
          Router::new().nest(\"/axum\", plain()).nest(\"/ours\", erased().into())"
     ))
     .await;

@@ -13,7 +13,7 @@
 //!     app.generation.to_string()
 //! }
 //!
-//! async fn app(state: AppState) -> Result<axum::Router, BoxError> {
+//! async fn app(state: AppState) -> Result<Router, BoxError> {
 //!     let plain = axum::Router::new().route("/plain", axum::routing::get(generation));
 //!     Ok(Router::new()
 //!         .route("/", get(generation).post(async || "created"))

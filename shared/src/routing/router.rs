@@ -13,17 +13,18 @@ use tower::{Layer, Service};
 use super::erased::Erased;
 use crate::AppState;
 
-/// `axum::Router<AppState>`, whose handlers have lost their types.
+/// [`axum::Router`], whose handlers have lost their types: `Router<AppState>` until it has its state, then `Router`.
 ///
-/// Each method does what [`axum::Router`]'s of the same name does, panics where it panics, and takes plain axum too.
-#[derive(Clone, Debug, Default)]
+/// Each method does what axum's of the same name does, panics where it panics, and takes plain axum too.
+#[derive(Clone, Debug)]
 #[must_use]
-pub struct Router(axum::Router<AppState>);
+pub struct Router<S = ()>(axum::Router<S>);
 
-impl Router {
+// Of the one state and not of any: so that they are compiled here.
+impl Router<AppState> {
     /// Without routes: each path gets 404.
     pub fn new() -> Self {
-        Self::default()
+        Self(axum::Router::new())
     }
 
     /// Answers `path` with `methods`; see [`axum::Router::route`] for captures and wildcards.
@@ -122,8 +123,8 @@ impl Router {
     }
 
     /// Gives the handlers their state: the router that `app()` returns.
-    pub fn with_state(self, state: AppState) -> axum::Router {
-        self.0.with_state(state)
+    pub fn with_state(self, state: AppState) -> Router {
+        Router(self.0.with_state(state))
     }
 
     // Not generic, so that they are compiled here and not in the app.
@@ -152,14 +153,20 @@ impl Router {
     }
 }
 
-impl From<axum::Router<AppState>> for Router {
-    fn from(plain: axum::Router<AppState>) -> Self {
+impl Default for Router<AppState> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> From<axum::Router<S>> for Router<S> {
+    fn from(plain: axum::Router<S>) -> Self {
         Self(plain)
     }
 }
 
-impl From<Router> for axum::Router<AppState> {
-    fn from(Router(plain): Router) -> Self {
+impl<S> From<Router<S>> for axum::Router<S> {
+    fn from(Router(plain): Router<S>) -> Self {
         plain
     }
 }
