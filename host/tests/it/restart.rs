@@ -140,7 +140,7 @@ async fn a_library_built_against_another_shared_is_never_called() {
         #[unsafe(no_mangle)]
         pub fn app_entry(state: AppState) -> shared::abi::Building {
             std::fs::write("called", "").unwrap();
-            Box::pin(app(state))
+            Box::pin(async move { app(state).await.map(Into::into) })
         }"#;
     let foreign = library
         .replace("shared::export_app!(app);", foreign)
