@@ -1,6 +1,6 @@
 //! A handler without its type: the one type that axum's routing is compiled for.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use axum::{extract::Request, handler::Handler, response::Response};
 use futures_util::future::BoxFuture;
@@ -9,20 +9,32 @@ use crate::AppState;
 
 /// Any handler. A call costs one allocation and one indirect call more than the handler itself.
 #[derive(Clone)]
-pub(super) struct Erased(
-    Arc<dyn Fn(Request, AppState) -> BoxFuture<'static, Response> + Send + Sync>,
-);
+pub(super) struct Erased(Arc<dyn Answer>);
+
+/// A trait of its own and not `Fn`, whose table has three functions to be compiled for each handler.
+trait Answer: Send + Sync {
+    fn answer(&self, request: Request, state: AppState) -> BoxFuture<'static, Response>;
+}
+
+struct Typed<H, T>(H, PhantomData<fn() -> T>);
+
+impl<H, T> Answer for Typed<H, T>
+where
+    H: Handler<T, AppState>,
+    T: 'static,
+{
+    fn answer(&self, request: Request, state: AppState) -> BoxFuture<'static, Response> {
+        Box::pin(self.0.clone().call(request, state))
+    }
+}
 
 impl Erased {
-    /// The only line here that is compiled for each handler.
     pub(super) fn new<H, T>(handler: H) -> Self
     where
         H: Handler<T, AppState>,
         T: 'static,
     {
-        Self(Arc::new(move |request, state| {
-            Box::pin(handler.clone().call(request, state))
-        }))
+        Self(Arc::new(Typed(handler, PhantomData)))
     }
 }
 
@@ -30,6 +42,6 @@ impl Handler<(), AppState> for Erased {
     type Future = BoxFuture<'static, Response>;
 
     fn call(self, request: Request, state: AppState) -> Self::Future {
-        (self.0)(request, state)
+        self.0.answer(request, state)
     }
 }
