@@ -55,6 +55,8 @@ pub(crate) struct Status {
     reloads: Reloads,
     last_reload: Option<LastReload>,
     build: Build,
+    /// Whether a save of nothing but sources that the app is made of would go to rustc alone.
+    replays: bool,
     generations: Vec<Standing>,
     images: Kept,
     db: Connections,
@@ -157,6 +159,7 @@ impl Sources {
             reloads,
             last_reload,
             build,
+            replays,
             images,
         } = self.report.borrow().clone();
         let (generation, generations) = self.generations.standing();
@@ -169,6 +172,7 @@ impl Sources {
             reloads,
             last_reload,
             build,
+            replays,
             generations,
             images: Kept {
                 kept: images.map(|images| images.kept),

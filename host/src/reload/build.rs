@@ -7,6 +7,7 @@
 
 // rustc alone: the command that cargo ran, and for which saves it stands.
 mod captured;
+mod invocation;
 
 // cargo, and what it says.
 mod cargo;
@@ -84,7 +85,7 @@ impl Builder {
         // Dropped before cargo starts: it takes its library away.
         self.captured
             .take_if(|captured| !captured.covers(&self.root, changes));
-        if let Some(captured) = &mut self.captured {
+        if let Some(captured) = self.captured.as_mut().filter(|captured| captured.is_warm()) {
             if let Some(outcome) = captured.replay(&self.root).await {
                 let out_dir = captured.out_dir().to_owned();
                 self.follow(&out_dir);
@@ -97,11 +98,35 @@ impl Builder {
         if let Outcome::Built { artifact, .. } = &outcome {
             let out_dir = artifact.with_file_name("deps");
             self.follow(&out_dir);
-            if self.replays {
-                self.captured = Captured::new(&self.root, &seen, &self.watched);
+            match &mut self.captured {
+                Some(captured) => captured.compiled_by_cargo(&self.sources),
+                None if self.replays => {
+                    self.captured = Captured::new(&self.root, &seen, &self.watched);
+                }
+                None => {}
             }
         }
         outcome
+    }
+
+    /// Whether a save of what the app is made of would go to rustc alone.
+    pub(super) fn is_warm(&self) -> bool {
+        self.captured.as_ref().is_some_and(Captured::is_warm)
+    }
+
+    /// To be polled while nothing is saved: gets rustc alone ready, if it could be, and returns when it is. Cancel-safe.
+    pub(super) async fn warm_up(&mut self) {
+        if let Some(captured) = self
+            .captured
+            .as_mut()
+            .filter(|captured| !captured.is_warm())
+        {
+            if captured.warm_up(&self.root).await {
+                return;
+            }
+            self.captured = None; // until cargo has compiled the app once more
+        }
+        std::future::pending().await
     }
 
     /// The files that the app is made of, relative to the root. Those elsewhere are left out.

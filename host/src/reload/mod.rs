@@ -83,10 +83,17 @@ impl Reload {
                 }
                 Outcome::Failed { diagnostics } => self.build_failed(diagnostics),
             }
-            changes = tokio::select! {
-                biased;
-                changes = watch.next(&self.settings_saved, &self.rebuild) => changes,
-                images = self.outgrown() => return Ok(self.restart(Vec::new(), Some(images))),
+            changes = loop {
+                let replays = builder.is_warm();
+                (self.report).send_if_modified(|report| {
+                    std::mem::replace(&mut report.replays, replays) != replays
+                });
+                tokio::select! {
+                    biased;
+                    changes = watch.next(&self.settings_saved, &self.rebuild) => break changes,
+                    images = self.outgrown() => return Ok(self.restart(Vec::new(), Some(images))),
+                    () = builder.warm_up() => {}
+                }
             };
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) reloads: Reloads,
     pub(crate) last_reload: Option<LastReload>,
     pub(crate) build: Build,
+    /// Whether a save of nothing but sources that the app is made of would go to rustc alone.
+    pub(crate) replays: bool,
     /// `None` before the first measurement, and where the system does not tell.
     pub(crate) images: Option<Images>,
 }
@@ -138,6 +140,7 @@ impl Report {
                 refused: None,
                 progress: None,
             },
+            replays: false,
             images: None,
         }
     }

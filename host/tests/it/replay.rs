@@ -9,6 +9,12 @@ fn says(word: &str) -> String {
 }
 
 impl Host {
+    /// Until rustc alone is ready for the next save.
+    async fn warm(&self) {
+        self.until("rustc alone", |status| status.0["replays"] == true)
+            .await;
+    }
+
     /// Until a save is live whose answer is `wanted`. Who compiled it.
     async fn compiled(&self, wanted: &str) -> String {
         eventually(wanted, async || {
@@ -44,7 +50,7 @@ async fn rustc_alone_says_and_makes_what_cargo_does() {
         checkout.add_lab(&says(r#""one""#));
         hosts.push(Host::start_in(checkout, &[("HOST_REPLAY", replay)]).await);
     }
-    // The first save of each goes through cargo or captures what it ran; from the second on they differ.
+    hosts[0].warm().await;
     let saves = [
         (says(r#""two""#), "active", "two", ""),
         (
@@ -95,6 +101,7 @@ async fn rustc_alone_says_and_makes_what_cargo_does() {
 async fn a_doubt_means_cargo() {
     let host = Host::with_lab(&says(r#""one""#)).await;
     let checkout = &host.checkout;
+    host.warm().await;
     checkout.write_lab(&says(r#""two""#));
     assert_eq!(host.compiled("two").await, "rustc");
 
@@ -108,6 +115,7 @@ async fn a_doubt_means_cargo() {
         "#[path = \"new.rs\"] mod new; Router::new()",
     ));
     assert_eq!(host.compiled("new").await, "cargo");
+    host.warm().await;
     checkout.write(
         "app_lib/src/new.rs",
         "pub(crate) const SAYS: &str = \"newer\";",
@@ -134,6 +142,7 @@ async fn a_doubt_means_cargo() {
     let made = r#"{ let made: &str = include!(concat!(env!("OUT_DIR"), "/made.rs")); if cfg!(feature = "extra") { made } else { "bare" } }"#;
     checkout.write_lab(&says(made));
     assert_eq!(host.compiled("made").await, "cargo");
+    host.warm().await;
     // A source, and then what the build script reads.
     checkout.write_lab(&says(&made.replace("{ made }", "{ &made[1..] }")));
     assert_eq!(host.compiled("ade").await, "rustc");
@@ -144,6 +153,7 @@ async fn a_doubt_means_cargo() {
 #[tokio::test]
 async fn a_text_that_the_app_includes_is_one_of_its_sources() {
     let host = Host::with_lab(&says(r#""one""#)).await;
+    host.warm().await;
     host.checkout.write("notes.txt", "a note");
     host.checkout
         .write_lab(&says(r#"include_str!("../../notes.txt")"#));
@@ -159,6 +169,7 @@ async fn a_text_that_the_app_includes_is_one_of_its_sources() {
         .await;
     drop(lock);
     assert_eq!(host.compiled("a third").await, "cargo");
+    host.warm().await;
 
     // Older than the last build by its time, as a file that was moved back is.
     host.checkout.write("notes.txt", "a fourth");

@@ -81,6 +81,7 @@ impl Host {
         let address = ready["address"].as_str().ok_or("`ready` has an address")?;
         running.address = address.parse()?;
         until_answered(running.address, &mut running.connection, app.query, "").await?;
+        running.until_rustc_is_ready().await?;
         self.running = Some(running);
         Ok(())
     }
@@ -140,6 +141,24 @@ impl Host {
 }
 
 impl Running {
+    /// What it does for that while nothing is saved is no part of a save.
+    async fn until_rustc_is_ready(&self) -> Result<(), BoxError> {
+        let ready = async {
+            let mut connection = Connection::open(self.address).await?;
+            loop {
+                let status = connection.get_ok("/__dev/status.json").await?;
+                match serde_json::from_slice::<Value>(&status)?["replays"].as_bool() {
+                    Some(true) => return Ok(()),
+                    Some(false) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    None => return Err("`status.json` has `replays`".into()),
+                }
+            }
+        };
+        tokio::time::timeout(STEP_LIMIT, ready)
+            .await
+            .map_err(|_| "waited for rustc alone to be ready")?
+    }
+
     /// Waits for an event of this name. That a build failed or was refused is an error.
     async fn event(&mut self, name: &str, limit: Duration) -> Result<Value, BoxError> {
         let wanted = async {

@@ -1,8 +1,9 @@
-//! rustc alone: the command that cargo ran for the app, run again.
+//! rustc alone: the command that cargo ran for the app, run again, for nothing but the library that is loaded.
 //!
 //! Stands while nothing but sources that the app was made of before is saved, and all else is as it was: manifests and
-//! lock file, configuration, toolchain, every library it links, what its build script reads. The output lies where
-//! cargo's does, since rustc's incremental data is bound to the command; so it is taken away before cargo looks there.
+//! lock file, configuration, toolchain, every library it links, what its build script reads. rustc's incremental data
+//! is bound to the command, and this one leaves out the rlib, which is production's. So it has a folder and data of
+//! its own, which are made once while nothing is saved: see [`Captured::warm_up`].
 
 use std::{
     collections::BTreeSet,
@@ -10,27 +11,29 @@ use std::{
     env::consts::DLL_SUFFIX,
     fs::{self, File},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::{
-    APP, Compiler, Diagnostic, Outcome,
-    cargo::Seen,
-    dep_info,
-    group::{Group, command},
-    sources_in,
+    APP, Compiler, Diagnostic, Outcome, cargo::Seen, dep_info, group::Group,
+    invocation::Invocation, sources_in,
 };
 use crate::identity::Identities;
 
+/// Whoever saves again within this time of a build would compete with the warm-up for the processors.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// A command that stands for cargo until something leaves a doubt.
 pub(super) struct Captured {
-    program: String,
-    arguments: Vec<String>,
-    /// What cargo sets for the compiler, on top of the person's own.
-    environment: Vec<(String, String)>,
+    invocation: Invocation,
+    /// Of its own, with its incremental data.
     out_dir: PathBuf,
+    /// Where cargo has put the library.
+    cargo_s: PathBuf,
+    warmth: Warmth,
     /// What the app was made of last, relative to the root.
     sources: BTreeSet<PathBuf>,
     /// What its build script reads. It runs again after a change, and only cargo runs it.
@@ -39,8 +42,17 @@ pub(super) struct Captured {
     inputs: Identities,
     /// Warnings of the other packages, which cargo would repeat.
     warnings: Vec<Diagnostic>,
-    /// A replay has written into cargo's folder.
-    wrote: bool,
+    /// Whether the app has been compiled since cargo did.
+    replayed: bool,
+}
+
+/// How far rustc's incremental data is.
+enum Warmth {
+    /// Of something else, or there is none.
+    Cold,
+    /// rustc is making it. Ended with this.
+    Warming(Group),
+    Warm,
 }
 
 /// A line of rustc.
@@ -64,32 +76,30 @@ impl Captured {
             tracing::debug!("{} is not watched: cargo it is", folder.display());
             return None;
         }
-        let (environment, program, arguments) =
-            commands(&seen.said).find(|(_, _, arguments)| {
-                value_of(arguments, "--crate-name") == Some(APP)
-                    && arguments.iter().any(|argument| argument == "cdylib")
-            })?;
+        let cargo_s = Invocation::of(APP, "cdylib", &seen.said)?;
         let script_reads = match &seen.script {
             Some(out_dir) => script_reads(out_dir, root)?,
             None => Vec::new(),
         };
-        let out_dir = root.join(value_of(&arguments, "--out-dir")?);
+        let deps = root.join(cargo_s.value_of("--out-dir")?);
+        let out_dir = deps.with_file_name("replay");
         let inputs = Identities::of(
-            linked(&arguments)
-                .chain([program.clone().into()])
+            cargo_s
+                .linked()
+                .chain([cargo_s.program().into()])
                 .chain(configuration(root))
                 .chain(script_reads.clone()),
         );
         Some(Self {
-            sources: sources_in(&dep_info(&out_dir), root)?,
-            program,
-            arguments,
-            environment,
+            sources: sources_in(&dep_info(&deps), root)?,
+            invocation: cargo_s.alone("cdylib", &out_dir),
             out_dir,
+            cargo_s: deps.join(format!("{}{APP}{DLL_SUFFIX}", env::consts::DLL_PREFIX)),
+            warmth: Warmth::Cold,
             script_reads,
             inputs,
             warnings: seen.warnings.clone(),
-            wrote: false,
+            replayed: false,
         })
     }
 
@@ -104,21 +114,47 @@ impl Captured {
         !changes.is_empty() && changes.iter().all(a_source) && !self.inputs.have_changed()
     }
 
+    /// Whether it is the faster way by now.
+    pub(super) fn is_warm(&self) -> bool {
+        matches!(self.warmth, Warmth::Warm)
+    }
+
+    /// Compiles all of the app once, for the incremental data alone. `false` if that failed; a person has saved half a
+    /// thought, most often. Cancel-safe: what has begun goes on, through later saves too.
+    pub(super) async fn warm_up(&mut self, root: &Path) -> bool {
+        if let Warmth::Cold = self.warmth {
+            tokio::time::sleep(QUIET).await;
+            match Group::silent(&mut self.invocation.behind_all_else(root)) {
+                Ok(group) => self.warmth = Warmth::Warming(group),
+                Err(_) => return false,
+            }
+        }
+        if let Warmth::Warming(group) = &mut self.warmth {
+            if !group.ended().await.is_ok_and(|status| status.success()) {
+                return false;
+            }
+            self.warmth = Warmth::Warm;
+        }
+        true
+    }
+
+    /// Cargo has compiled the app meanwhile, of these sources.
+    pub(super) fn compiled_by_cargo(&mut self, sources: &BTreeSet<PathBuf>) {
+        self.sources.clone_from(sources);
+    }
+
     pub(super) fn out_dir(&self) -> &Path {
         &self.out_dir
     }
 
     /// Compiles the app. `None`: it came out in a way that cargo must explain.
     pub(super) async fn replay(&mut self, root: &Path) -> Option<Outcome> {
-        // cargo's own lock. Whoever has it, `cargo host psql` for example, writes where this would.
+        // cargo's own lock. Whoever has it, `cargo host psql` for example, writes what this would read.
         let lock = File::open(self.out_dir.with_file_name(".cargo-lock")).ok()?;
         lock.try_lock().ok()?;
-        self.wrote = true;
-        let mut rustc = command(&self.program, root);
-        rustc
-            .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let (mut group, mut stdout, stderr) = Group::spawn(&mut rustc).ok()?;
+        self.replayed = true;
+        let (mut group, mut stdout, stderr) =
+            Group::spawn(&mut self.invocation.command(root)).ok()?;
         let mut printed = Vec::new();
         let (told, printed) = tokio::join!(told(stderr), stdout.read_to_end(&mut printed));
         let (artifact, diagnostics) = told?;
@@ -143,15 +179,13 @@ impl Captured {
 
 impl Drop for Captured {
     fn drop(&mut self) {
-        if !self.wrote {
+        if !self.replayed {
             return;
         }
-        // cargo goes by times of writing: after `mv old.rs page.rs` it would take this library for its own.
-        let library = self
-            .out_dir
-            .join(format!("{}{APP}{DLL_SUFFIX}", env::consts::DLL_PREFIX));
-        if let Err(error) = fs::remove_file(&library) {
-            tracing::debug!("{}: {error}", library.display()); // the linker had not got that far
+        // cargo goes by times of writing: after `mv old.rs page.rs` it would take its library, which is older than
+        // what a person has seen, for the latest.
+        if let Err(error) = fs::remove_file(&self.cargo_s) {
+            tracing::debug!("{}: {error}", self.cargo_s.display()); // somebody else has
         }
     }
 }
@@ -174,46 +208,6 @@ async fn told(
         }
     }
     Some((library, diagnostics))
-}
-
-/// The commands that cargo says it ran: environment, program, arguments. What cannot be read with certainty is skipped.
-fn commands(said: &str) -> impl Iterator<Item = (Vec<(String, String)>, String, Vec<String>)> {
-    said.split("Running `").skip(1).filter_map(|text| {
-        let (command, _) = text.split_once("`\n")?;
-        let certain = !command.contains(char::REPLACEMENT_CHARACTER);
-        let mut words = shlex::split(command).filter(|_| certain)?.into_iter();
-        let mut environment = Vec::new();
-        let program = loop {
-            let word = words.next()?;
-            match word.split_once('=') {
-                Some((name, value)) if is_variable(name) => {
-                    environment.push((name.to_owned(), value.to_owned()));
-                }
-                _ => break word,
-            }
-        };
-        Some((environment, program, words.collect()))
-    })
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-fn value_of<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
-    let mut following = arguments.iter().skip_while(|argument| *argument != name);
-    following.nth(1).map(String::as_str)
-}
-
-/// The libraries of `--extern name=path`.
-fn linked(arguments: &[String]) -> impl Iterator<Item = PathBuf> {
-    let pairs = arguments.iter().zip(arguments.iter().skip(1));
-    pairs
-        .filter(|(flag, _)| *flag == "--extern")
-        .filter_map(|(_, value)| Some(value.split_once('=')?.1.into()))
 }
 
 /// Everything that cargo reads before it decides what to run.

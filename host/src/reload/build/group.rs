@@ -37,6 +37,12 @@ impl Group {
         Ok((Self(child), stdout, stderr))
     }
 
+    /// One whose output nobody reads.
+    pub(super) fn silent(command: &mut Command) -> io::Result<Self> {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map(Self)
+    }
+
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.0.wait().await
     }
