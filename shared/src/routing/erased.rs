@@ -1,4 +1,8 @@
 //! A handler without its type: the one type that axum's routing is compiled for.
+//!
+//! What is generic here and in `method.rs` is to be inlined, which is not about speed: rustc compiles such functions
+//! together with whoever calls them, a file of the app. All others lie together, those of every handler, and a route
+//! that is added or edited would have them compiled anew.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -23,18 +27,25 @@ where
     H: Handler<T, AppState>,
     T: 'static,
 {
+    #[inline(always)]
     fn answer(&self, request: Request, state: AppState) -> BoxFuture<'static, Response> {
         Box::pin(self.0.clone().call(request, state))
     }
 }
 
 impl Erased {
+    /// `Arc::new` would be compiled for each handler, `Arc::from` is for all of them.
+    #[inline(always)]
     pub(super) fn new<H, T>(handler: H) -> Self
     where
         H: Handler<T, AppState>,
         T: 'static,
     {
-        Self(Arc::new(Typed(handler, PhantomData)))
+        Self::of(Box::new(Typed(handler, PhantomData)))
+    }
+
+    fn of(handler: Box<dyn Answer>) -> Self {
+        Self(Arc::from(handler))
     }
 }
 

@@ -22,6 +22,7 @@ macro_rules! methods {
     ($($name:ident $filter:ident),+) => {
         $(
             #[doc = concat!("Answers `", stringify!($filter), "` with `handler`, as [`axum::routing::", stringify!($name), "`] does.")]
+            #[inline(always)]
             pub fn $name<H, T>(handler: H) -> MethodRouter
             where
                 H: Handler<T, AppState>,
@@ -37,6 +38,7 @@ macro_rules! methods {
                 #[doc = "\n# Panics\nIf it has a handler for this method already."]
                 #[must_use]
                 #[track_caller]
+                #[inline(always)]
                 pub fn $name<H, T>(self, handler: H) -> Self
                 where
                     H: Handler<T, AppState>,
@@ -54,6 +56,7 @@ methods!(
 );
 
 /// Answers the methods of `filter` with `handler`, as [`axum::routing::on`] does.
+#[inline(always)]
 pub fn on<H, T>(filter: MethodFilter, handler: H) -> MethodRouter
 where
     H: Handler<T, AppState>,
@@ -63,12 +66,13 @@ where
 }
 
 /// Answers every method with `handler`, as [`axum::routing::any`] does.
+#[inline(always)]
 pub fn any<H, T>(handler: H) -> MethodRouter
 where
     H: Handler<T, AppState>,
     T: 'static,
 {
-    MethodRouter(any_of(Erased::new(handler)))
+    any_of(Erased::new(handler))
 }
 
 impl MethodRouter {
@@ -83,6 +87,7 @@ impl MethodRouter {
     /// If it has a handler for one of them already.
     #[must_use]
     #[track_caller]
+    #[inline(always)]
     pub fn on<H, T>(self, filter: MethodFilter, handler: H) -> Self
     where
         H: Handler<T, AppState>,
@@ -93,6 +98,7 @@ impl MethodRouter {
 
     /// Answers the methods that have no handler with `handler`.
     #[must_use]
+    #[inline(always)]
     pub fn fallback<H, T>(self, handler: H) -> Self
     where
         H: Handler<T, AppState>,
@@ -134,8 +140,8 @@ impl MethodRouter {
     }
 }
 
-fn any_of(handler: Erased) -> routing::MethodRouter<AppState> {
-    routing::any(handler)
+fn any_of(handler: Erased) -> MethodRouter {
+    MethodRouter(routing::any(handler))
 }
 
 impl From<routing::MethodRouter<AppState>> for MethodRouter {

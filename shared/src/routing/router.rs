@@ -29,6 +29,7 @@ impl Router<AppState> {
 
     /// Answers `path` with `methods`; see [`axum::Router::route`] for captures and wildcards.
     #[track_caller]
+    #[inline(always)]
     pub fn route(self, path: &str, methods: impl Into<routing::MethodRouter<AppState>>) -> Self {
         self.route_of(path, methods.into())
     }
@@ -69,6 +70,7 @@ impl Router<AppState> {
 
     /// Answers paths without a route with `handler`.
     #[track_caller]
+    #[inline(always)]
     pub fn fallback<H, T>(self, handler: H) -> Self
     where
         H: Handler<T, AppState>,
@@ -89,6 +91,7 @@ impl Router<AppState> {
     }
 
     /// Answers methods that their path does not take with `handler`.
+    #[inline(always)]
     pub fn method_not_allowed_fallback<H, T>(self, handler: H) -> Self
     where
         H: Handler<T, AppState>,

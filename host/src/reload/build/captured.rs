@@ -124,6 +124,10 @@ impl Captured {
     pub(super) async fn warm_up(&mut self, root: &Path) -> bool {
         if let Warmth::Cold = self.warmth {
             tokio::time::sleep(QUIET).await;
+            // rustc makes it for incremental data only, which the person may have switched off.
+            if fs::create_dir_all(&self.out_dir).is_err() {
+                return false;
+            }
             match Group::silent(&mut self.invocation.behind_all_else(root)) {
                 Ok(group) => self.warmth = Warmth::Warming(group),
                 Err(_) => return false,
