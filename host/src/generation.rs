@@ -9,8 +9,7 @@ mod active;
 pub(crate) use active::{Absence, Generations};
 
 use std::{
-    collections::BTreeMap,
-    fmt,
+    cmp::Reverse,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -20,6 +19,8 @@ use std::{
 
 use axum::{Router, http::Method};
 use serde::Serialize;
+use shared::request::Request;
+use slab::Slab;
 use tokio::{
     runtime::{Handle, Runtime},
     sync::Notify,
@@ -46,8 +47,7 @@ struct Inside {
     router: Option<Router>,
     /// Taken last, to be shut down on a thread that may block.
     runtime: OwnRuntime,
-    leases: BTreeMap<u64, Request>,
-    next_lease: u64,
+    leases: Slab<Arc<Request>>,
 }
 
 /// A runtime that may be dropped anywhere: tokio's own panics where async code runs. Its threads are not waited for.
@@ -91,26 +91,6 @@ pub(crate) struct Standing {
 /// A request inside for longer than this is worth a name.
 const LATE: Duration = Duration::from_secs(1);
 
-/// A request inside a generation.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    method: Method,
-    path: String,
-    since: Instant,
-}
-
-impl fmt::Display for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} ({:.1} s)",
-            self.method,
-            self.path,
-            self.since.elapsed().as_secs_f32()
-        )
-    }
-}
-
 /// Threads of a generation's runtime carry this name, in logs, debuggers and `/proc`.
 pub(crate) fn thread_name(id: u64) -> String {
     format!("gen-{id}")
@@ -133,8 +113,7 @@ impl Generation {
                 stage: Stage::Active,
                 router: Some(router),
                 runtime,
-                leases: BTreeMap::new(),
-                next_lease: 0,
+                leases: Slab::new(),
             }),
             idle: Notify::new(),
             served: AtomicU64::new(0),
@@ -155,24 +134,15 @@ impl Generation {
     fn lease(self: &Arc<Self>, method: &Method, path: &str) -> Option<(Lease, Router)> {
         let mut inside = self.inside();
         let router = inside.router.clone()?;
-        let key = inside.next_lease;
-        inside.next_lease += 1;
-        inside.leases.insert(
-            key,
-            Request {
-                method: method.clone(),
-                path: path.to_owned(),
-                since: Instant::now(),
-            },
-        );
+        let request = Request::new(method, path, self.id);
+        let key = inside.leases.insert(request.clone());
         self.served.fetch_add(1, Relaxed);
-        Some((
-            Lease {
-                generation: self.clone(),
-                key,
-            },
-            router,
-        ))
+        let lease = Lease {
+            generation: self.clone(),
+            request,
+            key,
+        };
+        Some((lease, router))
     }
 
     /// From here on it gives no lease. Those it gave last as long as their requests.
@@ -189,8 +159,8 @@ impl Generation {
 
     /// Closes leasing if no swap has, tells the app to end its streams, and waits until the last lease has ended.
     ///
-    /// Returns those that had not at the deadline.
-    pub(crate) async fn drain(&self, limit: Duration) -> Vec<Request> {
+    /// Returns those that had not at the deadline, by name.
+    pub(crate) async fn drain(&self, limit: Duration) -> Vec<String> {
         self.close();
         self.shutdown.cancel();
         let drained = async {
@@ -205,7 +175,7 @@ impl Generation {
         };
         match tokio::time::timeout(limit, drained).await {
             Ok(()) => Vec::new(),
-            Err(_) => self.inside().leases.values().cloned().collect(),
+            Err(_) => self.inside().late(Duration::ZERO),
         }
     }
 
@@ -231,12 +201,7 @@ impl Generation {
             in_flight: inside.leases.len(),
             served: self.served(),
             age_s: self.since.elapsed().as_secs_f64(),
-            late: inside
-                .leases
-                .values()
-                .filter(|request| request.since.elapsed() > LATE)
-                .map(ToString::to_string)
-                .collect(),
+            late: inside.late(LATE),
         }
     }
 
@@ -246,10 +211,27 @@ impl Generation {
     }
 }
 
+impl Inside {
+    /// Requests that have been inside for longer than `limit`, by name, oldest first.
+    fn late(&self, limit: Duration) -> Vec<String> {
+        let mut late: Vec<_> = (self.leases.iter())
+            .map(|(_, request)| (request.age(), request))
+            .filter(|(age, _)| *age > limit)
+            .collect();
+        late.sort_by_key(|(age, _)| Reverse(*age));
+        let name = |(age, request): &(Duration, &Arc<Request>)| {
+            let (method, path, seconds) = (request.method(), request.path(), age.as_secs_f32());
+            format!("{method} {path} ({seconds:.1} s)")
+        };
+        late.iter().map(name).collect()
+    }
+}
+
 /// Proof that a request is inside a generation, which ends after it. Released on drop.
 pub(crate) struct Lease {
     generation: Arc<Generation>,
-    key: u64,
+    request: Arc<Request>,
+    key: usize,
 }
 
 impl Lease {
@@ -261,12 +243,17 @@ impl Lease {
     pub(crate) fn generation(&self) -> u64 {
         self.generation.id
     }
+
+    /// The request it was given for.
+    pub(crate) fn request(&self) -> &Arc<Request> {
+        &self.request
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut inside = self.generation.inside();
-        inside.leases.remove(&self.key);
+        inside.leases.remove(self.key);
         if inside.leases.is_empty() {
             self.generation.idle.notify_waiters();
         }

@@ -9,18 +9,22 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
+
+use axum::http::Method;
 
 tokio::task_local! {
     static CURRENT: Arc<Request>;
 }
 
-/// A request as the connection's book knows it.
+/// A request inside a generation, as the generation and the connection's book know it.
 #[derive(Debug)]
 pub struct Request {
-    method: String,
+    method: Method,
     path: String,
     generation: u64,
+    since: Instant,
     statements: AtomicU64,
     /// Whether it holds a [`Checkout`](crate::db::Checkout): asking again would be waiting for itself.
     holds: AtomicBool,
@@ -31,19 +35,21 @@ impl Request {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use axum::http::Method;
     /// use shared::request::Request;
     ///
-    /// let request = Request::new("GET", "/slow", 7);
+    /// let request = Request::new(&Method::GET, "/slow", 7);
     /// let named = request.clone().scope(async { Request::current().unwrap().to_string() }).await;
     /// assert_eq!(named, "GET /slow, generation 7");
     /// # }
     /// ```
     #[must_use]
-    pub fn new(method: &str, path: &str, generation: u64) -> Arc<Self> {
+    pub fn new(method: &Method, path: &str, generation: u64) -> Arc<Self> {
         Arc::new(Self {
-            method: method.to_owned(),
+            method: method.clone(),
             path: path.to_owned(),
             generation,
+            since: Instant::now(),
             statements: AtomicU64::new(0),
             holds: AtomicBool::new(false),
         })
@@ -60,6 +66,29 @@ impl Request {
         CURRENT.try_with(Clone::clone).ok()
     }
 
+    pub(crate) fn current_if_it_holds() -> Option<Arc<Self>> {
+        let holding = CURRENT.try_with(|request| request.holds().then(|| request.clone()));
+        holding.ok().flatten()
+    }
+
+    /// The verb.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Without the query, which may hold secrets.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// How long it has been inside.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// Statements it has sent so far, those of transactions included.
     #[must_use]
     pub fn statements(&self) -> u64 {
@@ -67,16 +96,17 @@ impl Request {
     }
 
     pub(crate) fn count_statement() {
-        if let Some(request) = Self::current() {
+        let counted = CURRENT.try_with(|request| {
             request.statements.fetch_add(1, Relaxed);
-        }
+        });
+        counted.unwrap_or(()); // nobody's
     }
 
     pub(crate) fn set_holds(&self, holds: bool) {
         self.holds.store(holds, Relaxed);
     }
 
-    pub(crate) fn holds(&self) -> bool {
+    fn holds(&self) -> bool {
         self.holds.load(Relaxed)
     }
 }

@@ -3,15 +3,31 @@
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
 };
 
+use axum::http::{Method, StatusCode, Uri};
+use chrono::{DateTime, Local};
 use serde::Serialize;
 
 /// As many as a person looks through.
 const KEPT: usize = 50;
 
-/// A request that has its answer, or the beginning of it.
-#[derive(Clone, Debug, Serialize)]
+/// A request that has its answer, or the beginning of it, as it was. Most are never looked at.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) status: StatusCode,
+    pub(crate) at: SystemTime,
+    pub(crate) took: Duration,
+    pub(crate) generation: u64,
+    pub(crate) statements: u64,
+    pub(crate) panic: Option<String>,
+}
+
+/// The same as a person reads it.
+#[derive(Debug, Serialize)]
 pub(crate) struct ServedRequest {
     /// Local time of the answer.
     pub(crate) at: String,
@@ -30,10 +46,10 @@ pub(crate) struct ServedRequest {
 
 /// Newest first.
 #[derive(Debug, Default)]
-pub(crate) struct Requests(Mutex<VecDeque<ServedRequest>>);
+pub(crate) struct Requests(Mutex<VecDeque<Answered>>);
 
 impl Requests {
-    pub(crate) fn add(&self, request: ServedRequest) {
+    pub(crate) fn add(&self, request: Answered) {
         let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         requests.truncate(KEPT - 1);
         requests.push_front(request);
@@ -41,6 +57,22 @@ impl Requests {
 
     pub(crate) fn recent(&self) -> Vec<ServedRequest> {
         let requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.iter().cloned().collect()
+        requests.iter().map(ServedRequest::of).collect()
+    }
+}
+
+impl ServedRequest {
+    fn of(answered: &Answered) -> Self {
+        let at = DateTime::<Local>::from(answered.at);
+        Self {
+            at: at.format("%H:%M:%S").to_string(),
+            method: answered.method.to_string(),
+            path: answered.uri.path().to_owned(),
+            status: answered.status.as_u16(),
+            ms: (answered.took.as_secs_f64() * 1e5).round() / 1e2,
+            generation: answered.generation,
+            statements: answered.statements,
+            panic: answered.panic.clone(),
+        }
     }
 }

@@ -54,14 +54,14 @@ impl Generations {
         method: &Method,
         path: &str,
     ) -> Result<(Lease, Router), Absence> {
+        if let Some(leased) = self.lease_now(method, path) {
+            return Ok(leased);
+        }
         let mut absence = self.absence.subscribe();
         loop {
-            // A generation may close between load and lease; the next one was made active before that.
-            while let Some(active) = self.active.load_full() {
-                if let Some(leased) = active.lease(method, path) {
-                    self.entered.fetch_add(1, SeqCst);
-                    return Ok(leased);
-                }
+            // Again: one may have become active before the subscription.
+            if let Some(leased) = self.lease_now(method, path) {
+                return Ok(leased);
             }
             let why = absence.borrow_and_update().clone();
             if !matches!(why, Absence::Starting) {
@@ -71,6 +71,17 @@ impl Generations {
                 return Err(Absence::Stopping);
             }
         }
+    }
+
+    fn lease_now(&self, method: &Method, path: &str) -> Option<(Lease, Router)> {
+        // A generation may close between load and lease; the next one was made active before that.
+        while let Some(active) = &*self.active.load() {
+            if let Some(leased) = active.lease(method, path) {
+                self.entered.fetch_add(1, SeqCst);
+                return Some(leased);
+            }
+        }
+        None
     }
 
     /// Makes `next` active and returns the one before. From this moment requests run the new code.

@@ -36,12 +36,7 @@ fn in_ms<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Erro
 /// Waits for the generation's requests, at most `drain`, then ends its runtime.
 pub(crate) async fn retire(generation: Arc<Generation>, drain: Duration) -> Retired {
     let since = Instant::now();
-    let late = generation
-        .drain(drain)
-        .await
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let late = generation.drain(drain).await;
     let ending = generation.clone();
     // A runtime must not be dropped where async code runs, and joining its threads blocks.
     let joined = tokio::task::spawn_blocking(move || ending.shut_down(JOIN_LIMIT)).await;

@@ -11,7 +11,6 @@ use axum::{
     http::{Request, Response, StatusCode},
 };
 use hyper::body::Incoming;
-use shared::request::Request as Asked;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
@@ -47,8 +46,8 @@ pub(crate) async fn dispatch(
     request: Request<Incoming>,
     tether: Tether,
 ) -> Served {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let (lease, router) = match generations.lease(&method, &path).await {
+    let leased = generations.lease(request.method(), request.uri().path());
+    let (lease, router) = match leased.await {
         Ok(leased) => leased,
         Err(absent) => {
             return Served {
@@ -59,15 +58,18 @@ pub(crate) async fn dispatch(
         }
     };
     let generation = lease.generation();
-    let asked = Asked::new(method.as_str(), &path, generation);
-    let running = lease.runtime().spawn(asked.clone().scope(async move {
-        let response = match router.oneshot(request.map(Body::new)).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        body::hand_over(response).await
-    }));
-    let answer = match AbortOnDropHandle::new(running).await {
+    let running = lease
+        .runtime()
+        .spawn(lease.request().clone().scope(async move {
+            let response = match router.oneshot(request.map(Body::new)).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            body::hand_over(response).await
+        }));
+    let running = AbortOnDropHandle::new(running).await;
+    let statements = lease.request().statements();
+    let answer = match running {
         // The socket leaves HTTP and its response is over now; the lease is not.
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             tether.hold(lease);
@@ -79,7 +81,7 @@ pub(crate) async fn dispatch(
     };
     Served {
         generation,
-        statements: asked.statements(),
+        statements,
         answer,
     }
 }

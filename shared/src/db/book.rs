@@ -194,7 +194,7 @@ impl Book {
             mine.map(|(_, line)| *line)
         });
         let held = inside.ok().flatten().or_else(|| {
-            let me = Request::current().filter(|request| request.holds())?;
+            let me = Request::current_if_it_holds()?;
             let pages = self.pages();
             let mine = pages
                 .uses

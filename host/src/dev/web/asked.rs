@@ -1,20 +1,16 @@
 //! What a client asked for, as far as the host answers in the app's stead.
 
-use axum::http::{HeaderMap, Method, Request, header};
+use std::borrow::Cow;
 
-/// The part of a request that outlives it.
-#[derive(Clone, Debug)]
+use axum::http::{HeaderMap, HeaderName, Method, Request, Uri, header};
+
+/// The part of a request that outlives it, as it came: whoever needs more of it works that out.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) method: Method,
-    /// Path and query.
-    pub(super) target: String,
-    /// Names and values, secrets masked.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) wants: Wants,
-    /// A whole page that a person waits for.
-    pub(super) is_navigation: bool,
-    /// By a script that puts the answer into a page.
-    pub(super) is_part: bool,
+    pub(super) uri: Uri,
+    /// With its secrets.
+    headers: HeaderMap,
 }
 
 /// The form of an answer.
@@ -33,57 +29,67 @@ const SECRET: [&str; 4] = [
     "x-api-key",
 ];
 
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 impl Asked {
     pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let headers = request.headers();
-        let destination = text(headers, "sec-fetch-dest");
-        let is_part = headers.contains_key("hx-request")
-            || !matches!(destination, None | Some("document" | "iframe" | "frame"));
-        let wants = wants(headers, request.uri().path());
         Self {
             method: request.method().clone(),
-            target: request
-                .uri()
-                .path_and_query()
-                .map_or_else(String::new, ToString::to_string),
-            headers: headers
-                .iter()
-                .map(|(name, value)| {
-                    let secret = SECRET.contains(&name.as_str());
-                    let value = if secret {
-                        "***".into()
-                    } else {
-                        String::from_utf8_lossy(value.as_bytes()).into_owned()
-                    };
-                    (name.to_string(), value)
-                })
-                .collect(),
-            is_navigation: request.method() == Method::GET && wants == Wants::Html && !is_part,
-            is_part,
-            wants,
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
         }
     }
 
-    /// Without the query.
-    pub(super) fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
+    /// Path and query.
+    pub(super) fn target(&self) -> &str {
+        self.uri
+            .path_and_query()
+            .map_or("", |target| target.as_str())
+    }
+
+    /// Names and values, secrets masked.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.headers.iter().map(|(name, value)| {
+            let value = match SECRET.contains(&name.as_str()) {
+                true => "***".into(),
+                false => String::from_utf8_lossy(value.as_bytes()),
+            };
+            (name.as_str(), value)
+        })
+    }
+
+    /// A whole page that a person waits for.
+    pub(super) fn is_navigation(&self) -> bool {
+        self.method == Method::GET && self.wants() == Wants::Html && !self.is_part()
+    }
+
+    /// By a script that puts the answer into a page.
+    pub(super) fn is_part(&self) -> bool {
+        self.headers.contains_key(HX_REQUEST)
+            || !matches!(
+                text(&self.headers, SEC_FETCH_DEST),
+                None | Some("document" | "iframe" | "frame")
+            )
+    }
+
+    /// By the `Accept` header; a client that takes anything gets JSON where the body it sent or the path says so.
+    pub(super) fn wants(&self) -> Wants {
+        let accept = text(&self.headers, header::ACCEPT).unwrap_or_default();
+        let sends_json = || {
+            text(&self.headers, header::CONTENT_TYPE)
+                .is_some_and(|kind| kind.starts_with("application/json"))
+        };
+        if accept.contains("text/html") {
+            Wants::Html
+        } else if accept.contains("json") || self.uri.path().starts_with("/api/") || sends_json() {
+            Wants::Json
+        } else {
+            Wants::Text
+        }
     }
 }
 
-/// By the `Accept` header; a client that takes anything gets JSON where the body it sent or the path says so.
-fn wants(headers: &HeaderMap, path: &str) -> Wants {
-    let accept = text(headers, header::ACCEPT.as_str()).unwrap_or_default();
-    let sends_json = text(headers, header::CONTENT_TYPE.as_str())
-        .is_some_and(|kind| kind.starts_with("application/json"));
-    if accept.contains("text/html") {
-        Wants::Html
-    } else if accept.contains("json") || sends_json || path.starts_with("/api/") {
-        Wants::Json
-    } else {
-        Wants::Text
-    }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

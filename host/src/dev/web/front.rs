@@ -6,7 +6,7 @@
 use std::{
     net::IpAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use axum::{
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     dev::{
-        requests::{Requests, ServedRequest},
+        requests::{Answered, Requests},
         schema::SchemaState,
     },
     generation::Generations,
@@ -71,15 +71,16 @@ impl Front {
         if path == "/__dev" || path.starts_with("/__dev/") {
             return self.answer_itself(request, &tether).await;
         }
-        let trusted = self.trusts(&request, &tether);
         let asked = Asked::of(&request);
-        let stale = hold(&asked, self.report.clone(), self.hold).await;
+        let stale = hold(&asked, &self.report, self.hold).await;
         let since = Instant::now();
-        let schema = self.schema.borrow().revision();
-        if let Some(page) = self.blocked(&asked, trusted) {
+        if let Some((revision, page)) = self.blocked(&asked, &request, &tether) {
             let generation = self.generations.active().map_or(0, |active| active.id());
-            let response = page.answer(asked.wants);
-            let origin = Origin { generation, schema };
+            let response = page.answer(asked.wants());
+            let origin = Origin {
+                generation,
+                schema: Some(revision),
+            };
             return finish(&asked, origin, response, stale).await;
         }
         let Served {
@@ -92,17 +93,21 @@ impl Front {
             Ok(response) => (response, None),
             Err(none) => self.in_its_stead(none, &asked, generation).await,
         };
-        self.requests.add(ServedRequest {
-            at: chrono::Local::now().format("%H:%M:%S").to_string(),
-            method: asked.method.to_string(),
-            path: asked.path().to_owned(),
-            status: response.status().as_u16(),
-            ms: (took.as_secs_f64() * 1e5).round() / 1e2,
+        self.requests.add(Answered {
+            method: asked.method.clone(),
+            uri: asked.uri.clone(),
+            status: response.status(),
+            at: SystemTime::now(),
+            took,
             generation,
             statements,
             panic,
         });
-        finish(&asked, Origin { generation, schema }, response, stale).await
+        let origin = Origin {
+            generation,
+            schema: None,
+        };
+        finish(&asked, origin, response, stale).await
     }
 
     async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {
@@ -119,13 +124,17 @@ impl Front {
         }
     }
 
-    /// Why the app is not even asked.
-    fn blocked(&self, asked: &Asked, trusted: bool) -> Option<Page> {
+    /// Why the app is not even asked, and the revision of the schema that is in the way.
+    fn blocked(
+        &self,
+        asked: &Asked,
+        request: &Request<Incoming>,
+        tether: &Tether,
+    ) -> Option<(u64, Page)> {
         let schema = self.schema.borrow();
-        let token = trusted.then_some(&self.token);
-        schema
-            .blocks()
-            .then(|| blocked::by_schema(&schema, &asked.target, token))
+        let revision = schema.revision()?;
+        let token = self.trusts(request, tether).then_some(&self.token);
+        Some((revision, blocked::by_schema(&schema, asked.target(), token)))
     }
 
     /// An answer for a request that got none, and the message of the panic if that is why.
@@ -148,7 +157,7 @@ impl Front {
                 page.await.expect("it neither panics nor is aborted")
             }
         };
-        let mut response = page.answer(asked.wants);
+        let mut response = page.answer(asked.wants());
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             let soon = HeaderValue::from_static("1");
             response.headers_mut().insert(header::RETRY_AFTER, soon);

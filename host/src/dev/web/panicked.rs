@@ -17,7 +17,7 @@ pub(super) fn page(report: &Report, asked: &Asked, generation: u64, editor: &Edi
         .place
         .as_ref()
         .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    let request = format!("{} {}", asked.method, asked.target);
+    let request = format!("{} {}", asked.method, asked.target());
     let html = html! {
         p.kind { "The handler panicked" }
         h1 { (report.message) }
@@ -29,7 +29,7 @@ pub(super) fn page(report: &Report, asked: &Asked, generation: u64, editor: &Edi
         div.scroll tabindex="0" role="region" aria-label="Headers of the request" {
             table {
                 tbody {
-                    @for (name, value) in &asked.headers { tr { th scope="row" { (name) } td { (value) } } }
+                    @for (name, value) in asked.headers() { tr { th scope="row" { (name) } td { (value) } } }
                 }
             }
         }

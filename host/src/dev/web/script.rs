@@ -122,15 +122,11 @@ pub(super) async fn add_script(
     origin: Origin,
     response: Response<Body>,
 ) -> Response<Body> {
-    let length = response
-        .body()
-        .size_hint()
-        .exact()
-        .filter(|length| *length <= LARGEST);
-    let (true, Some(length)) = (
-        asked.method != Method::HEAD && !asked.is_part && is_plain_html(response.headers()),
-        length,
-    ) else {
+    if !is_plain_html(response.headers()) || asked.method == Method::HEAD || asked.is_part() {
+        return response;
+    }
+    let length = response.body().size_hint().exact();
+    let Some(length) = length.filter(|length| *length <= LARGEST) else {
         return response;
     };
     let (mut parts, body) = response.into_parts();
