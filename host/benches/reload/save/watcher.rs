@@ -18,6 +18,9 @@ use crate::{
 const BUILD: &str =
     "build --profile hot --package host --no-default-features --features bundled-app";
 
+/// Who only restarts has no use for a faster host, and would compile it anew at every save: it is spared that.
+const UNOPTIMIZED_HOST: &str = " --config profile.hot.package.host.opt-level=0";
+
 /// A copy of the workspace with a target folder of its own, and the process built there.
 pub(crate) struct Watcher {
     root: PathBuf,
@@ -36,11 +39,15 @@ impl Watcher {
         })
     }
 
-    /// Builds and starts `app`, and waits for an answer that needs the database.
+    /// Builds `app` as the host in development is built and starts it, and waits for an answer that needs the database.
     pub(crate) async fn start(&mut self, app: &App) -> Result<(), BoxError> {
+        self.start_built(app, BUILD).await
+    }
+
+    async fn start_built(&mut self, app: &App, build: &str) -> Result<(), BoxError> {
         self.server = None;
         app.install(&self.root)?;
-        cargo(&self.root, BUILD).await?;
+        cargo(&self.root, build).await?;
         self.serve()?;
         until_answered(self.address, &mut None, app.query, "").await
     }
@@ -57,7 +64,7 @@ impl Watcher {
     async fn measured(&mut self, edit: &Edit) -> Result<Taken, BoxError> {
         let since = Instant::now();
         edit.write(&self.root)?;
-        let build = cargo(&self.root, BUILD).await?;
+        let build = cargo(&self.root, &at_each_save()).await?;
         let stopping = Instant::now();
         if let Some(server) = &mut self.server {
             server.stop()?;
@@ -78,13 +85,17 @@ impl Watcher {
     }
 }
 
+fn at_each_save() -> String {
+    format!("{BUILD}{UNOPTIMIZED_HOST}")
+}
+
 impl Way for Watcher {
     fn name(&self) -> &'static str {
         "restarting watcher"
     }
 
     fn install<'a>(&'a mut self, app: &'a App) -> BoxFuture<'a, Result<(), BoxError>> {
-        self.start(app).boxed()
+        async { self.start_built(app, &at_each_save()).await }.boxed()
     }
 
     fn save<'a>(&'a mut self, edit: &'a Edit) -> BoxFuture<'a, Result<Option<Taken>, BoxError>> {
