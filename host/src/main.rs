@@ -10,7 +10,7 @@
 //! | why no request is lost | [`generation`]: the lease |
 //! | why the connection survives | `shared::db`: the pool lives on this process's runtime |
 //! | why a stale library is never called | `shared::abi`, checked in [`reload`]'s `load` |
-//! | what production keeps of this | [`serve`]'s `accept`, and `production`; the rest is not compiled |
+//! | what production keeps of this | `host_accept`, [`serve`]'s `listen`, and `production`; the rest is not compiled |
 
 mod cli;
 mod settings;

@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, http::Response};
 use clap::Args;
+use host_accept::{Answer, Tether};
 use hyper::{Request, body::Incoming};
 use shared::{AppState, BoxError, Db, PoolOwner, db::DbConfig};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{
-    serve::{accept, accept::Tether, listen},
+    serve::listen,
     settings::{self, Flags},
     signals::Signals,
 };
@@ -60,13 +61,12 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
         })??;
 
     let stop = CancellationToken::new();
-    let answer = move |request: Request<Incoming>, _: Tether| {
-        let router = router.clone();
-        async move { respond(router, request).await }
-    };
+    let answer: Answer = Arc::new(move |request: Request<Incoming>, _: Tether| {
+        Box::pin(respond(router.clone(), request))
+    });
     let mut serving = tokio::spawn({
         let (stop, drain) = (stop.clone(), env.drain_timeout);
-        async move { accept::serve(&listener, answer, stop, drain).await }
+        async move { host_accept::serve(&listener, answer, stop, drain).await }
     });
     tracing::info!("serving on http://{address}/");
 

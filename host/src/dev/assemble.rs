@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use host_accept::Answer;
 use shared::BoxError;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,7 +25,6 @@ use crate::{
     generation::Generations,
     migrate,
     reload::{Reload, Report, Settings},
-    serve::accept,
     settings,
 };
 
@@ -113,8 +113,9 @@ pub(super) fn assemble(
     let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
     let serving = tokio::spawn({
         let (stop, drain) = (stop.clone(), env.drain_timeout);
-        let answer = move |request, tether| front.clone().answer(request, tether);
-        async move { accept::serve(&accepting, answer, stop, drain).await }
+        let answer: Answer =
+            Arc::new(move |request, tether| front.clone().answer(request, tether).boxed());
+        async move { host_accept::serve(&accepting, answer, stop, drain).await }
     });
 
     let keys = Keys::read(address, actions, bells.end.clone());

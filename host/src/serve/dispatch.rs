@@ -10,11 +10,12 @@ use axum::{
     body::Body,
     http::{Request, Response, StatusCode},
 };
+use host_accept::Tether;
 use hyper::body::Incoming;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
-use super::{body, tether::Tether};
+use super::body;
 use crate::{
     generation::{Absence, Generations},
     panics,

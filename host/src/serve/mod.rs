@@ -1,12 +1,11 @@
 //! A request, from the socket to the app and back. Read the modules downward.
 //!
-//! Knows nothing of reloading: it asks [`generation`](crate::generation) for a lease and runs the request there.
+//! Connections, HTTP/1.1, HTTP/2, upgrades and the orderly end of all of them are `host_accept`'s, between `listen`
+//! and `dispatch`. Knows nothing of reloading: it asks [`generation`](crate::generation) for a lease and runs the
+//! request there.
 
 // The socket: bound, or taken over from the process before.
 pub(crate) mod listen;
-
-// Connections: HTTP/1.1 and HTTP/2, upgrades, and the orderly end of all of them.
-pub(crate) mod accept;
 
 // The request's way into a generation and out of it.
 #[cfg(feature = "dev")]
@@ -15,6 +14,3 @@ pub(crate) mod dispatch;
 // Its response's way back.
 #[cfg(feature = "dev")]
 mod body;
-
-// What a connection holds on to after it stopped being HTTP.
-mod tether;

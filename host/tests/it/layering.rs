@@ -64,7 +64,13 @@ fn within_a_street_a_file_uses_only_files_later_in_the_flow() {
 
 #[test]
 fn every_file_says_what_it_owns_and_none_is_a_novel() {
-    for (file, text) in sources_of(&["host/src", "host/tests", "shared", "app_lib/src"]) {
+    for (file, text) in sources_of(&[
+        "host/src",
+        "host/accept",
+        "host/tests",
+        "shared",
+        "app_lib/src",
+    ]) {
         let (name, lines) = (file.display(), text.lines().count());
         assert!(text.starts_with("//!"), "{name} opens with what it is for");
         let novel = lines > 300 && !file.components().any(|part| part.as_os_str() == "tests");
@@ -77,7 +83,7 @@ fn every_file_says_what_it_owns_and_none_is_a_novel() {
 
 #[test]
 fn unsafe_stays_where_it_is_expected() {
-    for (file, text) in sources_of(&["host/src", "shared", "app_lib/src"]) {
+    for (file, text) in sources_of(&["host/src", "host/accept", "shared", "app_lib/src"]) {
         let here = code(&text).any(|line| line.contains("unsafe {"));
         let expected = file.ends_with("reload/load.rs") || file.ends_with("postgres/identity.rs");
         assert!(

@@ -15,6 +15,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Request, Response, StatusCode, header},
     response::IntoResponse,
 };
+use host_accept::Tether;
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -35,10 +36,7 @@ use crate::{
     },
     generation::Generations,
     reload::Report,
-    serve::{
-        accept::Tether,
-        dispatch::{NoAnswer, Served, dispatch},
-    },
+    serve::dispatch::{NoAnswer, Served, dispatch},
 };
 
 /// Says that older code answered than the one that was saved.

@@ -7,13 +7,11 @@
 use std::{
     any::Any,
     io::{self, IoSlice},
+    net::IpAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
-
-#[cfg(feature = "dev")]
-use std::net::IpAddr;
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -22,38 +20,34 @@ use tokio::{
 
 /// The place. Clones share it; what lies in it is dropped with the socket.
 #[derive(Clone)]
-pub(crate) struct Tether {
+pub struct Tether {
     held: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
-    #[cfg(feature = "dev")]
     peer: Option<IpAddr>,
 }
 
 impl Tether {
     /// Whether the other end is on this machine.
-    #[cfg(feature = "dev")]
-    pub(crate) fn is_of_this_machine(&self) -> bool {
+    pub fn is_of_this_machine(&self) -> bool {
         self.peer
             .is_some_and(|peer| peer.to_canonical().is_loopback())
     }
 
     /// Keeps `value` until the socket is dropped.
-    #[cfg(feature = "dev")]
-    pub(crate) fn hold(&self, value: impl Any + Send) {
+    pub fn hold(&self, value: impl Any + Send) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(value));
     }
 }
 
 /// A socket with its tether.
-pub(super) struct Tethered {
+pub(crate) struct Tethered {
     stream: TcpStream,
     tether: Tether,
 }
 
 impl Tethered {
-    pub(super) fn new(stream: TcpStream) -> (Self, Tether) {
+    pub(crate) fn new(stream: TcpStream) -> (Self, Tether) {
         let tether = Tether {
             held: Arc::default(),
-            #[cfg(feature = "dev")]
             peer: stream.peer_addr().ok().map(|peer| peer.ip()),
         };
         (

@@ -1,10 +1,16 @@
 //! Accepts connections and speaks HTTP/1.1 or HTTP/2 on each, until told to stop; then lets them finish.
 //!
-//! The same in development and in production; what answers is given as a function.
+//! The same in development and in production; what answers is given as a function. A crate of its own, because each
+//! request spends most of its time in the host in here: the dev profile optimizes this crate, and leaves the host,
+//! which is compiled again after every change of `shared`, to compile fast. So it knows neither of them, and
+//! nothing in it is generic: a generic function is compiled where it is used.
 
-use std::{convert::Infallible, time::Duration};
+mod tether;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{body::Body, http::Response};
+use futures_util::future::BoxFuture;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,8 +22,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use super::tether::Tether;
-use super::tether::Tethered;
+pub use tether::Tether;
+use tether::Tethered;
+
+/// What answers a request.
+pub type Answer =
+    Arc<dyn Fn(Request<Incoming>, Tether) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// How long to wait after `accept` failed: out of file descriptors, most often, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -29,16 +39,12 @@ const LAST_WORD: Duration = Duration::from_millis(100);
 ///
 /// The listener stays open: whoever connects after `stop` waits in the kernel's queue for the next process.
 /// Returns how many connections were cut off at the deadline.
-pub(crate) async fn serve<F, Answer>(
+pub async fn serve(
     listener: &TcpListener,
-    answer: F,
+    answer: Answer,
     stop: CancellationToken,
     drain: Duration,
-) -> usize
-where
-    F: Fn(Request<Incoming>, Tether) -> Answer + Clone + Send + 'static,
-    Answer: Future<Output = Response<Body>> + Send + 'static,
-{
+) -> usize {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -63,11 +69,7 @@ where
     }
 }
 
-async fn connection<F, Answer>(stream: TcpStream, answer: F, stop: CancellationToken)
-where
-    F: Fn(Request<Incoming>, Tether) -> Answer,
-    Answer: Future<Output = Response<Body>> + Send + 'static,
-{
+async fn connection(stream: TcpStream, answer: Answer, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}"); // slower answers, nothing else
     }
