@@ -4,7 +4,7 @@
 //! where they had it alone. A function that marks the session from inside is not seen here; between two generations
 //! everything is taken back for that reason.
 
-use super::{book::Line, error::DbError};
+use super::{book::Line, error::DbError, words::words};
 
 /// The kind of mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,40 +21,95 @@ pub(super) enum Mark {
 
 /// Of one statement, which is all that the extended protocol takes.
 pub(super) fn mark_of(sql: &str) -> Mark {
-    let text = without_comments(sql);
-    let word = text
-        .split(|c: char| !c.is_ascii_alphabetic())
-        .next()
-        .unwrap_or_default();
-    let is = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
-    if is(&[
-        "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "MERGE", "VALUES", "TABLE",
-    ]) {
-        // Locks that end with the transaction have another name.
-        let marks = ["pg_advisory_lock", "pg_try_advisory_lock", "set_config"];
-        return if marks.iter().any(|function| contains(text, function)) {
-            Mark::Session
-        } else {
-            Mark::None
-        };
+    let mut words = words(sql);
+    let Some(mut first) = words.next() else {
+        return Mark::None;
+    };
+    // With ANALYZE it runs what it explains.
+    if is(first, &["EXPLAIN"]) {
+        first = words
+            .find(|word| is(word, READS_OR_WRITES) || is(word, &["CREATE"]))
+            .unwrap_or_default();
     }
-    let back_to = |next: &str| next.eq_ignore_ascii_case("TO");
-    if is(&["SAVEPOINT", "RELEASE"])
-        || is(&["ROLLBACK"]) && text.split_whitespace().nth(1).is_some_and(back_to)
-    {
+    if is(first, &["SAVEPOINT", "RELEASE"]) {
         return Mark::Savepoint;
     }
-    if is(&["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"]) {
-        return Mark::Transaction;
+    if is(
+        first,
+        &["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"],
+    ) {
+        // ROLLBACK [WORK | TRANSACTION] TO …
+        let back_to = is(first, &["ROLLBACK"]) && words.take(2).any(|word| is(word, &["TO"]));
+        return if back_to {
+            Mark::Savepoint
+        } else {
+            Mark::Transaction
+        };
     }
-    let session = [
-        "SET", "RESET", "LISTEN", "UNLISTEN", "DECLARE", "FETCH", "LOAD", "PREPARE", "DISCARD",
-        "LOCK",
-    ];
-    if is(&session) || is(&["CREATE"]) && makes_temporary(text) {
+    if is(first, SESSION) || is(first, &["CREATE"]) && makes_temporary(words.clone()) {
+        return Mark::Session;
+    }
+    if marks_from_within(first, words) {
         return Mark::Session;
     }
     Mark::None
+}
+
+const READS_OR_WRITES: &[&str] = &[
+    "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "MERGE", "VALUES", "TABLE",
+];
+const SESSION: &[&str] = &[
+    "SET", "RESET", "LISTEN", "UNLISTEN", "DECLARE", "FETCH", "LOAD", "PREPARE", "DISCARD", "LOCK",
+];
+
+/// Locks that end with the transaction have other names.
+const FUNCTIONS: &[&str] = &[
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    "set_config",
+];
+
+/// By a function that it calls, or by `SELECT … INTO TEMP t`.
+fn marks_from_within<'a>(first: &'a str, words: impl Iterator<Item = &'a str>) -> bool {
+    let (mut before_last, mut last) = ("", first);
+    for word in words {
+        // `INSERT INTO temp` names a table, and so does `SELECT … INTO temp FROM …`.
+        let into = is(before_last, &["INTO"]) && is(last, TEMPORARY);
+        if is(word, FUNCTIONS) || into && !is(word, &["FROM", "WHERE", "VALUES", "SELECT"]) {
+            return true;
+        }
+        // What an INSERT writes into is there already.
+        let target = is(word, &["INTO"]) && is(last, &["INSERT", "MERGE"]);
+        (before_last, last) = (last, if target { "" } else { word });
+    }
+    false
+}
+
+const TEMPORARY: &[&str] = &["TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "pg_temp"];
+
+/// `CREATE [OR REPLACE] [LOCAL | GLOBAL] TEMP TABLE …`, or `CREATE TABLE pg_temp.t …`
+fn makes_temporary<'a>(mut words: impl Iterator<Item = &'a str>) -> bool {
+    let kinds = &[
+        "TABLE",
+        "VIEW",
+        "SEQUENCE",
+        "RECURSIVE",
+        "FUNCTION",
+        "INDEX",
+    ];
+    let before_kind = words.by_ref().take_while(|word| !is(word, kinds));
+    // Not `any`, which would leave the kind to the next look.
+    let temporary = before_kind
+        .filter(|word| is(word, &["TEMP", "TEMPORARY"]))
+        .count()
+        > 0;
+    temporary || words.take(4).any(|word| is(word, &["pg_temp"])) // behind IF NOT EXISTS
+}
+
+fn is(word: &str, any_of: &[&str]) -> bool {
+    any_of.iter().any(|other| word.eq_ignore_ascii_case(other))
 }
 
 /// Refuses what would mark a connection that others share at the same moment.
@@ -71,45 +126,10 @@ pub(super) fn refuse_marks(sql: &str, line: Line) -> Result<(), DbError> {
 
 /// With the first word only: the rest may hold data.
 pub(super) fn misplaced(sql: &str, line: Line, instead: &'static str) -> DbError {
-    let word = without_comments(sql)
-        .split(|c: char| !c.is_ascii_alphabetic())
-        .next();
     DbError::Misplaced {
         line: line.to_string(),
-        statement: word.unwrap_or_default().to_owned(),
+        statement: words(sql).next().unwrap_or_default().to_owned(),
         instead,
-    }
-}
-
-/// `CREATE [OR REPLACE] [LOCAL | GLOBAL] TEMP …`
-fn makes_temporary(text: &str) -> bool {
-    text.split_whitespace()
-        .skip(1)
-        .take(3)
-        .any(|word| word.eq_ignore_ascii_case("TEMP") || word.eq_ignore_ascii_case("TEMPORARY"))
-}
-
-fn contains(text: &str, lower_case: &str) -> bool {
-    let wanted = lower_case.as_bytes();
-    text.as_bytes()
-        .windows(wanted.len())
-        .any(|window| window.eq_ignore_ascii_case(wanted))
-}
-
-fn without_comments(mut sql: &str) -> &str {
-    loop {
-        sql = sql.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-        let rest = if sql.starts_with("--") {
-            sql.split_once('\n')
-        } else if sql.starts_with("/*") {
-            sql.split_once("*/")
-        } else {
-            return sql;
-        };
-        match rest {
-            Some((_, rest)) => sql = rest,
-            None => return "",
-        }
     }
 }
 
@@ -138,6 +158,48 @@ mod tests {
             ("COMMIT;", Mark::Transaction),
             ("ROLLBACK TO here", Mark::Savepoint),
             ("SAVEPOINT here", Mark::Savepoint),
+            ("ROLLBACK WORK TO here", Mark::Savepoint),
+            ("/* a /* nested */ comment */ SET a = 1", Mark::Session),
+            (
+                "/**/(/* b /**/*/SELECT set_config('a', 'b', true))",
+                Mark::Session,
+            ),
+            ("SELECT a INTO TEMP t FROM b", Mark::Session),
+            ("select 1 into local temporary table t", Mark::Session),
+            ("SELECT 1 INTO pg_temp.t", Mark::Session),
+            (
+                "WITH a AS (SELECT 1) SELECT * INTO TEMP t FROM a",
+                Mark::Session,
+            ),
+            ("CREATE TABLE pg_temp.t (a int)", Mark::Session),
+            ("CREATE OR REPLACE TEMP VIEW v AS SELECT 1", Mark::Session),
+            (
+                "EXPLAIN ANALYZE SELECT pg_advisory_lock_shared(1)",
+                Mark::Session,
+            ),
+            (
+                "EXPLAIN (ANALYZE) CREATE TEMP TABLE t AS SELECT 1",
+                Mark::Session,
+            ),
+            (
+                "CREATE TABLE t AS SELECT set_config('a', 'b', false)",
+                Mark::Session,
+            ),
+            (
+                "SELECT 'SET', 'pg_advisory_lock', $$set_config$$ -- into temp x",
+                Mark::None,
+            ),
+            ("INSERT INTO temp VALUES (1)", Mark::None),
+            ("INSERT INTO temp (a) SELECT 1", Mark::None),
+            ("SELECT 1 INTO temp FROM a", Mark::None),
+            ("CREATE TABLE temp (a int)", Mark::None),
+            (
+                "CREATE TABLE IF NOT EXISTS pg_temp.t (a int)",
+                Mark::Session,
+            ),
+            ("CREATE TABLE a AS SELECT temp FROM b", Mark::None),
+            ("CREATE VIEW v AS SELECT temporary FROM b", Mark::None),
+            ("", Mark::None),
         ] {
             assert_eq!(mark_of(sql), mark, "{sql}");
         }

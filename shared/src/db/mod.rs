@@ -33,8 +33,10 @@ mod demoted;
 
 mod clean;
 
-// What a statement leaves behind.
+// What a statement leaves behind, as its words tell.
 mod mark;
+
+mod words;
 
 // Who has it and who waits.
 mod book;
