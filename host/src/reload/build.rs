@@ -26,7 +26,7 @@ use captured::Captured;
 use serde::Serialize;
 
 pub(crate) use cargo::Progress;
-pub(crate) use diagnostic::Diagnostic;
+pub(crate) use diagnostic::{Diagnostic, worst};
 pub(crate) use group::as_the_person_had_it;
 
 /// The package whose library is reloaded.

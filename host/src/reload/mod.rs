@@ -38,7 +38,7 @@ use start::StartError;
 use tokio_util::sync::CancellationToken;
 use watch::{Changes, FOLDERS, MIGRATIONS, Watch, names, since_saved, touches_schema};
 
-pub(crate) use build::{Diagnostic, Progress, as_the_person_had_it};
+pub(crate) use build::{Diagnostic, Progress, as_the_person_had_it, worst};
 pub(crate) use parts::{Reload, RestartNeeded, Settings};
 pub(crate) use report::{Build, Event, Images, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};
@@ -165,7 +165,7 @@ impl Reload {
             }
             None => {
                 self.report.send_modify(|report| {
-                    report.build_succeeded(warnings.clone());
+                    report.build_succeeded(&warnings);
                     report.unchanged();
                 });
                 // A migration was told when it ran; that the app is the same is no news then.
@@ -183,7 +183,7 @@ impl Reload {
                     };
                     let last = LastReload::new(self.last_id, files, by, times);
                     self.report.send_modify(|report| {
-                        report.build_succeeded(warnings.clone());
+                        report.build_succeeded(&warnings);
                         report.live(last.clone());
                     });
                     self.tell(Phase::Active, Event::Live { last, warnings });
@@ -242,7 +242,7 @@ impl Reload {
             ));
         }
         self.report
-            .send_modify(|report| report.build_failed(diagnostics.clone()));
+            .send_modify(|report| report.build_failed(&diagnostics));
         self.tell(
             Phase::BuildFailed,
             Event::BuildFailed {

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Progress, Retired, build::Compiler};
+use super::{Diagnostic, Progress, Retired, build::Compiler, worst};
 
 /// Where the reload cycle is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,11 +71,29 @@ pub(crate) struct Reloads {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Build {
     pub(crate) ok: bool,
+    /// The first few: a changed signature can break thousands of lines.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Counted over all of them.
+    pub(crate) errors: usize,
+    pub(crate) warnings: usize,
     /// Why a library that did compile is not live.
     pub(crate) refused: Option<String>,
     /// While cargo runs, once it has counted.
     pub(crate) progress: Option<Progress>,
+}
+
+impl Build {
+    fn new(ok: bool, diagnostics: &[Diagnostic]) -> Self {
+        let errors = diagnostics.iter().filter(|one| one.is_error()).count();
+        Self {
+            ok,
+            diagnostics: worst(diagnostics).cloned().collect(),
+            errors,
+            warnings: diagnostics.len() - errors,
+            refused: None,
+            progress: None,
+        }
+    }
 }
 
 /// A reload that went live, and where its time went.
@@ -134,38 +152,23 @@ impl Report {
             phase: Phase::Starting,
             reloads,
             last_reload: None,
-            build: Build {
-                ok: true,
-                diagnostics: Vec::new(),
-                refused: None,
-                progress: None,
-            },
+            build: Build::new(true, &[]),
             replays: false,
             images: None,
         }
     }
 
-    pub(super) fn build_succeeded(&mut self, warnings: Vec<Diagnostic>) {
-        self.build = Build {
-            ok: true,
-            diagnostics: warnings,
-            refused: None,
-            progress: None,
-        };
+    pub(super) fn build_succeeded(&mut self, warnings: &[Diagnostic]) {
+        self.build = Build::new(true, warnings);
     }
 
     pub(super) fn unchanged(&mut self) {
         self.reloads.unchanged += 1;
     }
 
-    pub(super) fn build_failed(&mut self, diagnostics: Vec<Diagnostic>) {
+    pub(super) fn build_failed(&mut self, diagnostics: &[Diagnostic]) {
         self.reloads.failed += 1;
-        self.build = Build {
-            ok: false,
-            diagnostics,
-            refused: None,
-            progress: None,
-        };
+        self.build = Build::new(false, diagnostics);
     }
 
     pub(super) fn refused(&mut self, why: String) {

@@ -66,4 +66,5 @@ mod browser;
 mod web;
 
 // All of it in a real browser.
+mod overlay;
 mod seen;

@@ -8,7 +8,7 @@ use crate::support::{Checkout, Chromium, Host};
 
 /// In the overlay, which keeps to itself under the page.
 const OVERLAY: &str =
-    "document.documentElement.lastElementChild.shadowRoot?.querySelector('section')";
+    "document.documentElement.lastElementChild.shadowRoot?.querySelector('dialog')";
 
 fn page(heading: &str) -> String {
     let html = format!(

@@ -35,7 +35,7 @@ use screen::{Outcome, outcome, print};
 
 use crate::{
     generation::Generations,
-    reload::{Diagnostic, Event, LastReload},
+    reload::{Diagnostic, Event, LastReload, worst},
 };
 
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -260,10 +260,21 @@ fn reload(last: &LastReload, connections: &str) -> String {
 }
 
 fn rendered(diagnostics: &[Diagnostic]) -> String {
-    diagnostics
-        .iter()
-        .map(|diagnostic| diagnostic.rendered.as_str())
-        .collect()
+    let shown: Vec<&str> = worst(diagnostics)
+        .map(|one| one.rendered.as_str())
+        .collect();
+    match diagnostics.len() - shown.len() {
+        0 => shown.concat(),
+        more => format!("{}and {} more\n\n", shown.concat(), thousands(more)),
+    }
+}
+
+/// `1,980`
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 fn still(serving: Option<u64>) -> String {

@@ -156,32 +156,20 @@ function pidsAndAges(pids, activity) {
 }
 
 function renderBuild(status) {
-  const { ok, diagnostics, refused } = status.build;
+  const { ok, diagnostics, errors, warnings, refused } = status.build;
   const clean = ok && !refused && diagnostics.length === 0;
-  const warnings = diagnostics.filter(({ level }) => level === "warning").length;
   document.querySelector("main").classList.toggle("verbose", !clean);
   if (!status.generation && clean) put("build-word", "nothing has been built yet", "quiet");
   else if (clean) put("build-word", "the last build was clean", "good");
   else if (refused) put("build-word", "it compiled, but is not live", "bad");
-  else if (!ok) put("build-word", "does not compile", "bad");
+  else if (!ok) put("build-word", `${count(errors, "error")}: the last save did not compile`, "bad");
   else put("build-word", `compiled with ${count(warnings, "warning")}`, "busy");
-  const parts = diagnostics.flatMap((diagnostic) => diagnosticParts(diagnostic, status));
-  get("diagnostics").replaceChildren(...(refused ? [frame(refused, "why it is not live")] : []), ...parts);
-}
-
-function diagnosticParts({ level, message, rendered, file, line, column }, status) {
-  const where = element("p");
-  if (file) where.append(place(file, line, column, status));
-  return [where, frame(rendered || message, `${level} in ${file ?? "the build"}`)];
-}
-
-function frame(text, label) {
-  const made = element("pre");
-  made.tabIndex = 0; // it scrolls
-  made.setAttribute("role", "group");
-  made.setAttribute("aria-label", label);
-  made.append(...coloured(text));
-  return made;
+  const parts = diagnostics.map(({ level, message, rendered, file }) =>
+    frame(rendered || message, `${level} in ${file ?? "the build"}`, status));
+  if (refused) parts.unshift(frame(refused, "why it is not live", status));
+  const more = errors + warnings - diagnostics.length;
+  if (more > 0) parts.push(element("p", `and ${count(more)} more`));
+  get("diagnostics").replaceChildren(...parts);
 }
 
 function renderSchema(status) {
@@ -193,7 +181,7 @@ function renderSchema(status) {
     get("schema-failure").replaceChildren();
     if (!failure) return;
     if (failure.file) get("schema-failure").append(place(failure.file, failure.line, null, status));
-    get("schema-failure").append(frame(failure.message, "why the migration failed"));
+    get("schema-failure").append(frame(failure.message, "why the migration failed", status));
   });
   list("pending", pending);
   list("applied", applied);

@@ -97,10 +97,6 @@ function words(phase) {
   return phase.replace("_", " ");
 }
 
-function count(n, noun) {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
-}
-
 function ms(value) {
   if (value === null) return "–"; // for instance the detection of a reload that nobody saved for
   if (value === 0) return "0 ms";

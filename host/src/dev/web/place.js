@@ -1,9 +1,15 @@
-// What overlay and dashboard both draw: an element with text, and a place in the source.
+// What overlay and dashboard both draw: an element with text, what a compiler said, and places in the source.
 
 function element(name, text) {
   const made = document.createElement(name);
   if (text !== undefined) made.textContent = text;
   return made;
+}
+
+// `3`, or `3 errors` with a noun.
+function count(n, noun) {
+  const number = n.toLocaleString("en");
+  return noun ? `${number} ${noun}${n === 1 ? "" : "s"}` : number;
 }
 
 // A place in the source, as a link if the editor is known.
@@ -14,4 +20,24 @@ function place(file, line, column, { editor, root }) {
   const link = element("a", text);
   link.href = editor.replace("{file}", () => path).replace("{line}", line ?? 1).replace("{column}", column ?? 1);
   return link;
+}
+
+// What compiler or app said, unwrapped: rustc's carets point at the column above them.
+function frame(text, label, status) {
+  const made = element("pre");
+  made.tabIndex = 0; // it scrolls
+  made.setAttribute("role", "group");
+  made.setAttribute("aria-label", label);
+  made.append(...linked(coloured(text), status));
+  return made;
+}
+
+// The places that rustc names (` --> file:line:column`) become links.
+function linked(spans, status) {
+  for (const [i, span] of spans.entries()) {
+    const arrow = /(-->|:::) *$/.test(spans[i - 1]?.textContent ?? "");
+    const [found, file, line, column] = (arrow && /^([^:\n]+):(\d+):(\d+)/.exec(span.textContent)) || [];
+    if (found) span.replaceChildren(place(file, line, column, status), span.textContent.slice(found.length));
+  }
+  return spans;
 }

@@ -28,10 +28,11 @@ use crate::{
     reload::{Diagnostic, Phase, Report},
 };
 
-const SCRIPT: [&str; 5] = [
+const SCRIPT: [&str; 6] = [
     "(() => {\n\"use strict\";\n",
     include_str!("ansi.js"),
     include_str!("place.js"),
+    include_str!("overlay.js"),
     include_str!("browser.js"),
     "\n})();\n",
 ];
@@ -64,6 +65,8 @@ struct News<'a> {
     generation: u64,
     phase: Phase,
     diagnostics: &'a [Diagnostic],
+    /// All of them, beyond those in `diagnostics` too.
+    errors: usize,
     refused: Option<&'a str>,
     schema: Option<u64>,
     editor: Option<&'a str>,
@@ -102,6 +105,7 @@ async fn events(
             generation: script.generations.active().map_or(0, |active| active.id()),
             phase: now.phase,
             diagnostics: &now.build.diagnostics,
+            errors: now.build.errors,
             refused: now.build.refused.as_deref(),
             schema: script.schema.borrow_and_update().revision(),
             editor: script.editor.template.as_deref(),

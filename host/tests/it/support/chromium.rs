@@ -13,6 +13,7 @@ use std::{
 
 use fantoccini::{
     Client, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions},
     wd::{Capabilities, WebDriverCompatibleCommand},
 };
 use nix::{
@@ -100,8 +101,11 @@ impl Chromium {
     }
 
     pub(crate) async fn press(&self, key: fantoccini::key::Key) {
-        let body = self.client.find(Locator::Css("body")).await.unwrap();
-        body.send_keys(&char::from(key).to_string()).await.unwrap();
+        let value = char::from(key);
+        let typed = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.client.perform_actions(typed).await.unwrap();
     }
 
     /// `light` or `dark`, as the person's system would have it.
