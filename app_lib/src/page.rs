@@ -110,6 +110,10 @@ impl From<FormRejection> for AppError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, _, message) = self.0.answer();
+        // In development the host makes a page of it that says what failed, where, and why.
+        if cfg!(feature = "hot") && status.is_server_error() {
+            return (status, message).into_response();
+        }
         let page = layout(html! {
             h1 { "That did not work" }
             p { (message) }

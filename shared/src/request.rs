@@ -6,13 +6,15 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use axum::http::Method;
+
+use crate::db::Failure;
 
 tokio::task_local! {
     static CURRENT: Arc<Request>;
@@ -28,6 +30,8 @@ pub struct Request {
     statements: AtomicU64,
     /// Whether it holds a [`Checkout`](crate::db::Checkout): asking again would be waiting for itself.
     holds: AtomicBool,
+    /// Boxed: most requests have none.
+    failure: Mutex<Option<Box<Failure>>>,
 }
 
 impl Request {
@@ -52,6 +56,7 @@ impl Request {
             since: Instant::now(),
             statements: AtomicU64::new(0),
             holds: AtomicBool::new(false),
+            failure: Mutex::default(),
         })
     }
 
@@ -93,6 +98,17 @@ impl Request {
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.statements.load(Relaxed)
+    }
+
+    /// How its last failed use of the database failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_deref().cloned()
+    }
+
+    pub(crate) fn note_failure(&self, failure: Failure) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(failure));
     }
 
     pub(crate) fn count_statement() {

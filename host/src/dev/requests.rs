@@ -24,6 +24,7 @@ pub(crate) struct Answered {
     pub(crate) generation: u64,
     pub(crate) statements: u64,
     pub(crate) panic: Option<String>,
+    pub(crate) database: Option<String>,
 }
 
 /// The same as a person reads it.
@@ -42,6 +43,8 @@ pub(crate) struct ServedRequest {
     pub(crate) statements: u64,
     /// Message and place, if the handler panicked.
     pub(crate) panic: Option<String>,
+    /// The same of the last database error, if the answer is a 5xx.
+    pub(crate) database: Option<String>,
 }
 
 /// Newest first.
@@ -73,6 +76,7 @@ impl ServedRequest {
             generation: answered.generation,
             statements: answered.statements,
             panic: answered.panic.clone(),
+            database: answered.database.clone(),
         }
     }
 }

@@ -12,6 +12,7 @@ use axum::{
 };
 use host_accept::Tether;
 use hyper::body::Incoming;
+use shared::db::Failure;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
@@ -27,6 +28,8 @@ pub(crate) struct Served {
     pub(crate) generation: u64,
     /// Statements it had sent when its answer began.
     pub(crate) statements: u64,
+    /// How the database failed it last.
+    pub(crate) failure: Option<Failure>,
     pub(crate) answer: Result<Response<Body>, NoAnswer>,
 }
 
@@ -54,6 +57,7 @@ pub(crate) async fn dispatch(
             return Served {
                 generation: 0,
                 statements: 0,
+                failure: None,
                 answer: Err(NoAnswer::Absent(absent)),
             };
         }
@@ -69,7 +73,7 @@ pub(crate) async fn dispatch(
             body::hand_over(response).await
         }));
     let running = AbortOnDropHandle::new(running).await;
-    let statements = lease.request().statements();
+    let (statements, failure) = (lease.request().statements(), lease.request().failure());
     let answer = match running {
         // The socket leaves HTTP and its response is over now; the lease is not.
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -83,6 +87,7 @@ pub(crate) async fn dispatch(
     Served {
         generation,
         statements,
+        failure,
         answer,
     }
 }

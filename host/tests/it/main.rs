@@ -63,6 +63,7 @@ mod layering;
 
 // What the host adds to the browser's side, and answers in the app's stead.
 mod browser;
+mod pages;
 mod web;
 
 // All of it in a real browser.

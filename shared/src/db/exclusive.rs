@@ -22,6 +22,7 @@ use super::{
     clean::clean_up,
     demoted::{is_read_only, refused_a_write},
     error::{DbError, describe, ends_connection, is_stale},
+    failure::noted,
     lane::Db,
     pooler::Lessons,
     tls::Tls,
@@ -41,7 +42,7 @@ impl Db {
     pub fn checkout(&self) -> impl Future<Output = Result<Checkout, DbError>> {
         let line = Location::caller();
         async move {
-            let mut checkout = self.take(line).await?;
+            let mut checkout = noted(line, None, self.take(line)).await?;
             if let (false, Some(using)) = (self.has_others(), &mut checkout.using) {
                 using.hold_by_hand();
             }

@@ -20,6 +20,7 @@ use super::{
     book::Line,
     clean::clean_up,
     error::{DbError, is_stale},
+    failure::noted,
     pool::{DbConfig, DbStatus},
     query::{at_most_one, one},
     slot::{Inner, Source},
@@ -77,7 +78,7 @@ impl Db {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
-        async move {
+        noted(line, Some(sql), async move {
             if self.inner.begin_behind_a_pooler().is_some() {
                 return self.query_behind_a_pooler(line, sql, params).await;
             }
@@ -96,7 +97,7 @@ impl Db {
                 result => result,
             };
             Ok(self.inner.heard(&client, result).await?)
-        }
+        })
         .boxed()
     }
 
@@ -111,8 +112,9 @@ impl Db {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Row, DbError>> {
-        let rows = self.query(sql, params);
-        async move { one(rows.await?) }.boxed()
+        let line = Location::caller();
+        let rows = self.query_from(line, sql, params);
+        noted(line, Some(sql), async move { one(rows.await?) }).boxed()
     }
 
     /// Like [`query`](Self::query), for at most one row.
@@ -126,8 +128,9 @@ impl Db {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
-        let rows = self.query(sql, params);
-        async move { at_most_one(rows.await?) }.boxed()
+        let line = Location::caller();
+        let rows = self.query_from(line, sql, params);
+        noted(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
     }
 
     /// Runs a statement and returns the number of rows it changed. Otherwise like [`query`](Self::query).
@@ -142,7 +145,7 @@ impl Db {
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<u64, DbError>> {
         let line = Location::caller();
-        async move {
+        noted(line, Some(sql), async move {
             if self.inner.begin_behind_a_pooler().is_some() {
                 return self.execute_behind_a_pooler(line, sql, params).await;
             }
@@ -161,7 +164,7 @@ impl Db {
                 result => result,
             };
             Ok(self.inner.heard(&client, result).await?)
-        }
+        })
         .boxed()
     }
 

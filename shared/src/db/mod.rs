@@ -43,6 +43,8 @@ mod book;
 
 mod error;
 
+mod failure;
+
 mod connect;
 
 mod address;
@@ -54,6 +56,7 @@ pub use book::{Holder, Loss};
 pub use connect::{ConnectError, Connection, connect};
 pub use error::{DbError, describe};
 pub use exclusive::Checkout;
+pub use failure::Failure;
 pub use lane::Db;
 pub use pool::{DbConfig, DbStatus, OnRefusal, Refusal, create_pool};
 pub use query::Query;

@@ -7,7 +7,7 @@ use sea_query::PostgresQueryBuilder;
 use sea_query_postgres::{PostgresBinder, PostgresValues};
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{Db, DbError};
+use super::{Db, DbError, failure::noted};
 
 /// A statement built with sea-query: text and values.
 pub struct Query {
@@ -55,8 +55,13 @@ impl Db {
     /// As `query_opt`.
     #[track_caller]
     pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
-        let rows = self.fetch(query);
-        async move { at_most_one(rows.await?) }.boxed()
+        let line = Location::caller();
+        async move {
+            let params = query.params();
+            let rows = self.query_from(line, &query.text, &params);
+            noted(line, Some(&query.text), async { at_most_one(rows.await?) }).await
+        }
+        .boxed()
     }
 
     /// [`query_one`](Self::query_one) for a statement built with sea-query.
@@ -66,8 +71,13 @@ impl Db {
     /// As `query_one`.
     #[track_caller]
     pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
-        let rows = self.fetch(query);
-        async move { one(rows.await?) }.boxed()
+        let line = Location::caller();
+        async move {
+            let params = query.params();
+            let rows = self.query_from(line, &query.text, &params);
+            noted(line, Some(&query.text), async { one(rows.await?) }).await
+        }
+        .boxed()
     }
 }
 

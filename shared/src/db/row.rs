@@ -3,14 +3,14 @@
 //! [`row!`](crate::row) writes the mapping: a macro by example, since a derive would be one more crate to load and to
 //! run on each save. What is generic here is as thin as it can be; the words of an error are put together once.
 
-use std::any::type_name;
+use std::{any::type_name, panic::Location};
 
 use tokio_postgres::{
     Row,
     types::{FromSql, FromSqlOwned, Type, WasNull, WrongType},
 };
 
-use super::DbError;
+use super::{DbError, failure::note};
 
 /// A struct that is made of a row, column by column and by name. [`row!`](crate::row) implements it.
 pub trait FromRow: Sized {
@@ -22,6 +22,7 @@ pub trait FromRow: Sized {
     /// # Errors
     ///
     /// [`DbError::Row`], for the first field without a column that fits.
+    #[track_caller]
     fn from_row(row: &Row) -> Result<Self, DbError>;
 
     /// [`from_row`](Self::from_row) for each of them.
@@ -29,6 +30,7 @@ pub trait FromRow: Sized {
     /// # Errors
     ///
     /// As `from_row`.
+    #[track_caller]
     fn from_rows(rows: &[Row]) -> Result<Vec<Self>, DbError> {
         // A loop: an iterator that collects results is a dozen functions more to compile for each kind of row.
         let mut all = Vec::with_capacity(rows.len());
@@ -96,11 +98,16 @@ const fn bare(name: &str) -> &str {
 /// # Errors
 ///
 /// [`DbError::Row`]: there is no such column, or its type or its NULL does not fit `T`.
+#[track_caller]
 pub fn column<'r, T: FromSql<'r>>(row: &'r Row, name: &str) -> Result<T, DbError> {
     let name = bare(name);
     match row.try_get(name) {
         Ok(value) => Ok(value),
-        Err(error) => Err(misfit(row, name, type_name::<T>(), &error)),
+        Err(error) => {
+            let error = misfit(row, name, type_name::<T>(), &error);
+            note(Location::caller(), None, &error);
+            Err(error)
+        }
     }
 }
 
@@ -122,8 +129,7 @@ fn misfit(row: &Row, name: &str, wanted: &str, error: &tokio_postgres::Error) ->
         (Some(_), Some(source)) if source.is::<WasNull>() => {
             format!("column `{name}` is NULL and does not fit {wanted}; Option<{wanted}> would")
         }
-        // Why is in the source, and may be told with the value itself, which is nobody's business.
-        // The source would say why, and may quote the value: nobody's business.
+        // The source says why, and may quote the value, which must not leave the process.
         (Some(column), Some(source)) if !source.is::<WrongType>() => format!(
             "column `{name}` is {} and its value does not fit {wanted}",
             column.type_()

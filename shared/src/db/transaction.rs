@@ -5,13 +5,14 @@
 
 use std::{panic::Location, sync::atomic::Ordering::Relaxed};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio_postgres::{Row, Statement};
 
 use super::{
     book::{Line, inside},
     error::{DbError, is_stale},
     exclusive::Checkout,
+    failure::noted,
     lane::{Db, Params},
     mark::{Mark, mark_of, misplaced},
     query::{Query, at_most_one, one},
@@ -46,14 +47,14 @@ impl Db {
     {
         let line = Location::caller();
         async move {
-            let tx = self.begin(line).await?;
+            let tx = noted(line, None, self.begin(line)).await?;
             // On `Err`, as on a panic or a drop, `tx` goes out of scope unfinished and its checkout rolls back.
             let value = if self.has_others() {
                 work(&tx).await?
             } else {
                 inside(&self.inner().counts.book, line, work(&tx)).await?
             };
-            tx.commit().await?;
+            noted(line, Some("COMMIT"), tx.commit()).await?;
             Ok(value)
         }
     }
@@ -81,14 +82,32 @@ impl Transaction {
     /// # Errors
     ///
     /// [`DbError::Statement`]; PostgreSQL then refuses everything until the rollback.
-    pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        self.look_at(sql)?;
-        let client = self.checkout.client();
-        let run = async { client.query(&self.prepare(sql).await?, params).await };
-        self.checkout
-            .run(run)
-            .await
-            .inspect_err(|error| self.forget_if_stale(sql, error))
+    #[track_caller]
+    pub fn query<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
+        self.query_from(Location::caller(), sql, params)
+    }
+
+    /// [`query`](Self::query) on behalf of the given line.
+    fn query_from<'a>(
+        &'a self,
+        line: Line,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
+        noted(line, Some(sql), async move {
+            self.look_at(sql)?;
+            let client = self.checkout.client();
+            let run = async { client.query(&self.prepare(sql).await?, params).await };
+            self.checkout
+                .run(run)
+                .await
+                .inspect_err(|error| self.forget_if_stale(sql, error))
+        })
+        .boxed()
     }
 
     /// Like [`query`](Self::query), for exactly one row.
@@ -96,8 +115,15 @@ impl Transaction {
     /// # Errors
     ///
     /// As `query`, and [`DbError::Rows`].
-    pub async fn query_one(&self, sql: &str, params: Params<'_>) -> Result<Row, DbError> {
-        one(self.query(sql, params).await?)
+    #[track_caller]
+    pub fn query_one<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<Row, DbError>> {
+        let line = Location::caller();
+        let rows = self.query_from(line, sql, params);
+        noted(line, Some(sql), async move { one(rows.await?) }).boxed()
     }
 
     /// Like [`query`](Self::query), for at most one row.
@@ -105,8 +131,15 @@ impl Transaction {
     /// # Errors
     ///
     /// As `query`, and [`DbError::Rows`].
-    pub async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, DbError> {
-        at_most_one(self.query(sql, params).await?)
+    #[track_caller]
+    pub fn query_opt<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
+        let line = Location::caller();
+        let rows = self.query_from(line, sql, params);
+        noted(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
     }
 
     /// Runs a statement and returns the number of rows it changed.
@@ -114,14 +147,22 @@ impl Transaction {
     /// # Errors
     ///
     /// As `query`.
-    pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
-        self.look_at(sql)?;
-        let client = self.checkout.client();
-        let run = async { client.execute(&self.prepare(sql).await?, params).await };
-        self.checkout
-            .run(run)
-            .await
-            .inspect_err(|error| self.forget_if_stale(sql, error))
+    #[track_caller]
+    pub fn execute<'a>(
+        &'a self,
+        sql: &'a str,
+        params: Params<'a>,
+    ) -> BoxFuture<'a, Result<u64, DbError>> {
+        noted(Location::caller(), Some(sql), async move {
+            self.look_at(sql)?;
+            let client = self.checkout.client();
+            let run = async { client.execute(&self.prepare(sql).await?, params).await };
+            self.checkout
+                .run(run)
+                .await
+                .inspect_err(|error| self.forget_if_stale(sql, error))
+        })
+        .boxed()
     }
 
     /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
@@ -129,8 +170,15 @@ impl Transaction {
     /// # Errors
     ///
     /// As `query_opt`.
-    pub async fn fetch_opt(&self, query: Query) -> Result<Option<Row>, DbError> {
-        self.query_opt(query.text(), &query.params()).await
+    #[track_caller]
+    pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
+        let line = Location::caller();
+        async move {
+            let params = query.params();
+            let rows = self.query_from(line, query.text(), &params);
+            noted(line, Some(query.text()), async { at_most_one(rows.await?) }).await
+        }
+        .boxed()
     }
 
     /// [`query_one`](Self::query_one) for a statement built with sea-query.
@@ -138,8 +186,15 @@ impl Transaction {
     /// # Errors
     ///
     /// As `query_one`.
-    pub async fn fetch_one(&self, query: Query) -> Result<Row, DbError> {
-        self.query_one(query.text(), &query.params()).await
+    #[track_caller]
+    pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
+        let line = Location::caller();
+        async move {
+            let params = query.params();
+            let rows = self.query_from(line, query.text(), &params);
+            noted(line, Some(query.text()), async { one(rows.await?) }).await
+        }
+        .boxed()
     }
 
     /// Behind a pooler a statement ends with its transaction: the next one may run on another server connection, where

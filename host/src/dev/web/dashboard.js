@@ -296,8 +296,9 @@ function renderRequests(requests) {
   rows("requests", requests.slice(0, 50), {
     key: JSON.stringify,
     mark: ({ status, panic }) => (status >= 500 || panic ? "failed" : ""),
-    cells: ({ at, status, method, path, panic, ms: took, generation, statements }) => [
-      at, status, method, panic ? `${path}\npanicked: ${panic}` : path, ms(took), generation, statements,
+    cells: ({ at, status, method, path, panic, database, ms: took, generation, statements }) => [
+      at, status, method, path + (panic ? `\npanicked: ${panic}` : database ? `\ndatabase: ${database}` : ""), ms(took),
+      generation, statements,
     ],
     none: "none yet",
   });

@@ -24,6 +24,7 @@ use super::{
     asked::Asked,
     blocked,
     buttons::Token,
+    failed,
     hold::hold,
     pages::{Editor, Page},
     panicked,
@@ -84,13 +85,25 @@ impl Front {
         let Served {
             generation,
             statements,
+            failure,
             answer,
         } = dispatch(&self.generations, request, tether).await;
         let took = since.elapsed();
-        let (response, panic) = match answer {
+        let (mut response, panic) = match answer {
             Ok(response) => (response, None),
             Err(none) => self.in_its_stead(none, &asked, generation).await,
         };
+        // Of a request that was answered as it should be, the app has made something of the failure itself.
+        let failure = failure.filter(|_| response.status().is_server_error() && panic.is_none());
+        let database = failure.as_ref().map(ToString::to_string);
+        if let Some(failure) = failure.filter(|_| failed::explains(&asked, &response)) {
+            let (asked, editor, status) = (asked.clone(), self.editor.clone(), response.status());
+            // The lines around the call are read from its file.
+            let page = tokio::task::spawn_blocking(move || {
+                failed::page(&failure, status, &asked, generation, &editor)
+            });
+            response = page.await.expect("it neither panics nor is aborted");
+        }
         self.requests.add(Answered {
             method: asked.method.clone(),
             uri: asked.uri.clone(),
@@ -100,6 +113,7 @@ impl Front {
             generation,
             statements,
             panic,
+            database,
         });
         let origin = Origin {
             generation,

@@ -12,6 +12,7 @@ mod hold;
 
 // What is said when the app does not answer.
 mod blocked;
+mod failed;
 mod pages;
 mod panicked;
 

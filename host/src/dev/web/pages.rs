@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use axum::{
     Json,
     body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{Response, StatusCode, header},
     response::{Html, IntoResponse},
 };
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
-use super::asked::Wants;
+use super::asked::{Asked, Wants};
 
 const STYLE: &str = include_str!("page.css");
+
+/// In the page, or every browser asks the app for one.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1v9M8 13v2' stroke='%23d6453d' stroke-width='3'/%3E%3C/svg%3E";
 
 /// One matter in the three forms a client may ask for.
 pub(super) struct Page {
@@ -36,21 +39,52 @@ impl Page {
             json,
             text,
         } = self;
-        let mut response = match wants {
-            Wants::Html => Html(frame(&title, &html)).into_response(),
-            Wants::Json => Json(json).into_response(),
-            Wants::Text => text.into_response(),
-        };
-        *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // A button under somebody else's page would be pressed unseen.
-        let unframed = HeaderValue::from_static("frame-ancestors 'self'");
-        response
-            .headers_mut()
-            .insert(header::CONTENT_SECURITY_POLICY, unframed);
-        response
+        match wants {
+            Wants::Html => answer_html(status, &title, &html),
+            Wants::Json => uncached(status, Json(json)),
+            Wants::Text => uncached(status, text),
+        }
+    }
+}
+
+/// A page for a browser, whatever else a client may ask for.
+pub(super) fn answer_html(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
+    let title: String = title.chars().take(120).collect();
+    uncached(status, Html(frame(&title, content)))
+}
+
+fn uncached(status: StatusCode, answer: impl IntoResponse) -> Response<Body> {
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        // A button in a frame of another site could be pressed unseen.
+        (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'self'"),
+    ];
+    (status, headers, answer).into_response()
+}
+
+/// What went wrong as the heading: the first line if it is long, and all of it below.
+pub(super) fn long(message: &str) -> Markup {
+    const MOST: usize = 120;
+    let line = message.lines().next().unwrap_or_default();
+    let cut = line.char_indices().nth(MOST).map(|(end, _)| &line[..end]);
+    html! {
+        h1 { (cut.unwrap_or(line)) @if cut.is_some() { "…" } }
+        @if cut.is_some() || line != message {
+            pre.source.said tabindex="0" role="region" aria-label="The whole message" { (message) }
+        }
+    }
+}
+
+/// The headers of a request.
+pub(super) fn request(asked: &Asked) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Headers of the request" {
+            table {
+                tbody {
+                    @for (name, value) in asked.headers() { tr { th scope="row" { (name) } td { (value) } } }
+                }
+            }
+        }
     }
 }
 
@@ -63,6 +97,7 @@ fn frame(title: &str, content: &Markup) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
+                link rel="icon" href=(ICON);
                 style { (maud::PreEscaped(STYLE)) }
             }
             body {
@@ -98,17 +133,23 @@ impl Editor {
         html! { a href=(target) { code { (place) } } }
     }
 
-    /// The lines around `line`, each with its number.
-    pub(super) fn source(&self, file: &str, line: u32) -> Vec<(u32, String)> {
+    /// The lines around `line`, which is marked; nothing if the file cannot be read.
+    pub(super) fn source(&self, file: &str, line: u32) -> Markup {
         const AROUND: u32 = 6;
         let Ok(text) = std::fs::read_to_string(self.root.join(Path::new(file))) else {
-            return Vec::new();
+            return html! {};
         };
         let first = line.saturating_sub(AROUND).max(1);
-        (first..=line + AROUND)
-            .zip(text.lines().skip(first as usize - 1))
-            .map(|(number, text)| (number, text.to_owned()))
-            .collect()
+        let lines = (first..=line + AROUND).zip(text.lines().skip(first as usize - 1));
+        html! {
+            pre.source tabindex="0" role="region" aria-label={ "Source around line " (line) } {
+                @for (number, text) in lines {
+                    // The newline stands outside: in the mark, which is a block in the line, it would end nothing.
+                    @if number == line { mark { (format!("{number:>5}  {text}")) } "\n" }
+                    @else { (format!("{number:>5}  {text}\n")) }
+                }
+            }
+        }
     }
 }
 

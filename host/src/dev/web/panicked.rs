@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     asked::Asked,
-    pages::{Editor, Page},
+    pages::{Editor, Page, long, request},
 };
 use crate::panics::{Frame, Report};
 
@@ -17,26 +17,20 @@ pub(super) fn page(report: &Report, asked: &Asked, generation: u64, editor: &Edi
         .place
         .as_ref()
         .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    let request = format!("{} {}", asked.method, asked.target());
+    let asking = format!("{} {}", asked.method, asked.target());
     let html = html! {
         p.kind { "The handler panicked" }
-        h1 { (report.message) }
-        p { "at " (located(report, editor)) " in generation " (generation) ", answering " code { (request) } }
-        (source(report, editor))
+        (long(&report.message))
+        p { "at " (located(report, editor)) " in generation " (generation) ", answering " code { (asking) } }
+        @if let Some(place) = &report.place { (editor.source(&place.file, place.line)) }
         h2 { "Backtrace" }
         (backtrace(&frames, editor))
         h2 { "Request" }
-        div.scroll tabindex="0" role="region" aria-label="Headers of the request" {
-            table {
-                tbody {
-                    @for (name, value) in asked.headers() { tr { th scope="row" { (name) } td { (value) } } }
-                }
-            }
-        }
+        (request(asked))
     };
     let calls: Vec<String> = frames.iter().map(line).collect();
     let text = format!(
-        "the handler panicked at {place}\n\n{}\n\nanswering {request} in generation {generation}\n\n{}\n",
+        "the handler panicked at {place}\n\n{}\n\nanswering {asking} in generation {generation}\n\n{}\n",
         report.message,
         calls.join("\n")
     );
@@ -48,7 +42,7 @@ pub(super) fn page(report: &Report, asked: &Asked, generation: u64, editor: &Edi
             "code": "panic",
             "message": report.message,
             "location": place,
-            "request": request,
+            "request": asking,
             "generation": generation,
             "backtrace": calls,
         }}),
@@ -63,26 +57,6 @@ fn located(report: &Report, editor: &Editor) -> Markup {
     }
 }
 
-fn source(report: &Report, editor: &Editor) -> Markup {
-    let Some(place) = &report.place else {
-        return html! {};
-    };
-    let lines = editor.source(&place.file, place.line);
-    html! {
-        @if !lines.is_empty() {
-            pre.source tabindex="0" role="region" aria-label={ "Source around line " (place.line) } {
-                @for (number, text) in lines {
-                    @if number == place.line {
-                        mark { (format!("{number:>5}  {text}\n")) }
-                    } @else {
-                        (format!("{number:>5}  {text}\n"))
-                    }
-                }
-            }
-        }
-    }
-}
-
 fn backtrace(frames: &[Frame], editor: &Editor) -> Markup {
     html! {
         ol.calls {
@@ -92,7 +66,7 @@ fn backtrace(frames: &[Frame], editor: &Editor) -> Markup {
                         code { (function) } br;
                         (place_of(place, editor))
                     },
-                    Frame::Others(count) => li.others { (count) " of libraries" },
+                    Frame::Others(count) => li.others { (count) " library frames" },
                 }
             }
             @if frames.is_empty() { li.others { "none: this build has no debug information" } }
@@ -116,6 +90,6 @@ fn place_of(place: &str, editor: &Editor) -> Markup {
 fn line(frame: &Frame) -> String {
     match frame {
         Frame::Own { function, place } => format!("{function} at {place}"),
-        Frame::Others(count) => format!("({count} of libraries)"),
+        Frame::Others(count) => format!("({count} library frames)"),
     }
 }

@@ -1,0 +1,148 @@
+//! The pages of the host for an app that failed: a database error that a handler returned, and a panic.
+
+use serde_json::Value;
+
+use crate::support::{Checkout, Chromium, Host};
+
+/// Errors become the app's own answer, which says nothing of the cause.
+const FAILS: &str = r#"{
+    struct Own(shared::DbError);
+    impl From<shared::DbError> for Own {
+        fn from(error: shared::DbError) -> Self { Self(error) }
+    }
+    impl IntoResponse for Own {
+        fn into_response(self) -> Response {
+            let status = match self.0 { shared::DbError::Row { .. } => 503, _ => 500 };
+            (StatusCode::from_u16(status).unwrap(), axum::Json(serde_json::json!({ "own": "answer" }))).into_response()
+        }
+    }
+    async fn wrong(State(app): State<AppState>) -> Result<String, Own> {
+        let rows = app.db.query("SELECT nam FROM counter", &[]).await?;
+        Ok(rows.len().to_string())
+    }
+    async fn transaction(State(app): State<AppState>) -> Result<String, Own> {
+        use futures_util::FutureExt;
+        app.db.transaction(|tx| async move {
+            let zero = 0_i32;
+            tx.query_one("SELECT 1 / $1::int", &[&zero]).await?;
+            Ok("never".to_owned())
+        }.boxed()).await
+    }
+    async fn row(State(app): State<AppState>) -> Result<String, Own> {
+        let row = app.db.query_one("SELECT 1 AS one", &[]).await?;
+        Ok(shared::db::column(&row, "two")?)
+    }
+    async fn recovers(State(app): State<AppState>) -> String {
+        let failed = app.db.query("SELECT nam FROM counter", &[]).await.is_err();
+        format!("recovered: {failed}")
+    }
+    async fn page(State(app): State<AppState>) -> (StatusCode, Html<&'static str>) {
+        app.db.query("SELECT nam FROM counter", &[]).await.unwrap_err();
+        (StatusCode::INTERNAL_SERVER_ERROR, Html("<p>own page</p>"))
+    }
+    async fn long() -> String {
+        let line = "a message that does not end ".repeat(20);
+        panic!("{}", [line.as_str(); 40].join("\n"))
+    }
+    Router::new().route("/wrong", get(wrong)).route("/transaction", get(transaction)).route("/row", get(row))
+        .route("/recovers", get(recovers)).route("/page", get(page)).route("/long", get(long))
+}"#;
+
+async fn ask(host: &Host, path: &str, accept: &str) -> (u16, String) {
+    let request = host.client.get(host.url(path)).header("accept", accept);
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_browser_is_told_which_statement_failed_where_and_why() {
+    let host = Host::with_lab(FAILS).await;
+    for (path, status, parts) in [
+        (
+            "/wrong",
+            500,
+            &[
+                "<h1>column &quot;nam&quot; does not exist</h1>",
+                "42703",
+                "Hint: Perhaps you meant to reference the column",
+                "SELECT <mark>nam</mark> FROM counter",
+                "app_lib/src/lab.rs:",
+                "let rows = app.db.query(&quot;SELECT nam FROM counter&quot;, &amp;[]).await?;</mark>",
+                "/__dev/browser.js",
+            ][..],
+        ),
+        (
+            "/transaction",
+            500,
+            &[
+                "<h1>division by zero</h1>",
+                "22012",
+                "SELECT 1 / $1::int",
+                "tx.query_one(&quot;SELECT 1 / $1::int&quot;, &amp;[&amp;zero]).await?;</mark>",
+            ],
+        ),
+        (
+            "/row",
+            503,
+            &[
+                "<h1>the query returns no column `two`; it has one</h1>",
+                "shared::db::column(&amp;row, &quot;two&quot;)?)</mark>",
+            ],
+        ),
+    ] {
+        let (got, page) = ask(&host, path, "text/html").await;
+        assert_eq!(got, status, "{path}");
+        for part in parts {
+            assert!(page.contains(part), "{path}: {part} in {page}");
+        }
+        let (_, own) = ask(&host, path, "application/json").await;
+        assert_eq!(own, r#"{"own":"answer"}"#, "{path}");
+    }
+    assert_eq!(
+        ask(&host, "/recovers", "text/html").await,
+        (200, "recovered: true".to_owned())
+    );
+    let (_, page) = ask(&host, "/page", "text/html").await;
+    assert_eq!(page, "<p>own page</p>");
+    let requests = &host.status().await.0["requests"];
+    let told = |i: usize| requests[i]["database"].as_str().unwrap_or_default();
+    assert_eq!(requests[1]["database"], Value::Null, "it recovered");
+    assert!(told(0).starts_with("42703: column \"nam\" does not exist at app_lib/src/lab.rs:"));
+}
+
+#[tokio::test]
+async fn the_pages_of_a_failed_handler_are_readable() {
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let checkout = Checkout::new();
+    checkout.add_lab(FAILS);
+    let host = Host::start_in(checkout, &[]).await;
+    for (path, name) in [("/wrong", "database"), ("/long", "panic-long")] {
+        for (width, scheme) in [(1280, "light"), (390, "dark")] {
+            browser.resize(width, 800).await;
+            browser.prefer(scheme).await;
+            browser.open(&host.url(path)).await;
+            let wide = browser
+                .value("document.documentElement.scrollWidth > innerWidth")
+                .await;
+            assert_eq!(wide, false, "{path} at {width}");
+            let faults = browser.accessibility_faults().await;
+            assert!(
+                faults.is_empty(),
+                "{path} at {width}, {scheme}: {faults:#?}"
+            );
+            browser.screenshot(&format!("{name}-{width}")).await;
+        }
+    }
+    // The line after the marked one stands below it.
+    let below = "(() => { const mark = document.querySelector('.source mark'), next = document.createRange(); \
+        next.selectNodeContents(mark.nextSibling); next.setStart(mark.nextSibling, 1); \
+        return next.getClientRects()[0].top >= mark.getBoundingClientRect().bottom - 1 })()";
+    assert_eq!(browser.value(below).await, true);
+    let heading = "document.querySelector('h1').clientHeight < innerHeight / 2 \
+        && document.querySelector('.said').textContent.split('\\n').length === 40";
+    assert_eq!(browser.value(heading).await, true);
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.close().await;
+}
