@@ -14,7 +14,9 @@ leak *flags:
 
 # The whole story by itself: the leak, its cure, and what lies beyond; --help for its flags
 demo *flags:
-    cargo host demo {{ flags }}
+    cargo build --quiet --profile hot
+    cargo build --quiet --profile hot --package host_demo
+    target/hot/demo {{ flags }}
 
 # Watch generation, backends and PID of the running server, in a second terminal
 connections:
@@ -22,7 +24,7 @@ connections:
 
 # Run the tests; arguments are passed on
 test *arguments:
-    cargo test {{ arguments }}
+    cargo test --workspace {{ arguments }}
 
 # Reads per second of the one shared connection, beside pools
 bench-db:

@@ -21,9 +21,6 @@ enum Command {
     /// Serve the app and reload it on every save
     #[cfg(feature = "dev")]
     Dev(crate::dev::Options),
-    /// Show the leak, its cure and what lies beyond, in about a minute
-    #[cfg(feature = "dev")]
-    Demo(crate::demo::Options),
     /// Watch generation, backends and PID of a running `host dev`
     #[cfg(feature = "dev")]
     Connections,
@@ -81,11 +78,6 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
                 Some(restart) => Err(restart.exec().into()),
             }
         }
-        #[cfg(feature = "dev")]
-        Command::Demo(options) => Ok(match crate::demo::run(&options)? {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
-        }),
         #[cfg(feature = "dev")]
         Command::Connections => runtime
             .block_on(crate::dev::connections())

@@ -28,8 +28,6 @@ mod reload;
 
 // The process around them.
 #[cfg(feature = "dev")]
-mod demo;
-#[cfg(feature = "dev")]
 mod dev;
 #[cfg(feature = "dev")]
 mod identity;

@@ -6,8 +6,6 @@
 
 // Where it happens, and what is run there.
 mod command;
-#[path = "../../src/demo/copy.rs"]
-mod copy;
 mod scratch;
 
 // What is edited.

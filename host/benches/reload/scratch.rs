@@ -9,9 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use host_demo::copy;
 use shared::BoxError;
 
-use crate::{command::cargo, copy};
+use crate::command::cargo;
 
 /// The folder, removed when dropped.
 pub(crate) struct Scratch {

@@ -93,54 +93,6 @@ async fn a_pool_in_a_static_ends_with_an_isolated_generation() {
 }
 
 #[tokio::test]
-async fn the_demo_shows_three_curves_and_the_refusal() {
-    let checkout = Checkout::new();
-    let (out, mut demo) = (checkout.path("out"), checkout.host());
-    demo.args(["demo", "--reloads", "3", "--max-connections", "7", "--out"])
-        .arg(&out);
-    let ended = demo.output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert!(
-        ended.status.success(),
-        "{said}\n{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-
-    let csv = std::fs::read_to_string(out.join("demo.csv")).unwrap();
-    let rows: Vec<Vec<&str>> = csv
-        .lines()
-        .skip(1)
-        .map(|line| line.split(',').collect())
-        .collect();
-    // act, backends, HTTP status, SQLSTATE of each row
-    let told: Vec<[&str; 4]> = rows
-        .iter()
-        .map(|row| [row[0], row[3], row[8], row[9]])
-        .collect();
-    let leak = [
-        ["1", "1", "200", ""],
-        ["1", "2", "200", ""],
-        ["1", "3", "200", ""],
-        ["1", "3", "503", "53300"],
-    ];
-    let flat = |act| vec![[act, "1", "200", ""]; 4];
-    assert_eq!(
-        told,
-        [leak.to_vec(), flat("2"), flat("3")].concat(),
-        "{csv}"
-    );
-    assert!(
-        rows.iter()
-            .filter(|row| row[0] == "2")
-            .all(|row| row[4] == "1"),
-        "the same PID throughout: {csv}"
-    );
-    let svg = std::fs::read_to_string(out.join("demo.svg")).unwrap();
-    assert!(svg.starts_with("<svg") && svg.contains("refused: 53300"));
-    assert!(!checkout.path(".dev/demo").exists(), "the copy is removed");
-}
-
-#[tokio::test]
 async fn another_database_in_dotenv_replaces_the_pool_and_fails_no_request() {
     let (theirs, host) = (Host::start().await, Host::start().await);
     let (before, observer) = (host.backend().await, host.observe().await);

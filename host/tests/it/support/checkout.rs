@@ -16,11 +16,7 @@ use std::{
     },
 };
 
-use copy::SOURCES;
-
-/// The demo's: it edits a copy too.
-#[path = "../../../src/demo/copy.rs"]
-mod copy;
+use host_demo::copy::{self, SOURCES};
 
 /// Where a private cluster lies, but for users who may not enter there.
 const CLUSTER: &str = ".dev/postgres";

@@ -14,9 +14,8 @@ use plotters::{
     },
     style::TextStyle,
 };
-use shared::BoxError;
 
-use super::{Act, Played, act::Sample};
+use crate::{Act, BoxError, Played, act::Sample};
 
 /// Readable on white and on black alike, as are the lines.
 const INK: RGBColor = RGBColor(128, 128, 128);
@@ -245,6 +244,6 @@ fn print(text: Arguments<'_>) {
     let mut out = anstream::stdout().lock();
     // Where nobody looks, the files still tell.
     if let Err(error) = out.write_fmt(text).and_then(|()| out.flush()) {
-        tracing::debug!("terminal: {error}");
+        eprintln!("cannot write to the terminal: {error}");
     }
 }

@@ -14,10 +14,11 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use shared::BoxError;
 
-use super::act::{Act, Sample};
-use crate::reload::as_the_person_had_it;
+use crate::{
+    BoxError,
+    act::{Act, Sample},
+};
 
 /// Where acts are played.
 pub(crate) struct Stage {
@@ -84,8 +85,7 @@ impl Host {
         drop(fs::remove_file(&announced));
         let log = fs::File::create(stage.root.join("host.log"))?;
         let mut command = Command::new(stage.root.join("target/hot/host"));
-        as_the_person_had_it(&mut command, &stage.root);
-        // Its own database, whatever the person has set.
+        // Its own database, whatever the user has set.
         command.env_remove("DATABASE_URL").current_dir(&stage.root);
         command.args([
             "dev",

@@ -1,10 +1,10 @@
-//! `host demo`: the whole story by itself, in about a minute, measured on the real thing.
+//! `just demo`: the leak, its cure and what lies beyond, in about a minute, measured on the real thing.
 //!
 //! Three acts on a copy of this workspace, with real saves of a real file and one request after each. The numbers
-//! are PostgreSQL's. Ends with 1 if an act does not do what it claims, so that nobody has to believe it.
+//! are PostgreSQL's. A crate of its own, so that the dev server is built without it.
 
-// The copy that is edited, so that yours is not.
-mod copy;
+// The copy that is edited, so that the user's files are not. Tests and benchmarks edit copies too.
+pub mod copy;
 
 // What each act claims.
 mod act;
@@ -21,15 +21,18 @@ use std::{
 };
 
 use act::{ACTS, Act};
-use clap::Args;
-use shared::BoxError;
 use stage::Stage;
 
-use crate::dev::Project;
+/// Whatever went wrong, for `main` to print.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// `host demo`'s flags.
-#[derive(Args)]
-pub(crate) struct Options {
+/// The flags.
+#[derive(clap::Parser)]
+#[command(
+    name = "demo",
+    about = "The leak, its cure and what lies beyond, in about a minute"
+)]
+pub struct Options {
     /// Saves in each act; the first ends earlier when PostgreSQL refuses
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=500))]
     reloads: u32,
@@ -44,15 +47,16 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
 }
 
-/// Plays the acts. `Ok(false)`: one of them did not do what it claims.
-pub(crate) fn run(options: &Options) -> Result<bool, BoxError> {
-    let project = Project::find()?;
-    let out = options
-        .out
-        .clone()
-        .unwrap_or_else(|| project.root().join("target/demo"));
+/// Plays the acts in a copy of the workspace at `root`, whose `hot` profile is built. `Ok(false)`: one of them did not
+/// do what it claims. Blocks.
+///
+/// # Errors
+/// The workspace cannot be copied, the host does not start, or an answer does not come in time.
+pub fn run(root: &Path, options: &Options) -> Result<bool, BoxError> {
+    let default = || root.join("target/demo");
+    let out = options.out.clone().unwrap_or_else(default);
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
-    let copy = Copy::of(project.root())?;
+    let copy = Copy::of(root)?;
     let stage = Stage {
         root: copy.0.clone(),
         reloads: options.reloads,
@@ -107,7 +111,7 @@ impl Copy {
 impl Drop for Copy {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!("cannot remove {}: {error}", self.0.display());
+            eprintln!("cannot remove {}: {error}", self.0.display());
         }
     }
 }

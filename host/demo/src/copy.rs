@@ -1,4 +1,4 @@
-//! Copies a workspace with its build, ready to run in a second or two, for whoever wants to edit it.
+//! Copies a workspace with its build, ready to run and to edit in a second or two.
 //!
 //! Compiled files are linked, since compilers replace them and never write into them; all else is copied, with its
 //! times, which cargo compares. Cargo identifies packages relative to the workspace and finds everything fresh under
@@ -7,7 +7,7 @@
 use std::{fs, io, path::Path};
 
 /// What a workspace consists of, beside its build.
-pub(crate) const SOURCES: [&str; 8] = [
+pub const SOURCES: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -18,8 +18,11 @@ pub(crate) const SOURCES: [&str; 8] = [
     "migrations",
 ];
 
-/// Copies the workspace `from` to `to`, on the same file system.
-pub(crate) fn workspace(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies the workspace `from` with its `hot` build to `to`, on the same file system.
+///
+/// # Errors
+/// A file cannot be read, linked or written; what was copied until then stays.
+pub fn workspace(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to.join("target"))?;
     for source in SOURCES.into_iter().chain(["target/hot"]) {
         tree(&from.join(source), &to.join(source))?;
