@@ -88,6 +88,26 @@ pub(crate) struct Standing {
     pub(crate) late: Vec<String>,
 }
 
+/// What is told of a generation that has ended.
+pub(crate) struct Remembered {
+    id: u64,
+    served: u64,
+    since: Instant,
+}
+
+impl Remembered {
+    fn standing(&self) -> Standing {
+        Standing {
+            id: self.id,
+            state: Stage::Retired,
+            in_flight: 0,
+            served: self.served,
+            age_s: self.since.elapsed().as_secs_f64(),
+            late: Vec::new(),
+        }
+    }
+}
+
 /// A request inside for longer than this is worth a name.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -191,6 +211,14 @@ impl Generation {
             runtime.shutdown_timeout(limit);
         }
         self.inside().stage = Stage::Retired;
+    }
+
+    fn remembered(&self) -> Remembered {
+        Remembered {
+            id: self.id,
+            served: self.served(),
+            since: self.since,
+        }
     }
 
     fn standing(&self) -> Standing {

@@ -13,6 +13,7 @@
 //! | what production keeps of this | `host_accept`, [`serve`]'s `listen`, and `production`; the rest is not compiled |
 
 mod cli;
+mod failure;
 mod settings;
 
 // A request, read downward.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{
+    failure,
     serve::listen,
     settings::{self, Flags},
     signals::Signals,
@@ -51,22 +52,28 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
         pool_owner: PoolOwner::Host,
         db_config,
     };
-    let router = tokio::time::timeout(env.app_start_timeout, app_lib::app_entry(state))
-        .await
-        .map_err(|_| {
-            format!(
+    let starting = tokio::time::timeout(env.app_start_timeout, app_lib::app_entry(state));
+    let router = match starting.await {
+        Ok(Ok(router)) => router,
+        Ok(Err(error)) => {
+            return Err(format!("app() failed: {}", failure::in_full(&*error)).into());
+        }
+        Err(_) => {
+            return Err(format!(
                 "app() had not returned after {} ms (APP_START_TIMEOUT_MS)",
                 env.app_start_timeout.as_millis()
             )
-        })??;
+            .into());
+        }
+    };
 
     let stop = CancellationToken::new();
     let answer: Answer = Arc::new(move |request: Request<Incoming>, _: Tether| {
         Box::pin(respond(router.clone(), request))
     });
     let mut serving = tokio::spawn({
-        let (stop, drain) = (stop.clone(), env.drain_timeout);
-        async move { host_accept::serve(&listener, answer, stop, drain).await }
+        let (stop, limits) = (stop.clone(), settings::limits(&env));
+        async move { host_accept::serve(&listener, answer, stop, limits).await }
     });
     tracing::info!("serving on http://{address}/");
 

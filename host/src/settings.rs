@@ -1,5 +1,6 @@
 //! The environment. Collects the variables that `shared::env` validates: defaults of the command, `.env`, the environment, flags.
 
+use host_accept::Limits;
 use shared::env::{Env, Faults, Variables};
 
 /// Flags that stand for a variable; a flag wins over the environment, the environment over `.env`.
@@ -18,6 +19,15 @@ pub(crate) fn wants_plain_output() -> bool {
     ["NO_COLOR", "CI"]
         .iter()
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// What clients may take of this process.
+pub(crate) fn limits(env: &Env) -> Limits {
+    Limits {
+        connections: env.http_max_connections,
+        silence: env.http_header_timeout,
+        drain: env.drain_timeout,
+    }
 }
 
 /// Reads and validates everything, or names every fault.

@@ -4,15 +4,16 @@
 //! that nobody mends one to meet the next. Nothing else in the project reads settings from the environment.
 
 mod entries;
+mod parse;
 mod unread;
 
 pub use entries::Entry;
+use parse::{address, on_or_off, up_to};
 
 use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, Ipv4Addr},
-    str::FromStr,
     time::Duration,
 };
 
@@ -45,6 +46,11 @@ pub struct Env {
     pub drain_timeout: Duration,
     /// `APP_START_TIMEOUT_MS`, default 10000: how long `app()` may take.
     pub app_start_timeout: Duration,
+    /// `HTTP_MAX_CONNECTIONS`, default 512: clients beyond it wait. Each takes a file descriptor, of which a process
+    /// often has 1024.
+    pub http_max_connections: usize,
+    /// `HTTP_HEADER_TIMEOUT_MS`, default 30000: how long a connection may take to send the head of its next request.
+    pub http_header_timeout: Duration,
     /// Where each variable that was given came from; the others have their defaults.
     sources: BTreeMap<&'static str, String>,
     /// libpq's variables that are set: for [`Env::unread`] only.
@@ -169,7 +175,7 @@ impl Env {
                 },
                 3000,
             ),
-            database_max_connections: reader.take("DATABASE_MAX_CONNECTIONS", "1", connections, 1),
+            database_max_connections: reader.take("DATABASE_MAX_CONNECTIONS", "1", up_to(1_000), 1),
             database_connect_timeout: reader.millis(
                 "DATABASE_CONNECT_TIMEOUT_MS",
                 "5000",
@@ -186,6 +192,8 @@ impl Env {
             database_pipeline: reader.take("DATABASE_PIPELINE", "off", on_or_off, true),
             drain_timeout: reader.millis("DRAIN_TIMEOUT_MS", "10000", 0, 10_000),
             app_start_timeout: reader.millis("APP_START_TIMEOUT_MS", "10000", 1, 10_000),
+            http_max_connections: reader.take("HTTP_MAX_CONNECTIONS", "512", up_to(100_000), 512),
+            http_header_timeout: reader.millis("HTTP_HEADER_TIMEOUT_MS", "30000", 1, 30_000),
             sources: BTreeMap::new(),
             of_libpq: unread::found(variables),
         };
@@ -253,44 +261,4 @@ impl Reader<'_> {
         };
         Duration::from_millis(self.take(variable, example, parse, default))
     }
-}
-
-impl FromStr for AppEnv {
-    type Err = String;
-
-    fn from_str(value: &str) -> Result<Self, String> {
-        match value {
-            "development" => Ok(Self::Development),
-            "test" => Ok(Self::Test),
-            "production" => Ok(Self::Production),
-            other => Err(format!(
-                "`{other}` is none of development, test, production"
-            )),
-        }
-    }
-}
-
-fn address(value: &str) -> Result<IpAddr, String> {
-    if value == "localhost" {
-        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    value
-        .parse()
-        .map_err(|_| format!("`{value}` is not an IP address to listen on"))
-}
-
-fn on_or_off(value: &str) -> Result<bool, String> {
-    match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        other => Err(format!("`{other}` is neither on nor off")),
-    }
-}
-
-fn connections(value: &str) -> Result<usize, String> {
-    value
-        .parse()
-        .ok()
-        .filter(|n| (1..=1000).contains(n))
-        .ok_or_else(|| format!("`{value}` is not a number of connections from 1 to 1000"))
 }

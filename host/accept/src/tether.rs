@@ -16,6 +16,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
 };
 
 /// The place. Clones share it; what lies in it is dropped with the socket.
@@ -42,10 +43,12 @@ impl Tether {
 pub(crate) struct Tethered {
     stream: TcpStream,
     tether: Tether,
+    /// Its place among the sockets that may be open at once.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Tethered {
-    pub(crate) fn new(stream: TcpStream) -> (Self, Tether) {
+    pub(crate) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> (Self, Tether) {
         let tether = Tether {
             held: Arc::default(),
             peer: stream.peer_addr().ok().map(|peer| peer.ip()),
@@ -54,6 +57,7 @@ impl Tethered {
             Self {
                 stream,
                 tether: tether.clone(),
+                _place: place,
             },
             tether,
         )

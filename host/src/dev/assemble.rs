@@ -112,10 +112,10 @@ pub(super) fn assemble(
     })?;
     let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
     let serving = tokio::spawn({
-        let (stop, drain) = (stop.clone(), env.drain_timeout);
+        let (stop, limits) = (stop.clone(), settings::limits(&env));
         let answer: Answer =
             Arc::new(move |request, tether| front.clone().answer(request, tether).boxed());
-        async move { host_accept::serve(&accepting, answer, stop, drain).await }
+        async move { host_accept::serve(&accepting, answer, stop, limits).await }
     });
 
     let keys = Keys::read(address, actions, bells.end.clone());

@@ -179,7 +179,7 @@ impl Running {
             Err(error) => tracing::error!("serving: {error}"),
         }
         if let Some(active) = self.generations.take() {
-            retire(active, self.drain).await;
+            retire(&self.generations, active, self.drain).await;
         }
         self.retiring.close();
         self.retiring.wait().await;

@@ -11,20 +11,35 @@ use arc_swap::ArcSwapOption;
 use axum::{Router, http::Method};
 use tokio::sync::watch;
 
-use super::{Generation, Lease, Stage, Standing};
+use super::{Generation, Lease, Remembered, Standing};
 
-/// How many retired generations are remembered, for whoever asks what happened.
-const REMEMBERED: usize = 50;
+/// How many generations are listed, for whoever asks what happened.
+const LISTED: usize = 50;
 
 /// All generations of this process: the active one, those that drain, and the memory of the rest.
 pub(crate) struct Generations {
     active: ArcSwapOption<Generation>,
     /// Oldest first.
-    history: Mutex<Vec<Arc<Generation>>>,
+    history: Mutex<Vec<Listed>>,
     /// Why there is no active generation, for requests that come before the first.
     absence: watch::Sender<Absence>,
     /// Requests that have entered any generation, those forgotten here too.
     entered: AtomicU64,
+}
+
+enum Listed {
+    Alive(Arc<Generation>),
+    /// What is told of one that has ended. The generation itself would keep its runtime's descriptors open.
+    Retired(Remembered),
+}
+
+impl Listed {
+    fn standing(&self) -> Standing {
+        match self {
+            Self::Alive(generation) => generation.standing(),
+            Self::Retired(remembered) => remembered.standing(),
+        }
+    }
 }
 
 /// Why nothing is active.
@@ -87,14 +102,14 @@ impl Generations {
     /// Makes `next` active and returns the one before. From this moment requests run the new code.
     pub(crate) fn swap(&self, next: Arc<Generation>) -> Option<Arc<Generation>> {
         let mut history = self.history();
-        if history.len() >= REMEMBERED
+        if history.len() >= LISTED
             && let Some(oldest) = history
                 .iter()
-                .position(|g| g.standing().state == Stage::Retired)
+                .position(|listed| matches!(listed, Listed::Retired(_)))
         {
             history.remove(oldest);
         }
-        history.push(next.clone());
+        history.push(Listed::Alive(next.clone()));
         let before = self.active.swap(Some(next));
         // Only now, so that a lease is to be had at every moment; and under the lock, so that nobody who lists the
         // generations sees two that are active.
@@ -104,6 +119,15 @@ impl Generations {
         drop(history);
         self.absence.send_modify(|_| {}); // wakes those who waited for the first
         before
+    }
+
+    /// Lets go of a generation whose runtime has ended, and remembers what is told of it.
+    pub(crate) fn forget(&self, ended: &Generation) {
+        for listed in self.history().iter_mut() {
+            if matches!(listed, Listed::Alive(generation) if generation.id() == ended.id()) {
+                *listed = Listed::Retired(ended.remembered());
+            }
+        }
     }
 
     /// Tells requests that wait for the first generation why there is none.
@@ -124,7 +148,7 @@ impl Generations {
     /// The active one's number (0: none) and how each stands, oldest first, all at one moment.
     pub(crate) fn standing(&self) -> (u64, Vec<Standing>) {
         let history = self.history();
-        let all = history.iter().map(|g| g.standing()).collect();
+        let all = history.iter().map(Listed::standing).collect();
         (self.active().map_or(0, |active| active.id()), all)
     }
 
@@ -136,11 +160,11 @@ impl Generations {
         let entered = self.entered.load(SeqCst);
         history
             .iter()
-            .all(|generation| generation.standing().in_flight == 0)
+            .all(|listed| listed.standing().in_flight == 0)
             .then_some(entered)
     }
 
-    fn history(&self) -> MutexGuard<'_, Vec<Arc<Generation>>> {
+    fn history(&self) -> MutexGuard<'_, Vec<Listed>> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

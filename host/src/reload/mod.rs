@@ -225,8 +225,9 @@ impl Reload {
         self.db.forget_statements();
         if let Some(before) = before {
             let (drain, events, db) = (env.drain_timeout, self.events.clone(), self.db.clone());
+            let generations = self.generations.clone();
             self.retiring.spawn(async move {
-                let retired = retire(before, drain).await;
+                let retired = retire(&generations, before, drain).await;
                 db.reset_session().await;
                 drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended
             });

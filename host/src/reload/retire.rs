@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use crate::generation::{Generation, thread_name};
+use crate::generation::{Generation, Generations, thread_name};
 
 /// How long the runtime's threads may take to come out of app code that does not await.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
@@ -33,8 +33,12 @@ fn in_ms<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Erro
     serializer.serialize_f64((took.as_secs_f64() * 1e6).round() / 1e3)
 }
 
-/// Waits for the generation's requests, at most `drain`, then ends its runtime.
-pub(crate) async fn retire(generation: Arc<Generation>, drain: Duration) -> Retired {
+/// Waits for the generation's requests, at most `drain`, then ends its runtime. `generations` only remembers it then.
+pub(crate) async fn retire(
+    generations: &Generations,
+    generation: Arc<Generation>,
+    drain: Duration,
+) -> Retired {
     let since = Instant::now();
     let late = generation.drain(drain).await;
     let ending = generation.clone();
@@ -43,6 +47,7 @@ pub(crate) async fn retire(generation: Arc<Generation>, drain: Duration) -> Reti
     if let Err(error) = joined {
         tracing::error!("ending generation {}: {error}", generation.id());
     }
+    generations.forget(&generation);
     Retired {
         id: generation.id(),
         served: generation.served(),

@@ -11,6 +11,7 @@ use shared::{AppState, BoxError, abi::Entry};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
+    failure,
     generation::{Generation, OwnRuntime, thread_name},
     panics,
 };
@@ -59,7 +60,7 @@ pub(super) async fn start(
     let starting = handle.spawn(async move {
         let router = entry(state).await;
         // As text, here: the error is the app's object, and is dropped where it was made.
-        router.map_err(|error: BoxError| describe(&*error))
+        router.map_err(|error: BoxError| failure::in_full(&*error))
     });
     let error = match tokio::time::timeout(limit, starting).await {
         Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
@@ -77,14 +78,4 @@ fn runtime_of(id: u64) -> io::Result<Runtime> {
         .enable_all()
         .thread_name(thread_name(id))
         .build()
-}
-
-fn describe(error: &(dyn std::error::Error + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

@@ -199,3 +199,33 @@ async fn a_client_that_goes_away_takes_its_handler_with_it() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_generation_that_has_ended_keeps_no_descriptor() {
+    let routes = r#"Router::new().route("/lab", get(async || "GEN"))"#;
+    let host = Host::with_lab(routes).await;
+    let descriptors = || {
+        let folder = format!("/proc/{}/fd", host.pid());
+        std::fs::read_dir(folder).unwrap().count()
+    };
+    let reload = async |generation: u64| {
+        host.checkout
+            .write_lab(&routes.replace("GEN", &generation.to_string()));
+        host.until_generation(generation).await;
+        assert_eq!(host.text("/lab").await, generation.to_string());
+        host.until("the one before to retire", |status| {
+            status.is_retired(generation - 1)
+        })
+        .await;
+    };
+    reload(2).await;
+    let before = descriptors();
+    for generation in 3..=9 {
+        reload(generation).await;
+    }
+    // One or two more for a moment: connections of this test, a compiler that warms up.
+    eventually("as few descriptors as before", async || {
+        (descriptors() <= before).then_some(())
+    })
+    .await;
+}

@@ -15,6 +15,11 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     // A dev host for its database, and a checkout of its own to build in, where most is compiled already.
     let (dev, checkout) = (Host::start().await, Checkout::new());
     checkout.add_lab(r#"Router::new().route("/slow", get(async || { std::fs::write("entered", "").unwrap(); gate("open").await; "finished" }))"#);
+    checkout.edit(
+        "app_lib/src/lib.rs",
+        "    let state = AppState {",
+        "    if std::env::var_os(\"WANTS_A_FILE\").is_some() { std::fs::read(\"pages/home.html\")?; }\n    let state = AppState {",
+    );
     let mut build = checkout.command("cargo");
     build.args(["build", "--profile", "hot", "--package", "host"]);
     build.args(["--no-default-features", "--features", "bundled-app"]);
@@ -53,6 +58,22 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         "postgres://postgres@/postgres?host={}",
         dev.checkout.path(".dev/postgres/socket").display()
     );
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    let refused = checkout
+        .command(&binary)
+        .args(["serve", "--port", "0"])
+        .env("DATABASE_URL", &url)
+        .env("WANTS_A_FILE", "1")
+        .current_dir(elsewhere.path())
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    let wanted = format!(
+        "app() failed: No such file or directory (os error 2); relative paths begin in the working directory, {}",
+        elsewhere.path().display()
+    );
+    assert!(said.contains(&wanted), "{said}");
     let mut command = tokio::process::Command::from(checkout.command(&binary));
     command
         .args(["serve", "--port", "0"])

@@ -62,6 +62,11 @@ impl Env {
             ),
             ("DRAIN_TIMEOUT_MS", millis(self.drain_timeout)),
             ("APP_START_TIMEOUT_MS", millis(self.app_start_timeout)),
+            (
+                "HTTP_MAX_CONNECTIONS",
+                self.http_max_connections.to_string(),
+            ),
+            ("HTTP_HEADER_TIMEOUT_MS", millis(self.http_header_timeout)),
         ]
         .map(|(name, value)| Entry {
             name,

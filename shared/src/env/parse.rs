@@ -1,0 +1,48 @@
+//! Values, from text to what they mean. What is wrong is said in words that fit behind the variable's name.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+};
+
+use super::AppEnv;
+
+impl FromStr for AppEnv {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        match value {
+            "development" => Ok(Self::Development),
+            "test" => Ok(Self::Test),
+            "production" => Ok(Self::Production),
+            other => Err(format!(
+                "`{other}` is none of development, test, production"
+            )),
+        }
+    }
+}
+
+pub(super) fn address(value: &str) -> Result<IpAddr, String> {
+    if value == "localhost" {
+        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    value
+        .parse()
+        .map_err(|_| format!("`{value}` is not an IP address to listen on"))
+}
+
+pub(super) fn on_or_off(value: &str) -> Result<bool, String> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(format!("`{other}` is neither on nor off")),
+    }
+}
+
+/// A number of connections, from 1 to `most`.
+pub(super) fn up_to(most: usize) -> impl Fn(&str) -> Result<usize, String> {
+    move |value| {
+        let number = value.parse().ok().filter(|n| (1..=most).contains(n));
+        number.ok_or_else(|| format!("`{value}` is not a number of connections from 1 to {most}"))
+    }
+}
