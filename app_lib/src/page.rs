@@ -80,7 +80,8 @@ fn layout(content: Markup) -> Html<String> {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { "Counters" }
-                style { "body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem } form { margin: .5rem 0 } button { margin-left: .25rem }" }
+                link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M3 8h10M8 3v10' stroke='%233b82c4' stroke-width='3'/%3E%3C/svg%3E";
+                style { "body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; overflow-wrap: anywhere } input { max-width: 100%; box-sizing: border-box } form { margin: .5rem 0 } button { margin-left: .25rem }" }
             }
             body { main { (content) } }
         }

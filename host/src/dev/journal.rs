@@ -111,13 +111,13 @@ impl Journal {
         self.entries().iter().cloned().collect()
     }
 
-    /// `None` before the second reload: the first build is another matter.
+    /// `None` before the first reload: what the host started with is none.
     pub(crate) fn latency(&self) -> Option<Latency> {
         let entries = self.entries();
         let reloads: Vec<&LastReload> = entries
             .iter()
             .map(|entry| &entry.reload)
-            .filter(|reload| !reload.files.is_empty())
+            .filter(|reload| !reload.first)
             .collect();
         let of = |part: fn(&LastReload) -> Option<f64>| {
             spread(reloads.iter().filter_map(|reload| part(reload)).collect())

@@ -53,6 +53,7 @@ pub(crate) struct Status {
     generation: u64,
     phase: Phase,
     reloads: Reloads,
+    /// `null` while the app is the one that the host started with.
     last_reload: Option<LastReload>,
     build: Build,
     /// Whether a save of nothing but sources that the app is made of would go to rustc alone.
@@ -170,7 +171,7 @@ impl Sources {
             generation,
             phase,
             reloads,
-            last_reload,
+            last_reload: last_reload.filter(|last| !last.first),
             build,
             replays,
             generations,

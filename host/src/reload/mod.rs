@@ -158,6 +158,7 @@ impl Reload {
                 return Ok(loader);
             }
         };
+        let first = self.serving().is_none();
         match entry {
             // The same bytes as before, and they were refused before.
             None if self.refusal.is_some() => {
@@ -181,7 +182,7 @@ impl Reload {
                         load: since.elapsed().saturating_sub(swap),
                         swap,
                     };
-                    let last = LastReload::new(self.last_id, files, by, times);
+                    let last = LastReload::new((self.last_id, first), files, by, times);
                     self.report.send_modify(|report| {
                         report.build_succeeded(&warnings);
                         report.live(last.clone());

@@ -96,10 +96,12 @@ impl Build {
     }
 }
 
-/// A reload that went live, and where its time went.
+/// A build that went live, and where its time went.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LastReload {
     pub(crate) generation: u64,
+    /// The host has just started, and nothing was live before.
+    pub(crate) first: bool,
     pub(crate) files: Vec<String>,
     /// Who was asked: rustc alone, unless there was a doubt.
     pub(crate) compiler: Compiler,
@@ -113,7 +115,7 @@ pub(crate) struct LastReload {
 
 impl LastReload {
     pub(super) fn new(
-        generation: u64,
+        (generation, first): (u64, bool),
         files: Vec<String>,
         compiler: Compiler,
         times: Times,
@@ -127,6 +129,7 @@ impl LastReload {
         } = times;
         Self {
             generation,
+            first,
             files,
             compiler,
             detect_ms: detect.map(ms),
@@ -177,7 +180,7 @@ impl Report {
     }
 
     pub(super) fn live(&mut self, last: LastReload) {
-        self.reloads.ok += 1;
+        self.reloads.ok += u64::from(!last.first);
         self.last_reload = Some(last);
     }
 }

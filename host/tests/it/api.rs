@@ -251,7 +251,12 @@ async fn what_the_database_said_is_logged_and_not_sent() {
     let answer = host.get("/api/counters").await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(!answer.text().await.unwrap().contains("relation"));
-    assert!(host.log().contains("relation \"counter\" does not exist"));
+    let log = host.log();
+    assert!(
+        log.contains(" ERROR 42P01: relation \"counter\" does not exist")
+            && !log.contains("ERROR ERROR"),
+        "with its code, and its severity once: {log}"
+    );
 }
 
 #[tokio::test]

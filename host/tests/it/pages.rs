@@ -146,3 +146,46 @@ async fn the_pages_of_a_failed_handler_are_readable() {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
 }
+
+#[tokio::test]
+async fn the_sample_page_and_the_dashboard_of_a_fresh_app_claim_nothing_wrong() {
+    let checkout = Checkout::new();
+    // As plain axum apps are written: with items that are public in a private module.
+    checkout.add_lab("helper() }\npub fn helper() -> Router<AppState> { Router::new()");
+    let host = Host::start_in(checkout, &[]).await;
+    let status = host.status().await;
+    assert_eq!(status.number("/build/warnings"), 0, "{}", host.log());
+    assert_eq!(status.number("/reloads/ok"), 0);
+    assert_eq!(status.0["last_reload"], Value::Null);
+
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let name = "a".repeat(100);
+    let form = [("name", name.as_str())];
+    let created = host.client.post(host.url("/counters")).form(&form);
+    assert_eq!(created.send().await.unwrap().status(), 200);
+    browser.resize(390, 800).await;
+    browser.open(&host.url("/")).await;
+    let shown = format!("document.body.textContent.includes('{name}')");
+    assert_eq!(browser.value(&shown).await, true);
+    let wide = "document.documentElement.scrollWidth > innerWidth";
+    assert_eq!(browser.value(wide).await, false);
+    browser.screenshot("sample-phone").await;
+
+    browser.open(&host.url("/__dev")).await;
+    let tile = |id: &str, text: &str| {
+        format!("document.querySelector('#{id}').textContent.trim() === '{text}'")
+    };
+    browser.until("the dashboard", &tile("reloads", "0 ok")).await;
+    assert_eq!(browser.value(&tile("last-reload", "none")).await, true);
+    assert_eq!(browser.value("document.querySelector('#reloads-note .bad')").await, Value::Null);
+    host.checkout.write_lab("no_such_thing");
+    browser
+        .until("the failure", &tile("reloads-note .bad", "1 failed"))
+        .await;
+    // No page has made the browser ask the app for an icon.
+    let requests = host.status().await.0["requests"].to_string();
+    assert!(!requests.contains("favicon"), "{requests}");
+    browser.close().await;
+}

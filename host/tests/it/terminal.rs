@@ -282,6 +282,25 @@ async fn repeats_are_one_line_and_a_number() {
 }
 
 #[tokio::test]
+async fn a_narrow_terminal_gets_a_shorter_line() {
+    let checkout = Checkout::new();
+    checkout.add_lab(GOOD);
+    let terminal = Terminal::run(checkout, r#"stty cols 60; exec "$0" "$@""#, &[]).await;
+    terminal.until("press h for keys").await;
+    terminal.host.backend().await;
+    for (generation, said) in [(2, "two"), (3, "three")] {
+        let checkout = &terminal.host.checkout;
+        checkout.write_lab(&GOOD.replace("said", said));
+        terminal.until(&format!("✓ gen {generation}")).await;
+    }
+    let screen = terminal.screen();
+    let line = screen.lines().find(|line| line.contains("✓ gen 3"));
+    let line = line.unwrap_or_else(|| panic!("{screen}"));
+    assert!(line.chars().count() <= 60, "{line}");
+    assert!(line.contains("lab.rs") && line.contains("build"), "{line}");
+}
+
+#[tokio::test]
 async fn nothing_that_an_app_or_the_log_has_printed_is_erased() {
     let speaks = |generation: u8| {
         format!(

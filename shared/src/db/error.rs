@@ -93,7 +93,12 @@ impl DbError {
 #[must_use]
 pub fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
-        let mut text = format!("{} {}: {}", db.severity(), db.code().code(), db.message());
+        // An ordinary error needs no word for it: a log has one of its own.
+        let severity = match db.parsed_severity() {
+            Some(Severity::Error) => String::new(),
+            _ => format!("{} ", db.severity()),
+        };
+        let mut text = format!("{severity}{}: {}", db.code().code(), db.message());
         if let Some(detail) = db.detail() {
             text.push_str(&format!(" ({detail})"));
         }

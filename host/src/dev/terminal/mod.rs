@@ -8,6 +8,7 @@ pub(super) mod screen;
 pub(super) mod banner;
 mod progress;
 mod refusal;
+mod reloaded;
 mod retired;
 
 // What a person may type, and the browser that a key opens.
@@ -30,12 +31,13 @@ use super::{
 };
 use banner::Banner;
 use progress::{FRAME, FirstBuild};
+use reloaded::Proof;
 pub(crate) use screen::line;
 use screen::{Outcome, outcome, print};
 
 use crate::{
     generation::Generations,
-    reload::{Diagnostic, Event, LastReload, worst},
+    reload::{Diagnostic, Event, worst},
 };
 
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -147,7 +149,7 @@ impl Terminal {
                     banner.show(&self.db, self.observer.count().await.as_ref(), &last);
                 }
                 None => {
-                    let text = reload(&last, &self.connections().await);
+                    let text = reloaded::line(&last, &self.connections().await, screen::columns());
                     self.show_outcome("live", &warnings, &text);
                 }
             },
@@ -215,8 +217,7 @@ impl Terminal {
         (Some(pid), before.map(|before| before == pid), census)
     }
 
-    /// The proof on each line.
-    async fn connections(&mut self) -> String {
+    async fn connections(&mut self) -> Proof {
         let (backend, same, census) = self.proof().await;
         let count = match census {
             Some(Census {
@@ -227,36 +228,20 @@ impl Terminal {
             Some(census) => census.backends.to_string(),
             None => "?".to_owned(),
         };
-        let Some(pid) = backend else {
-            let unopened = if self.mode.is_demonstration() {
-                ""
-            } else {
-                "pg not opened yet  "
-            };
-            return format!("{DIM}{unopened}conns{DIM:#} {count}");
-        };
         let same = match same {
             Some(true) => " (same)",
             Some(false) => " (new)",
             None => "",
         };
-        format!("{DIM}pg{DIM:#} {pid}{same}  {DIM}conns{DIM:#} {count}")
+        let unopened = || format!("{DIM}pg not opened yet{DIM:#}");
+        Proof {
+            backend: match backend {
+                Some(pid) => Some(format!("{DIM}pg{DIM:#} {pid}{same}")),
+                None => (!self.mode.is_demonstration()).then(unopened),
+            },
+            connections: format!("{DIM}conns{DIM:#} {count}"),
+        }
     }
-}
-
-fn reload(last: &LastReload, connections: &str) -> String {
-    let LastReload {
-        generation,
-        files,
-        build_ms,
-        load_ms,
-        swap_ms,
-        ..
-    } = last;
-    format!(
-        "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  {}  {DIM}build{DIM:#} {build_ms:.0} ms  {DIM}load{DIM:#} {load_ms:.0} ms  {DIM}swap{DIM:#} {swap_ms:.1} ms  {connections}",
-        what(files)
-    )
 }
 
 fn rendered(diagnostics: &[Diagnostic]) -> String {

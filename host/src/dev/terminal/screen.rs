@@ -250,6 +250,9 @@ impl Screen {
     }
 }
 
+/// The width of the time before a line.
+pub(super) const STAMP: usize = "12:34:56  ".len();
+
 fn stamped(text: Arguments<'_>) -> String {
     let now = chrono::Local::now().format("%H:%M:%S");
     format!("{DIM}{now}{DIM:#}  {text}")
@@ -268,7 +271,7 @@ fn control(codes: &str) {
 }
 
 /// `None` if it is not known: then nothing is replaced.
-fn columns() -> Option<usize> {
+pub(super) fn columns() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(usize::from(width.0)).filter(|columns| *columns > 1)
 }

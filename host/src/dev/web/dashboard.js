@@ -139,7 +139,11 @@ function renderTiles({ phase, generation, generations, images, reloads, last_rel
   const budget = images.budget_mb === null ? "no limit" : `of ${mb(images.budget_mb)}`;
   put("images-note", images.kept === null ? "" : `${budget}; ${count(images.kept, "image")} mapped`);
   put("reloads", `${reloads.ok} ok`);
-  put("reloads-note", `${reloads.failed} failed, ${reloads.unchanged} unchanged`, reloads.failed ? "bad" : "quiet");
+  once("reloads", reloads, () => {
+    const failed = element("span", `${reloads.failed} failed`);
+    failed.className = reloads.failed ? "bad" : "";
+    get("reloads-note").replaceChildren(failed, `, ${reloads.unchanged} unchanged`);
+  });
   put("last-reload", last_reload ? ms(last_reload.total_ms) : "none");
   put("last-reload-note", last_reload ? last_reload.files.join(", ") : "");
   put("backends", db.backends ?? "unknown");
@@ -194,7 +198,7 @@ function renderChart({ history, db }) {
   once("chart", [history, limit], () => drawBackends(get("chart"), history, limit));
   const refusals = history.filter(({ refused }) => refused).map(({ generation }) => generation);
   const refused = refusals.length > 0 ? `; refused at generation ${refusals.join(", ")}` : "";
-  const counted = `${count(history.length, "reload")}, ${db.backends ?? "an unknown number of"} backends now`;
+  const counted = `${count(history.filter(({ first }) => !first).length, "reload")}, ${db.backends ?? "an unknown number of"} backends now`;
   get("chart").setAttribute("aria-label", `${counted}, ${limit ?? "an unknown number"} usable${refused}`);
   put("counted-by", db.counted_by);
   const { times, last } = db.refused;
