@@ -70,6 +70,6 @@ migration name:
 psql *arguments:
     cargo host psql {{ arguments }}
 
-# Drop everything in the development database and migrate anew
+# Drop everything in the development database and migrate again
 db-reset *flags:
     cargo host db-reset {{ flags }}

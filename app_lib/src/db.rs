@@ -1,8 +1,8 @@
 //! Where the pool lives: the leak and its cure, side by side. This file is what the project teaches.
 //!
-//! A reload loads this library anew, and with it comes a new set of its statics. So a pool in a static is made again
-//! by each generation, and nobody closes the one before: statics are never dropped. Every reload that is followed by
-//! a query leaves one more connection open, until PostgreSQL has no slot left.
+//! A reload loads this library again, with statics of its own. A pool in a static is therefore made once per
+//! generation, and nothing closes the previous one: statics are never dropped. Every reload that is followed by a
+//! query leaves one more connection open, until PostgreSQL has no slot left.
 
 use std::sync::OnceLock;
 

@@ -66,19 +66,19 @@ impl AppError {
             ) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_unavailable",
-                told(error, "the database does not answer; the log says why"),
+                told(error, "the database does not answer; see the log"),
             ),
             Self::Database(error) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "database",
-                told(error, "the database refused; the log says why"),
+                told(error, "the database refused; see the log"),
             ),
         }
     }
 }
 
 /// Logs `error` and answers in general. Who holds the connection, from which line, and which column does not fit its
-/// field says little of data: under the dev server the person at the page is told.
+/// field reveals no data: the dev server's user is told.
 fn told(error: &DbError, in_general: &str) -> String {
     tracing::error!("{error}");
     match error {

@@ -89,7 +89,7 @@ fn layout(content: Markup) -> Html<String> {
     Html(page.into_string())
 }
 
-/// An [`AppError`] as a page: a person sent the form.
+/// An [`AppError`] as a page, for a user who sent a form.
 struct PageError(AppError);
 
 impl<E: Into<AppError>> From<E> for PageError {

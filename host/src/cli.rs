@@ -36,7 +36,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Drop everything in the development database and migrate anew
+    /// Drop everything in the development database and migrate again
     #[cfg(feature = "dev")]
     DbReset {
         /// Name of the database, required when DATABASE_URL is set

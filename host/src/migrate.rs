@@ -88,8 +88,7 @@ fn all(directory: &Path) -> Result<Vec<Migration>, Failure> {
             {
                 return Err(Failure::new(
                     Some(format!("migrations/{name}")),
-                    "has no name that counts: V<number>__<name>.sql, for example V3__add_colour.sql"
-                        .into(),
+                    "is not named V<number>__<name>.sql, for example V3__add_colour.sql".into(),
                 ));
             }
         }
@@ -204,7 +203,7 @@ async fn lock(client: &Client) -> Result<(), Failure> {
         }
         if since.elapsed() > LOCK_LIMIT {
             let message = format!(
-                "another process has been migrating this database for {} s; SELECT pid, application_name FROM pg_stat_activity says which",
+                "another process has been migrating this database for {} s; to see which: SELECT pid, application_name FROM pg_stat_activity",
                 LOCK_LIMIT.as_secs()
             );
             return Err(Failure::new(None, message));
@@ -245,11 +244,11 @@ fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Fail
         },
         Kind::DivergentVersion(applied, _) => (
             Some(applied),
-            "was changed after it had been applied: undo the change and add a new file, or `just db-reset`".to_owned(),
+            "was changed after it was applied: undo the change and add a new file, or `just db-reset`".to_owned(),
         ),
         Kind::MissingVersion(missing) => (
             Some(missing),
-            "is out of order or gone: it was applied without its file, or its number is lower than one applied already; restore or renumber it, or `just db-reset`".to_owned(),
+            "is missing or out of order: it was applied and its file is gone, or its number is lower than one already applied; restore or renumber it, or `just db-reset`".to_owned(),
         ),
         _ => (None, error.to_string()),
     };

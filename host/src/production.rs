@@ -60,7 +60,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
         }
         Err(_) => {
             return Err(format!(
-                "app() had not returned after {} ms (APP_START_TIMEOUT_MS)",
+                "app() did not return within {} ms (APP_START_TIMEOUT_MS)",
                 env.app_start_timeout.as_millis()
             )
             .into());
@@ -79,9 +79,9 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
 
     let signal = tokio::select! {
         signal = signals.next() => signal,
-        ended = &mut serving => return Err(format!("serving ended by itself: {ended:?}").into()),
+        ended = &mut serving => return Err(format!("the server stopped unexpectedly: {ended:?}").into()),
     };
-    tracing::info!("{signal}: finishing what is under way");
+    tracing::info!("{signal}: finishing open requests");
     shutdown.cancel();
     stop.cancel();
     let ended = tokio::select! {

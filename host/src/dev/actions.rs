@@ -26,24 +26,24 @@ pub(crate) enum Action {
 pub(super) async fn new_pool(follow: &Follow) {
     if follow.mode.pool == PoolOwner::App {
         line(format_args!(
-            "the pools are the app's in this mode; a save makes a new one"
+            "the app owns the pools in this mode; save to get a new one"
         ));
         return;
     }
     let config = follow.settings.borrow().db_config.clone();
     match follow.db.replace(&config).await {
         Ok(()) => line(format_args!(
-            "pool replaced, the one before drained; the next query opens a connection"
+            "connection pool replaced; the next query opens a connection"
         )),
-        Err(error) => line(format_args!("✗ pool not replaced: {error}")),
+        Err(error) => line(format_args!("✗ connection pool not replaced: {error}")),
     }
 }
 
 /// Applies what is pending in `migrations/`. A faulty file is told there.
 pub(super) async fn migrate(schema: &Schema) {
     match schema.migrate().await {
-        Ok(0) if !schema.state().borrow().blocks() => line(format_args!("no migration is pending")),
+        Ok(0) if !schema.state().borrow().blocks() => line(format_args!("no pending migrations")),
         Ok(_) => {}
-        Err(error) => line(format_args!("✗ not migrated: {error}")),
+        Err(error) => line(format_args!("✗ cannot migrate: {error}")),
     }
 }

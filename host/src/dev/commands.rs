@@ -43,7 +43,7 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || !name.chars().all(fits) {
         return Err(format!(
-            "`{name}` is no name for a migration: small letters, digits and _, for example add_colour"
+            "`{name}` is not a migration name: use lowercase letters, digits and _, for example add_colour"
         )
         .into());
     }
@@ -77,10 +77,7 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
             .map_err(|error| describe(&error))?)
     })
     .await?;
-    terminal::line(format_args!(
-        "dropped the schema public of {}",
-        database.url()
-    ));
+    terminal::line(format_args!("dropped schema public of {}", database.url()));
     database.migrate(&project, &env).await?;
     Ok(())
 }

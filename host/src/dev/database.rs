@@ -154,13 +154,13 @@ impl Database {
                 Ok(false) => return,
                 Ok(true) => {
                     terminal::line(format_args!(
-                        "PostgreSQL had ended by itself; it runs again"
+                        "PostgreSQL stopped unexpectedly and was restarted"
                     ));
                     return;
                 }
                 // Its children may still be ending, and hold the shared memory until they have.
                 Err(error) => {
-                    tracing::warn!("PostgreSQL has ended by itself and does not start: {error}")
+                    tracing::warn!("PostgreSQL stopped unexpectedly and does not start: {error}")
                 }
             }
             tokio::time::sleep(REVIVAL_PAUSE).await;

@@ -35,7 +35,7 @@ impl Follow {
     pub(crate) async fn follow(&self, project: &Project, database: &mut Database) {
         if let Err(error) = self.apply(project, database).await {
             line(format_args!(
-                "✗ .env: {error}\n          the settings before stay in force"
+                "✗ .env: {error}\n          keeping the previous settings"
             ));
         }
     }
@@ -51,12 +51,14 @@ impl Follow {
         }
         if (env.host, env.port) != (before.host, before.port) {
             line(format_args!(
-                ".env: HOST and PORT take effect at the next start"
+                ".env: HOST and PORT take effect when you restart the host"
             ));
         }
         let db_config = if concerns_database(&env, &before) {
             if self.mode.is_demonstration() {
-                return Err("the database is chosen at the start in this mode; start again".into());
+                return Err(
+                    "this mode chooses its database when it starts: restart the host".into(),
+                );
             }
             let url = database
                 .prepare(project, &env, self.schema.applies())
@@ -67,7 +69,7 @@ impl Follow {
             };
             self.db.replace(&config).await?;
             line(format_args!(
-                ".env: pool replaced, the one before drained; {url} from the next query on"
+                ".env: connection pool replaced; the next query connects to {url}"
             ));
             self.schema.moved_to(url.clone(), Arc::new(env.clone()));
             database.moved_to(url);

@@ -57,16 +57,16 @@ impl Mode {
     pub(crate) fn describe(&self) -> &'static str {
         match (self.pool, self.isolation) {
             (PoolOwner::Host, Isolation::On) => {
-                "the pool is the host's; each generation has a runtime of its own"
+                "the host owns the pool; each generation has its own runtime"
             }
             (PoolOwner::Host, Isolation::Off) => {
-                "the pool is the host's; app code runs on the host's runtime"
+                "the host owns the pool; app code runs on the host's runtime"
             }
             (PoolOwner::App, Isolation::Off) => {
-                "THE LEAK: the pool is in a static of app_lib, app code runs on the host's runtime"
+                "THE LEAK: the pool is a static in app_lib, and app code runs on the host's runtime"
             }
             (PoolOwner::App, Isolation::On) => {
-                "the pool is in a static of app_lib, but ends with the runtime of its generation"
+                "the pool is a static in app_lib, but ends with its generation's runtime"
             }
         }
     }

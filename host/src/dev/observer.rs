@@ -13,7 +13,7 @@ use shared::{
 use tokio::{sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Row, types::ToSql};
 
-/// How long counting may take, for instance while somebody holds the connection alone.
+/// How long counting may take, for instance while a transaction or a checkout has the connection.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// `$1`: the host's application_name; pools of the app add `:gen-N`. A parallel worker shares the name of its leader
@@ -137,7 +137,7 @@ impl Observer {
             Over::TheConnection(db) if db.status().size == 0 => Ok(Vec::new()),
             // Nor what makes others wait longer, or counts as the longest wait.
             Over::TheConnection(db) if is_held(&db.status()) => {
-                Err("somebody holds the connection alone".into())
+                Err("a transaction or a checkout has the connection".into())
             }
             Over::TheConnection(db) => Ok(db.query(sql, params).await?),
             Over::ItsOwn(config, client) => {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Why there is no project to work in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
-    #[error("no project here: neither {} nor a folder above it holds app_lib/Cargo.toml and host/Cargo.toml", .0.display())]
+    #[error("no project here: app_lib/Cargo.toml and host/Cargo.toml are neither in {} nor in a folder above it", .0.display())]
     NotFound(PathBuf),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
@@ -23,10 +23,10 @@ pub(crate) enum ProjectError {
         source: dotenvy::Error,
     },
     #[error(
-        "`host dev` already runs in this checkout ({running}): use that one, stop it, or work in another clone"
+        "`host dev` is already running in this checkout ({running}): use that one, stop it, or work in another clone"
     )]
     InUse { running: String },
-    #[error("no `host dev` runs in this checkout: start it with `cargo dev`")]
+    #[error("`host dev` is not running in this checkout: start it with `cargo dev`")]
     NotRunning,
 }
 

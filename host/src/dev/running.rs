@@ -113,7 +113,7 @@ impl Running {
             };
             tokio::select! {
                 signal = signals.or(end) => {
-                    line(format_args!("{signal}: finishing what is under way; once more ends at once"));
+                    line(format_args!("{signal}: finishing open requests; repeat it to stop now"));
                     return Ok(End::Asked);
                 }
                 ended = &mut self.reloading => return Ok(End::Reload(ended)),
@@ -135,7 +135,7 @@ impl Running {
         let hurried = tokio::select! {
             () = self.wind_down() => false,
             signal = signals.or(&bell) => {
-                line(format_args!("{signal}: ended at once"));
+                line(format_args!("{signal}: stopped"));
                 true
             }
         };
@@ -148,13 +148,13 @@ impl Running {
             End::Asked => return Ok(None),
             End::Reload(ended) => {
                 let RestartNeeded { outgrown } = ended??;
-                let changed = || "the host itself has changed".to_owned();
+                let changed = || "the host has changed".to_owned();
                 (
                     outgrown.map_or_else(changed, |images| images.to_string()),
                     None,
                 )
             }
-            End::Switched(switches) => ("other switches".to_owned(), Some(switches)),
+            End::Switched(switches) => ("the mode has changed".to_owned(), Some(switches)),
         };
         // A person who asked for the end during a restart means the end.
         if hurried {

@@ -155,7 +155,7 @@ impl Schema {
             standing, failure, ..
         } = self.run_files(&files, false).await?;
         if failure.is_none() && standing.pending.is_empty() {
-            line(format_args!("the database is what migrations/ says again"));
+            line(format_args!("Migrations up to date"));
             self.db.forget_statements();
             self.state.send_modify(|state| {
                 state.standing = standing;
@@ -233,7 +233,7 @@ fn tell(now: &SchemaState) {
         line(format_args!("✗ {failure}"));
     } else if !standing.pending.is_empty() {
         line(format_args!(
-            "pending: {}; press m, or the button on the page, or run `just migrate`",
+            "pending: {}; press m, use the button on the page, or run `just migrate`",
             standing.pending.join(", ")
         ));
     }

@@ -132,7 +132,7 @@ fn stop(pid: Pid) {
             return;
         }
     }
-    tracing::error!("PostgreSQL (pid {pid}) does not end");
+    tracing::error!("PostgreSQL (pid {pid}) does not stop");
 }
 
 /// initdb, into another folder first: one that was interrupted must not look like a cluster.

@@ -46,12 +46,12 @@ pub(crate) enum PostgresError {
     Run { program: String, source: io::Error },
     #[error("initdb failed:\n{output}")]
     Initdb { output: String },
-    #[error("PostgreSQL ended while it was starting; its log, {}, ends with:\n{tail}", log.display())]
+    #[error("PostgreSQL stopped while starting; its log, {}, ends with:\n{tail}", log.display())]
     EndedEarly { log: PathBuf, tail: String },
     #[error("PostgreSQL was not ready after {seconds} s; its log is {}", log.display())]
     NotReady { seconds: u64, log: PathBuf },
     #[error(
-        "a PostgreSQL of an earlier run (pid {pid}) does not end; stop it with: kill -INT {pid}"
+        "PostgreSQL from an earlier run (pid {pid}) does not stop; end it with: kill -INT {pid}"
     )]
     Orphan { pid: i32 },
     #[error(

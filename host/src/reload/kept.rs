@@ -60,7 +60,7 @@ impl Reload {
         }
         if let Err(error) = (self.may_restart)() {
             tracing::warn!(
-                "{images}; starting anew would fail: {error}; tried again after the next reload"
+                "{images}; a restart would fail: {error}; trying again after the next reload"
             );
             return std::future::pending().await;
         }

@@ -51,7 +51,7 @@ pub(crate) enum LoadError {
     Mismatch(#[from] Mismatch),
     #[error("the library was opened but could not be pinned: {0}")]
     Pin(String),
-    #[error("the loader handed out an image that is loaded already, at {0}")]
+    #[error("the loader returned an image that is already loaded, at {0}")]
     SeenBefore(String),
     #[error("hot-lib-reloader did not notice the new library within {} s", NOTICE_LIMIT.as_secs())]
     Unnoticed,
@@ -129,7 +129,7 @@ fn update(reloader: &mut LibReloader, changed: &Receiver<()>) -> Result<bool, Lo
             Ok(()) if reloader.update()? => return Ok(true),
             Ok(()) => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                tracing::warn!("{}; watching anew", LoadError::Unnoticed);
+                tracing::warn!("{}; watching again", LoadError::Unnoticed);
                 return Ok(false);
             }
         }

@@ -240,7 +240,7 @@ impl Reload {
         let serving = self.serving();
         if serving.is_none() {
             self.generations.absent(Absence::Failed(
-                "it does not compile; the terminal says why".into(),
+                "it does not compile; see the terminal".into(),
             ));
         }
         self.report

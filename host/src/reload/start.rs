@@ -23,7 +23,7 @@ pub(crate) enum StartError {
     Failed(String),
     #[error("app() panicked: {0}")]
     Panicked(String),
-    #[error("app() had not returned after {} ms (APP_START_TIMEOUT_MS)", .0.as_millis())]
+    #[error("app() did not return within {} ms (APP_START_TIMEOUT_MS)", .0.as_millis())]
     Hung(Duration),
     #[error("no runtime for the new generation: {0}")]
     Runtime(#[source] io::Error),

@@ -92,7 +92,7 @@ async fn a_cluster_that_is_killed_comes_back() {
     let (backend, killed) = (host.backend().await, host.postmaster());
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(killed), Signal::SIGKILL).unwrap();
     eventually("the revival", async || {
-        host.log().contains("it runs again").then_some(())
+        host.log().contains("and was restarted").then_some(())
     })
     .await;
     eventually("the app to answer again", async || {

@@ -50,7 +50,7 @@ async fn a_request_that_outlasts_the_drain_is_cut_off_and_named() {
             .text()
             .await
             .unwrap()
-            .contains("generation 1 was retired")
+            .contains("generation 1 was replaced")
     );
     host.until("generation 1 to retire", |status| status.is_retired(1))
         .await;

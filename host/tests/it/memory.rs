@@ -89,7 +89,7 @@ async fn past_the_budget_the_host_starts_anew_and_fails_no_request() {
     over.store(true, Relaxed);
     load.await.unwrap();
     let log = host.log();
-    assert!(log.contains("uses 1 MB: starting anew"), "{log}");
+    assert!(log.contains("uses 1 MB: restarting"), "{log}");
 }
 
 #[tokio::test]
@@ -149,12 +149,10 @@ async fn what_the_next_process_would_stumble_over_is_mended_first() {
     reload(&host, 2).await;
     reload(&host, 3).await;
     eventually("the refusal", async || {
-        host.log()
-            .contains("starting anew would fail")
-            .then_some(())
+        host.log().contains("a restart would fail").then_some(())
     })
     .await;
-    assert_eq!(host.log().matches("starting anew would fail").count(), 1);
+    assert_eq!(host.log().matches("a restart would fail").count(), 1);
     fs::remove_file(host.checkout.path(".env")).unwrap();
     host.checkout.write_lab(&table(4));
     host.until("the next process", |status| status.number("/restarts") == 1)

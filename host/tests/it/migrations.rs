@@ -87,7 +87,7 @@ async fn a_misnamed_file_is_shown_and_does_not_stop_the_start() {
     let host = Host::start_in(checkout, &[]).await;
     let text = host.text("/").await;
     assert!(
-        text.contains("migrations/next.sql: has no name that counts"),
+        text.contains("migrations/next.sql: is not named V<number>__<name>.sql"),
         "{text}"
     );
     std::fs::remove_file(host.checkout.path("migrations/next.sql")).unwrap();

@@ -138,3 +138,50 @@ async fn of_two_thousand_errors_twenty_are_shown() {
         .await;
     browser.close().await;
 }
+
+#[tokio::test]
+async fn an_app_that_does_not_start_is_explained_and_comes_up_by_itself() {
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let checkout = Checkout::new();
+    checkout.add_lab("no_such_thing");
+    let host = Host::spawn_in(checkout, &[]).await;
+    let failed = |phase: &'static str| host.until(phase, move |status| status.phase() == phase);
+    failed("build_failed").await;
+    browser.open(&host.url("/lab")).await;
+    let shows = |text: &str| format!("{DIALOG}?.textContent.includes('{text}')");
+    for text in [
+        "1 error: your last save did not compile",
+        "Nothing to serve yet. Fix and save",
+    ] {
+        browser.until(text, &shows(text)).await;
+    }
+    browser
+        .value(&format!("{DIALOG}.querySelector('button').click()"))
+        .await;
+    for (width, scheme) in [(1280, "light"), (390, "dark")] {
+        browser.resize(width, 800).await;
+        browser.prefer(scheme).await;
+        let faults = browser.accessibility_faults().await;
+        assert!(faults.is_empty(), "{width}, {scheme}: {faults:#?}");
+        browser.screenshot(&format!("absent-{width}")).await;
+    }
+    let page = "document.querySelector('h1').textContent === 'The app is not running' \
+        && document.body.textContent.includes('Shown by the dev server')";
+    assert_eq!(browser.value(page).await, true);
+
+    host.checkout.write_lab("panic!(\"not today\")");
+    failed("load_failed").await;
+    browser
+        .until("why it failed", &shows("The app failed to start"))
+        .await;
+    assert_eq!(browser.value(&shows("not today")).await, true);
+    browser.screenshot("overlay-refused").await;
+    host.checkout.write_lab(&lab(""));
+    browser
+        .until("the app's page", "document.querySelector('#field')")
+        .await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.close().await;
+}

@@ -177,9 +177,16 @@ async fn the_sample_page_and_the_dashboard_of_a_fresh_app_claim_nothing_wrong() 
     let tile = |id: &str, text: &str| {
         format!("document.querySelector('#{id}').textContent.trim() === '{text}'")
     };
-    browser.until("the dashboard", &tile("reloads", "0 ok")).await;
+    browser
+        .until("the dashboard", &tile("reloads", "0 ok"))
+        .await;
     assert_eq!(browser.value(&tile("last-reload", "none")).await, true);
-    assert_eq!(browser.value("document.querySelector('#reloads-note .bad')").await, Value::Null);
+    assert_eq!(
+        browser
+            .value("document.querySelector('#reloads-note .bad')")
+            .await,
+        Value::Null
+    );
     host.checkout.write_lab("no_such_thing");
     browser
         .until("the failure", &tile("reloads-note .bad", "1 failed"))

@@ -142,11 +142,11 @@ async fn keys_do_what_their_list_says() {
     assert!(terminal.settings().local_flags.contains(LocalFlags::ISIG));
 
     terminal.press("h");
-    terminal.until("replace the pool by a new one").await;
+    terminal.until("replace the connection pool").await;
 
     // None of the first four is a key; those after the first end in one.
     terminal.press("x\x1bOq\x1b[1;5q\x1bqr");
-    terminal.until("= rebuild: same result").await;
+    terminal.until("= rebuilt, no change").await;
     let host = &terminal.host;
     host.until("the rebuild", |status| {
         status.number("/reloads/unchanged") == 1
@@ -155,15 +155,13 @@ async fn keys_do_what_their_list_says() {
 
     let before = host.backend().await;
     terminal.press("p");
-    terminal
-        .until("pool replaced, the one before drained")
-        .await;
+    terminal.until("connection pool replaced").await;
     assert_ne!(host.backend().await, before);
     assert_eq!(host.status().await.number("/db/backends"), 1);
 
     // Asked first: what is saved waits for the key.
     terminal.press("m");
-    terminal.until("no migration is pending").await;
+    terminal.until("no pending migrations").await;
     let migration = host.checkout.path("migrations/V3__note.sql");
     fs::write(&migration, "CREATE TABLE note (text text);").unwrap();
     terminal.until("pending: V3__note; press m").await;
@@ -211,7 +209,7 @@ async fn a_new_pool_has_no_backend_before_its_first_query() {
     let host = &terminal.host;
     host.backend().await;
     terminal.press("p");
-    terminal.until("pool replaced").await;
+    terminal.until("connection pool replaced").await;
     host.checkout.write_lab(&GOOD.replace("said", "two"));
     terminal.until("✓ gen 2").await;
     let screen = terminal.screen();
@@ -235,9 +233,9 @@ async fn q_ends_what_a_request_holds_up_when_pressed_again() {
     })
     .await;
     terminal.press("q");
-    terminal.until("q: finishing what is under way").await;
+    terminal.until("q: finishing open requests").await;
     terminal.press("q");
-    terminal.until("q: ended at once").await;
+    terminal.until("q: stopped").await;
     assert_eq!(terminal.host.ended().await.code(), Some(0));
     assert!(terminal.settings() == terminal.before);
     assert!(slow.await.unwrap().is_err());
@@ -358,7 +356,7 @@ async fn keys_are_read_again_after_the_host_has_replaced_itself() {
     terminal.until("restarted in").await;
     host.until_generation(2).await;
     terminal.press("h");
-    terminal.until("replace the pool by a new one").await;
+    terminal.until("replace the connection pool").await;
     terminal.press("q");
     assert_eq!(terminal.host.ended().await.code(), Some(0));
     assert!(terminal.settings() == terminal.before);
@@ -369,13 +367,13 @@ async fn keys_are_read_again_after_the_host_has_replaced_itself() {
 async fn in_the_background_the_terminal_is_left_alone() {
     let script = r#"set -m; "$0" "$@" & trap "kill -INT $!" INT; wait; wait"#;
     let terminal = Terminal::run(Checkout::new(), script, &[]).await;
-    terminal.until("save; Ctrl-C ends").await;
+    terminal.until("save; Ctrl-C to stop").await;
     assert!(terminal.settings() == terminal.before);
     // Typed at the shell: it must not stop the host, which would be reading from the background.
     terminal.press("h\n");
     terminal.host.checkout.add_lab(GOOD);
     terminal.until("✓ gen 2").await;
-    assert_eq!(terminal.count("replace the pool"), 0);
+    assert_eq!(terminal.count("replace the connection pool"), 0);
 }
 
 #[tokio::test]
@@ -397,7 +395,7 @@ async fn a_pipe_gets_every_line_without_codes_and_no_keys() {
     assert_eq!(host.get("/say").await.status(), 500);
     let log = host.log();
     assert!(
-        log.contains("building app_lib …") && log.contains("save; Ctrl-C ends"),
+        log.contains("building app_lib …") && log.contains("save; Ctrl-C to stop"),
         "{log}"
     );
     assert!(log.contains("panic at"), "the log is in there too: {log}");
@@ -409,7 +407,7 @@ async fn a_pipe_gets_every_line_without_codes_and_no_keys() {
 async fn ci_and_no_color_make_a_terminal_a_pipe() {
     for variable in ["CI", "NO_COLOR"] {
         let terminal = Terminal::start(Checkout::new(), &[(variable, "1")]).await;
-        terminal.until("Ctrl-C ends").await;
+        terminal.until("Ctrl-C to stop").await;
         let log = terminal.host.log();
         assert!(!log.contains('\x1b') && !log.contains("press h"), "{log}");
         assert!(terminal.settings() == terminal.before);

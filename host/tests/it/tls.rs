@@ -144,7 +144,7 @@ async fn the_app_s_connection_and_its_cancel_go_through_tls_after_another_url_to
         .write(".env", &dotenv(server.url("secure", "127.0.0.1", &full)));
     eventually("the refusal", async || {
         host.log()
-            .contains("the settings before stay in force")
+            .contains("keeping the previous settings")
             .then_some(())
     })
     .await;

@@ -27,7 +27,7 @@ pub(super) async fn is_read_only(client: &Object) -> bool {
 pub(super) fn give_up(book: &Book, refusal: String) {
     let reason = book.lost(refusal);
     tracing::warn!(
-        "the database takes no writes any more, and target_session_attrs=read-write asks for one that does: {reason}; \
+        "the database no longer takes writes, and target_session_attrs=read-write asks for one that does: {reason}; \
          the next statement looks for it"
     );
 }

@@ -24,7 +24,7 @@ pub enum DbError {
     },
     /// The request holds the connection alone already and would wait for itself. Nothing was sent.
     #[error(
-        "{asked} asks for the database connection that this request holds since {held}: it would wait for itself. \
+        "{asked} asks for the database connection, which this request has held since {held}: it would wait for itself. \
          Inside a transaction use its `tx`; give a checkout back first"
     )]
     Nested {
@@ -35,7 +35,7 @@ pub enum DbError {
     },
     /// The statement would leave a mark on a session that others use too, or end a transaction that has an end of its
     /// own. Nothing was sent.
-    #[error("`{statement} …` at {line} does not belong there; use {instead}")]
+    #[error("`{statement} …` at {line} is not allowed there; use {instead}")]
     Misplaced {
         /// The line that asked.
         line: String,
@@ -57,7 +57,7 @@ pub enum DbError {
     #[error("{}", describe(.0))]
     Statement(#[from] tokio_postgres::Error),
     /// [`Db::query_one`](super::Db::query_one) or [`query_opt`](super::Db::query_opt) got another number of rows.
-    #[error("the query returned {found} rows where {wanted} was wanted")]
+    #[error("the query returned {found} rows, not {wanted}")]
     Rows {
         /// In words.
         wanted: &'static str,

@@ -199,7 +199,7 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`DbError::Wait`] if somebody holds the connection alone for too long; nothing has changed then.
+    /// [`DbError::Wait`] if a transaction or a checkout has the connection for too long; nothing has changed then.
     pub async fn replace(&self, config: &DbConfig) -> Result<(), DbError> {
         let inner = &self.inner;
         let mut slot = inner.within(Location::caller(), inner.slot.write()).await?;

@@ -1,4 +1,4 @@
-//! What is said once the app is up: the addresses, the database, and the mode if it is not the design's.
+//! The banner once the app is up: the addresses, the database, and the mode if it is not the design's.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -10,7 +10,7 @@ use crate::{
     reload::LastReload,
 };
 
-/// What is said once the app is up.
+/// What is printed once the app is up.
 pub(crate) struct Banner {
     pub(crate) since: Instant,
     pub(crate) address: SocketAddr,
@@ -64,7 +64,7 @@ impl Banner {
             census.and_then(|census| census.usable),
         ) {
             print(format_args!(
-                "            {usable} connections for the app: max_connections, less those kept for superusers, less one that counts\n            \
+                "            {usable} connections for the app: max_connections minus those reserved for superusers and one that counts\n            \
                  {DIM}(PostgreSQL's default is 100; the shape is the same){DIM:#}\n            \
                  save, open the page, and watch `conns`\n"
             ));
@@ -72,7 +72,7 @@ impl Banner {
         let ways = if *keys {
             " · press h for keys, q to quit"
         } else {
-            "; Ctrl-C ends"
+            "; Ctrl-C to stop"
         };
         print(format_args!(
             "\n  {DIM}edit app_lib/src and save{ways}{DIM:#}\n\n"

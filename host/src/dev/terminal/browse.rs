@@ -22,5 +22,5 @@ pub(super) async fn browse(url: String) {
             return;
         }
     }
-    line(format_args!("no browser could be started; open {url}"));
+    line(format_args!("cannot start a browser; open {url}"));
 }

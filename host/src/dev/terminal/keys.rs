@@ -47,7 +47,7 @@ const HELP: [(char, &str); 8] = [
     ('d', "open the dashboard"),
     ('r', "rebuild"),
     ('m', "apply pending migrations"),
-    ('p', "replace the pool by a new one"),
+    ('p', "replace the connection pool"),
     ('c', "clear the terminal"),
     ('q', "quit"),
 ];

@@ -1,17 +1,17 @@
-//! What the person sees: a banner once, then one line for each thing that happened.
+//! What the user sees: a banner once, then one line for each thing that happens.
 
 // Who writes, and in which of two languages.
 pub(super) mod json;
 pub(super) mod screen;
 
-// What is said once, and what is said at length.
+// The banner, and what needs more than a line.
 pub(super) mod banner;
 mod progress;
 mod refusal;
 mod reloaded;
 mod retired;
 
-// What a person may type, and the browser that a key opens.
+// The keys, and the browser that a key opens.
 mod browse;
 pub(super) mod keys;
 
@@ -138,10 +138,10 @@ impl Terminal {
             Event::Unchanged { files, warnings } => self.show_outcome(
                 "unchanged",
                 &warnings,
-                &format!(
-                    "{DIM}= {}: same result, nothing reloaded{DIM:#}",
-                    what(&files)
-                ),
+                &match &files[..] {
+                    [] => format!("{DIM}= rebuilt, no change{DIM:#}"),
+                    files => format!("{DIM}= {}: rebuilt, no change{DIM:#}", what(files)),
+                },
             ),
             Event::Live { last, warnings } => match self.banner.take() {
                 Some(banner) => {
@@ -158,10 +158,10 @@ impl Terminal {
                 outgrown: Some(images),
                 ..
             } => line(format_args!(
-                "{NOTE}↻ {images}: starting anew; PID and socket stay{NOTE:#}"
+                "{NOTE}↻ {images}: restarting; PID and socket stay{NOTE:#}"
             )),
             Event::Restarting { files, .. } => line(format_args!(
-                "{NOTE}↻ {}: the host itself has changed; restarting it, the socket stays open{NOTE:#}",
+                "{NOTE}↻ {}: the host has changed: restarting it; the socket stays open{NOTE:#}",
                 what(&files)
             )),
         }
@@ -264,7 +264,7 @@ fn thousands(number: usize) -> String {
 
 fn still(serving: Option<u64>) -> String {
     serving.map_or_else(
-        || "nothing to serve yet; save again when it is mended".to_owned(),
+        || "nothing to serve yet; fix it and save again".to_owned(),
         |id| format!("still serving gen {id}"),
     )
 }

@@ -1,4 +1,4 @@
-//! What is said when PostgreSQL has no connection left for the app: who has them, and the way out.
+//! The message when PostgreSQL has no connection left for the app: who has them, and what to do.
 
 use shared::PoolOwner;
 
@@ -28,16 +28,16 @@ pub(super) async fn show(refusals: &Refusals, mode: Mode, observer: &Observer) {
         refusal.sqlstate, refusal.message
     ));
     let open = backends.map_or_else(String::new, |backends| {
-        format!("{backends} of its backends are ours. ")
+        format!("{backends} of its connections are ours. ")
     });
     let why = match (mode.pool, mode.isolation) {
         (PoolOwner::App, Isolation::Off) => {
-            "Each generation made a pool of its own, in a static of app_lib, on a runtime that outlives it: nobody closes them.\n            \
-                 The cure: give the pool to the host (just dev), or end each generation with all it opened (just leak --isolation on).\n            \
-                 Ctrl-C frees them all at once: PostgreSQL was never at fault."
+            "Each generation made its own pool, in a static of app_lib, on a runtime that outlives it, so nothing closes them.\n            \
+                 The cure: let the host own the pool (just dev), or end each generation with everything it opened (just leak --isolation on).\n            \
+                 Ctrl-C frees them all; PostgreSQL is not at fault."
         }
         _ => {
-            "Others hold the rest: SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1 ORDER BY 2 DESC; says who."
+            "Others hold the rest. To see who: SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1 ORDER BY 2 DESC;"
         }
     };
     print(format_args!("            {open}{why}\n"));

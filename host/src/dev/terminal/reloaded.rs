@@ -32,7 +32,7 @@ enum Part {
     Backend,
 }
 
-/// The line for a terminal of so many columns; all of it where nobody knows.
+/// The line for a terminal of that many columns; all of it where the width is unknown.
 pub(super) fn line(last: &LastReload, proof: &Proof, columns: Option<usize>) -> String {
     let fits = |line: &String| {
         let width = STAMP + strip_str(line).to_string().chars().count();

@@ -1,4 +1,4 @@
-//! What is said of a generation that has ended, if it is worth a line.
+//! The line for a generation that has ended, if it is worth one.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is said instead of an answer while the schema is not what `migrations/` says, and while there is no app.
+//! The pages shown in place of the app: while migrations are pending or have failed, and while no app is running.
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
@@ -11,7 +11,7 @@ use crate::{
     migrate::{Failure, Standing},
 };
 
-/// The 503 page of a schema that the app was not written for. With the button for whom the host trusts.
+/// The 503 page while database and migrations differ. A trusted client gets the button.
 pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token>) -> Page {
     let SchemaState {
         standing: Standing { pending, .. },
@@ -24,7 +24,7 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
         "Migrations are pending"
     };
     let html = html! {
-        p.kind { "The database is not what migrations/ says" }
+        p.kind { "Database and migrations differ" }
         h1 { (title) }
         @if let Some(failure) = failure { (failed(failure)) }
         @if !pending.is_empty() {
@@ -38,7 +38,7 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
                 button { @if failure.is_some() { "Try again" } @else { "Run migrations" } }
             }
         }
-        p { "Goes away by itself once they are applied; " code { "just migrate" } " does it too." }
+        p { "This page reloads once they are applied; " code { "just migrate" } " works too." }
     };
     let why = failure
         .as_ref()
@@ -80,9 +80,9 @@ pub(super) fn by_absence(absence: &Absence) -> Page {
         title: "No app yet".to_owned(),
         html: html! {
             p.kind { "Nothing to serve yet" }
-            h1 { "The app does not run" }
+            h1 { "The app is not running" }
             pre.source.said tabindex="0" role="region" aria-label="Why" { (why) }
-            p { "This page loads anew by itself once it does." }
+            p { "This page reloads when it is." }
         },
         json: json!({ "error": { "code": "no_app", "message": why } }),
         text: format!("{why}\n"),
@@ -91,14 +91,14 @@ pub(super) fn by_absence(absence: &Absence) -> Page {
 
 /// The 503 of a request that outlived its generation.
 pub(super) fn by_retirement(generation: u64) -> Page {
-    let why = format!("generation {generation} was retired before this request had finished");
+    let why = format!("generation {generation} was replaced before this request finished");
     Page {
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "Retired".to_owned(),
         html: html! {
-            p.kind { "Cut off" }
+            p.kind { "Request cut off" }
             h1 { (why) }
-            p { "A newer generation answers now: load the page again." }
+            p { "Newer code is live: reload the page." }
         },
         json: json!({ "error": { "code": "retired", "message": why } }),
         text: format!("{why}\n"),

@@ -1,6 +1,6 @@
 //! What the host's pages may ask it to do.
 //!
-//! Refuses whoever is not such a page: an action is a POST, from the same origin, with the token that the page
+//! Refuses everything that is not such a page: an action is a POST, from the same origin, with the token that the page
 //! carries. A foreign site can send a POST to a local port; it can read neither our pages nor, so, the token.
 
 use std::{fs::File, io::Read, sync::Arc};
@@ -69,13 +69,17 @@ async fn act(
     Form(sent): Form<Sent>,
 ) -> Response {
     if !is_same_origin(&headers) {
-        return (StatusCode::FORBIDDEN, "not from this origin\n").into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            "refused: this request comes from another site\n",
+        )
+            .into_response();
     }
     let token = text(&headers, "x-dev-token").or(sent.token.as_deref());
     if token != Some(buttons.token.as_str()) {
         return (
             StatusCode::FORBIDDEN,
-            "stale token: load the page again and repeat\n",
+            "stale token: reload the page and try again\n",
         )
             .into_response();
     }
@@ -118,24 +122,24 @@ impl Buttons {
                     true => Ok(format!("terminated backend {pid}")),
                     false => Err((
                         StatusCode::NOT_FOUND,
-                        format!("{pid} is no backend of this database"),
+                        format!("{pid} is not a backend of this database"),
                     )),
                 }
             }
-            "rebuild" => self.ask(Action::Rebuild, "building again"),
+            "rebuild" => self.ask(Action::Rebuild, "rebuilding"),
             "new-pool" => self.ask(
                 Action::NewPool,
-                "the pool is being replaced; the next query opens a connection",
+                "replacing the connection pool; the next query opens a connection",
             ),
             "mode" => match (sent.pool, sent.isolation) {
                 (Some(pool), Some(isolation)) => self.ask(
                     Action::Mode { pool, isolation },
-                    "restarting with these switches, on the same socket",
+                    "restarting in this mode, on the same socket",
                 ),
                 _ => incomplete("pool and isolation"),
             },
             _ => {
-                let why = format!("there is no action {name}");
+                let why = format!("unknown action {name}");
                 Err((StatusCode::NOT_FOUND, why))
             }
         }
@@ -147,7 +151,7 @@ impl Buttons {
             Ok(()) => Ok(saying.to_owned()),
             Err(_) => Err((
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the host is ending".to_owned(),
+                "the host is shutting down".to_owned(),
             )),
         }
     }

@@ -32,7 +32,7 @@ function receive(status) {
   latest = status;
   render(status);
   if (!before) arrive();
-  else if (lostAt) say("connected again");
+  else if (lostAt) say("reconnected");
   else if (before.phase !== status.phase || before.generation !== status.generation) say(...phaseNews(status));
   lostAt = null;
   document.documentElement.classList.remove("lost");
@@ -42,8 +42,8 @@ function lose() {
   if (lostAt) return;
   lostAt = new Date();
   document.documentElement.classList.add("lost");
-  put("link", "connecting again…", "chip bad");
-  if (latest) say(`connecting again… what is shown was true at ${clock(lostAt)}`, "bad");
+  put("link", "reconnecting…", "chip bad");
+  if (latest) say(`reconnecting… this is the state at ${clock(lostAt)}`, "bad");
 }
 
 // Another host stands behind the address: its token is another one, and so may be this script.
@@ -57,7 +57,7 @@ function arrive() {
   sessionStorage.removeItem(RELOADED);
   if (scroll === null) return say(...phaseNews(latest));
   scrollTo(0, Number(scroll));
-  say("the host has started anew");
+  say("the host restarted");
 }
 
 // Actions
@@ -129,7 +129,7 @@ function renderTiles({ phase, generation, generations, images, reloads, last_rel
   put("host", `${status.address} · host ${status.version}, PID ${status.host_pid}`);
   put("phase", words(phase), look);
   const { progress } = status.build;
-  const serving = generation ? `generation ${generation} serves on` : "nothing to serve yet";
+  const serving = generation ? `generation ${generation} is still serving` : "nothing to serve yet";
   put("phase-note", failed ? serving : progress ? `${progress.built} of ${progress.total}` : "");
   put("generation", generation || "none");
   const inFlight = generations.reduce((sum, each) => sum + each.in_flight, 0);
@@ -258,7 +258,7 @@ function renderPool(status) {
   rows("holders", db.holders, {
     key: ({ who, at }) => `${who} ${at}`,
     cells: ({ who, at, for_ms, alone }) => [alone ? `${who}, alone` : who, () => placeOf(at, status), ms(for_ms)],
-    none: "nobody",
+    none: "none",
   });
   rows("reconnects", db.reconnects, {
     key: ({ reason }) => reason,
@@ -310,9 +310,9 @@ function renderRequests(requests) {
 
 const OUTCOMES = {
   "host on": "The design: one backend, the same from first to last.",
-  "host off": "Still one backend, since the pool is the host’s; all else that the app opened outlives its generation.",
+  "host off": "Still one backend, since the pool is the host’s; everything else the app opened outlives its generation.",
   "app off": "The leak: one more backend for each reload that a query follows, until PostgreSQL refuses.",
-  "app on": "The naive static, mended by the runtime: back to one backend after each reload.",
+  "app on": "The naive static, cured by the runtime: back to one backend after each reload.",
 };
 
 function renderLab({ pool_owner, isolation }) {

@@ -1,4 +1,4 @@
-//! What is said when the app answered 5xx because the database failed: PostgreSQL's words, the statement, the call.
+//! The page for a 5xx after a database error: PostgreSQL's message, the statement, the call.
 //!
 //! Only for a browser that would get something other than a page. The app's own answer goes to every other client.
 

@@ -102,7 +102,7 @@ fn frame(title: &str, content: &Markup) -> String {
             }
             body {
                 main { (content) }
-                footer { "The dev server says this, not the app. " a href="/__dev" { "Dashboard" } }
+                footer { "Shown by the dev server · " a href="/__dev" { "Dashboard" } }
             }
         }
     };

@@ -1,4 +1,4 @@
-//! What is said when a handler panicked: where, how it came there, and the lines around it.
+//! The page for a handler that panicked: where, how it got there, and the lines around it.
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
@@ -66,7 +66,7 @@ fn backtrace(frames: &[Frame], editor: &Editor) -> Markup {
                         code { (function) } br;
                         (place_of(place, editor))
                     },
-                    Frame::Others(count) => li.others { (count) " library frames" },
+                    Frame::Others(count) => li.others { (count) @if *count == 1 { " library frame" } @else { " library frames" } },
                 }
             }
             @if frames.is_empty() { li.others { "none: this build has no debug information" } }
