@@ -13,6 +13,7 @@
 //! | what production keeps of this | `host_accept`, [`serve`]'s `listen`, and `production`; the rest is not compiled |
 
 mod cli;
+mod environment;
 mod failure;
 mod settings;
 
@@ -51,5 +52,6 @@ use shared_dylib as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    environment::given(); // before anything could change it
     cli::run()
 }

@@ -13,12 +13,10 @@ use serde::{Deserialize, Serialize};
 use shared::PoolOwner;
 
 use crate::{
+    environment::{self, CARRIED},
     identity::Identities,
     reload::{Isolation, Reloads},
 };
-
-/// Variable that carries [`Carried`] over.
-const CARRIED: &str = "HOST_CARRIED_OVER";
 
 /// The descriptor that listenfd looks at first.
 const LISTEN_FD: i32 = 3;
@@ -97,6 +95,8 @@ impl Restart {
         let carried = serde_json::to_string(&self.carried).expect("numbers and strings");
         let mut next = Command::new(&self.executable);
         next.args(env::args_os().skip(1))
+            .env_clear()
+            .envs(environment::to_inherit().map(|(name, value)| (name, value)))
             .env("LISTEN_FDS", "1")
             .env("LISTEN_PID", std::process::id().to_string())
             .env(CARRIED, carried);

@@ -3,6 +3,8 @@
 use host_accept::Limits;
 use shared::env::{Env, Faults, Variables};
 
+use crate::environment;
+
 /// Flags that stand for a variable; a flag wins over the environment, the environment over `.env`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -35,8 +37,10 @@ pub(crate) fn read(
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
 ) -> Result<Env, Faults> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    // As the user gave it: what `.env` has put there must not outrank `.env`.
+    let environment = environment::given()
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
     let mut variables = Variables::default()
         .with(".env", file)
         .with("the environment", environment);

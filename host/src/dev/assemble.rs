@@ -22,6 +22,7 @@ use super::{
     web::{self, Editor},
 };
 use crate::{
+    environment,
     generation::Generations,
     migrate,
     reload::{Reload, Report, Settings},
@@ -65,12 +66,15 @@ pub(super) fn assemble(
     let executable = image.executable();
     let keep_memory_mb = (keep_memory > 0).then_some(keep_memory);
 
+    // Before there is any app, and after what must not see them: PostgreSQL's programs are started by now.
+    environment::give_to_app(&project.dotenv()?);
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));
     let (events, happened) = mpsc::unbounded_channel();
     let (settings, current) = watch::channel(Settings {
         env: env.clone(),
         db_config,
+        environment: 0,
     });
     let (actions, asked) = mpsc::unbounded_channel();
     let bells = Bells::default();
@@ -150,6 +154,7 @@ pub(super) fn assemble(
         keep_memory_mb,
         image,
         last_id: carried.last_id,
+        environment: 0,
         report,
         events,
         not_started: None,

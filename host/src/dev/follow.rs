@@ -4,13 +4,14 @@
 //! replaced by draining the old one: statements under way are answered, its connection closes, and the next query
 //! opens one to the new place. What cannot follow is said.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use shared::{BoxError, Db, db::DbConfig, env::Env};
 use tokio::sync::watch;
 
 use super::{database::Database, mode::Mode, project::Project, schema::Schema, terminal::line};
 use crate::{
+    environment,
     reload::Settings,
     settings::{self, Flags},
 };
@@ -31,27 +32,28 @@ impl Follow {
         Ok(())
     }
 
-    /// Reads the settings again and applies what has changed; if it cannot, all stays as it was.
-    pub(crate) async fn follow(&self, project: &Project, database: &mut Database) {
-        if let Err(error) = self.apply(project, database).await {
+    /// Reads the settings again and applies what has changed; if it cannot, all stays as it was. Returns whether the
+    /// app finds other variables now.
+    pub(crate) async fn follow(&self, project: &Project, database: &mut Database) -> bool {
+        self.apply(project, database).await.unwrap_or_else(|error| {
             line(format_args!(
                 "✗ .env: {error}\n          keeping the previous settings"
             ));
-        }
+            false
+        })
     }
 
-    async fn apply(&self, project: &Project, database: &mut Database) -> Result<(), BoxError> {
-        let env = settings::read(project.dotenv()?, &self.flags)?;
+    async fn apply(&self, project: &Project, database: &mut Database) -> Result<bool, BoxError> {
+        let file = project.dotenv()?;
+        let env = settings::read(file.clone(), &self.flags)?;
         let Settings {
             env: before,
             db_config: before_config,
+            environment,
         } = self.settings.borrow().clone();
-        if env == *before {
-            return Ok(());
-        }
-        if (env.host, env.port) != (before.host, before.port) {
+        if listening(&env) != listening(&before) {
             line(format_args!(
-                ".env: HOST and PORT take effect when you restart the host"
+                ".env: HOST, PORT and HTTP_… take effect when you restart the host"
             ));
         }
         let db_config = if concerns_database(&env, &before) {
@@ -78,13 +80,27 @@ impl Follow {
         } else {
             before_config
         };
+        let changed = environment::give_to_app(&file);
         // Generations get them at their start; those that run keep what they were given.
-        self.settings.send_replace(Settings {
-            env: Arc::new(env),
-            db_config,
-        });
-        Ok(())
+        if changed || env != *before {
+            self.settings.send_replace(Settings {
+                env: Arc::new(env),
+                db_config,
+                environment: environment + u64::from(changed),
+            });
+        }
+        Ok(changed)
     }
+}
+
+/// What the socket and its connections are made of.
+fn listening(env: &Env) -> (IpAddr, u16, usize, Duration) {
+    (
+        env.host,
+        env.port,
+        env.http_max_connections,
+        env.http_header_timeout,
+    )
 }
 
 fn concerns_database(env: &Env, before: &Env) -> bool {

@@ -7,6 +7,7 @@
 mod options;
 
 // Where the project is, and that only one host works in it.
+mod dotenv;
 mod project;
 
 // The database this checkout develops on.

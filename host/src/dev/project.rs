@@ -10,6 +10,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::dotenv;
+
 /// Why there is no project to work in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
@@ -71,16 +73,10 @@ impl Project {
         self.root.join("migrations")
     }
 
-    /// The variables of `.env`, if there is one. Our own environment stays as it is: it is read, never written.
+    /// The variables of `.env`, if there is one.
     pub(crate) fn dotenv(&self) -> Result<Vec<(String, String)>, ProjectError> {
         let path = self.root.join(".env");
-        match dotenvy::from_path_iter(&path) {
-            Ok(lines) => lines
-                .collect::<Result<_, _>>()
-                .map_err(|source| ProjectError::Dotenv { path, source }),
-            Err(error) if error.not_found() => Ok(Vec::new()),
-            Err(source) => Err(ProjectError::Dotenv { path, source }),
-        }
+        dotenv::read(&path).map_err(|source| ProjectError::Dotenv { path, source })
     }
 
     /// Takes the checkout for this process: two hosts would fight over the cluster and the published library.

@@ -91,9 +91,9 @@ impl Running {
                     // A compiler as a rule; the cluster, when somebody killed it.
                     _ = children.recv() => self.database.revive().await,
                     () = settings_saved.notified() => {
-                        self.follow.follow(&self.project, &mut self.database).await;
+                        let changed = self.follow.follow(&self.project, &mut self.database).await;
                         // What was refused may have been so for a setting: the host's restart, or the app's start.
-                        if self.reported.borrow().phase == Phase::LoadFailed {
+                        if changed || self.reported.borrow().phase == Phase::LoadFailed {
                             rebuild.notify_one();
                         }
                     }

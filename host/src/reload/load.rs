@@ -79,15 +79,20 @@ impl Loader {
         })
     }
 
-    /// Publishes and loads `artifact`. `None`: these bytes were published before. Blocks for some milliseconds.
-    pub(crate) fn load(&mut self, artifact: &Path) -> Result<Option<Entry>, LoadError> {
-        let published = self
-            .live
-            .publish(artifact)
-            .map_err(|source| LoadError::Publish {
-                artifact: artifact.to_owned(),
-                source,
-            })?;
+    /// Publishes and loads `artifact`. `None`: these bytes were published before, and not asked for `again`. Blocks for
+    /// some milliseconds.
+    pub(crate) fn load(
+        &mut self,
+        artifact: &Path,
+        again: bool,
+    ) -> Result<Option<Entry>, LoadError> {
+        let published =
+            self.live
+                .publish(artifact, again)
+                .map_err(|source| LoadError::Publish {
+                    artifact: artifact.to_owned(),
+                    source,
+                })?;
         if !published {
             return Ok(None);
         }

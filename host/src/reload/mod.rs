@@ -143,14 +143,18 @@ impl Reload {
     ) -> Result<Loader, BoxError> {
         self.tell(Phase::Loading, Event::Loading);
         let since = Instant::now();
+        let (environment, again, files) = self.environment(files);
         // dlopen reads files and runs initialisers: not on a thread that serves.
         let (loader, loaded) = tokio::task::spawn_blocking(move || {
-            let loaded = loader.load(&artifact);
+            let loaded = loader.load(&artifact, again);
             (loader, loaded)
         })
         .await?;
         let entry = match loaded {
-            Ok(Some(entry)) => Some(entry),
+            Ok(Some(entry)) => {
+                self.environment = environment;
+                Some(entry)
+            }
             Ok(None) => self.not_started.take(),
             Err(error) => {
                 self.not_started = None;
@@ -201,7 +205,7 @@ impl Reload {
     /// Starts the generation behind `entry` and makes it active. Returns what the swap alone took.
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
         let id = self.last_id + 1;
-        let Settings { env, db_config } = self.settings.borrow().clone();
+        let Settings { env, db_config, .. } = self.settings.borrow().clone();
         let state = AppState {
             db: self.db.clone(),
             generation: id,

@@ -7,7 +7,7 @@ use shared::{BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
 use tokio::sync::{Notify, mpsc, watch as published};
 use tokio_util::task::TaskTracker;
 
-use super::{Event, Images, Isolation, Report};
+use super::{Event, Images, Isolation, Report, watch::SETTINGS};
 use crate::{generation::Generations, restart::Image};
 
 /// Everything a reload needs.
@@ -31,6 +31,8 @@ pub(crate) struct Reload {
     pub(crate) image: Image,
     /// Id of the generation made last; goes on counting over restarts.
     pub(crate) last_id: u64,
+    /// Of the library loaded last.
+    pub(crate) environment: u64,
     pub(crate) report: published::Sender<Report>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     /// A library that is loaded and whose `app()` failed. Saved again unchanged, it is the start that is tried again.
@@ -45,6 +47,20 @@ pub(crate) struct Reload {
     pub(crate) retiring: TaskTracker,
 }
 
+impl Reload {
+    /// The app's environment now; whether it is another one than that of the library loaded last, which is then loaded
+    /// again: its statics may hold what they have read. And what to name as the cause if no source has changed.
+    pub(super) fn environment(&self, files: Vec<String>) -> (u64, bool, Vec<String>) {
+        let now = self.settings.borrow().environment;
+        let is_other = now != self.environment;
+        let files = match files.is_empty() && is_other {
+            true => vec![SETTINGS.to_owned()],
+            false => files,
+        };
+        (now, is_other, files)
+    }
+}
+
 /// The host must be replaced by its build on disk: it has changed there, or this process keeps too much.
 pub(crate) struct RestartNeeded {
     pub(crate) outgrown: Option<Images>,
@@ -56,4 +72,6 @@ pub(crate) struct Settings {
     pub(crate) env: Arc<Env>,
     /// What `db` is made of; the app's own pools, in the leak modes, get a name each.
     pub(crate) db_config: DbConfig,
+    /// Another number for another environment of the app's.
+    pub(crate) environment: u64,
 }

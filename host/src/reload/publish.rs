@@ -16,6 +16,8 @@ pub(super) const LIVE: &str = ".dev/live";
 pub(super) struct Live {
     folder: PathBuf,
     library: PathBuf,
+    /// How many bytes were added to the artifact that is published.
+    added: u64,
 }
 
 impl Live {
@@ -31,7 +33,11 @@ impl Live {
             std::env::consts::DLL_PREFIX,
             std::env::consts::DLL_SUFFIX
         ));
-        Ok(Self { folder, library })
+        Ok(Self {
+            folder,
+            library,
+            added: 0,
+        })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -39,30 +45,41 @@ impl Live {
     }
 
     /// Publishes `artifact`, unless it is published already. `true` if anything changed.
-    pub(super) fn publish(&self, artifact: &Path) -> io::Result<bool> {
-        if same_bytes(artifact, &self.library)? {
+    ///
+    /// With `again` it is published in any case: a byte at its end, which no loader reads, makes another library of
+    /// it, with statics of its own.
+    pub(super) fn publish(&mut self, artifact: &Path, again: bool) -> io::Result<bool> {
+        let is_published = same_bytes(artifact, &self.library, self.added)?;
+        if is_published && !again {
             return Ok(false);
         }
+        let added = if is_published { self.added + 1 } else { 0 };
         let next = self.folder.join("next");
         match fs::remove_file(&next) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         // A link costs nothing, and linkers replace their output instead of writing into it. Across file systems: copy.
-        if fs::hard_link(artifact, &next).is_err() {
-            fs::copy(artifact, &next)?;
+        if added > 0 || fs::hard_link(artifact, &next).is_err() {
+            let length = fs::copy(artifact, &next)?;
+            fs::File::options()
+                .write(true)
+                .open(&next)?
+                .set_len(length + added)?;
         }
         fs::rename(&next, &self.library)?;
+        self.added = added;
         Ok(true)
     }
 }
 
-fn same_bytes(left: &Path, right: &Path) -> io::Result<bool> {
+/// Whether `right` is `left` with so many bytes `added`.
+fn same_bytes(left: &Path, right: &Path, added: u64) -> io::Result<bool> {
     let (mut left, mut right) = match (fs::File::open(left)?, fs::File::open(right)) {
         (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         (left, right) => (left, right?),
     };
-    if left.metadata()?.len() != right.metadata()?.len() {
+    if left.metadata()?.len() + added != right.metadata()?.len() {
         return Ok(false);
     }
     let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);

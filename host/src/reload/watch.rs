@@ -33,7 +33,7 @@ const ROOT_FILES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"
 pub(super) const MIGRATIONS: &str = "migrations";
 
 /// Settings are no source: a save of theirs is told to whoever reads them, and builds nothing.
-const SETTINGS: &str = ".env";
+pub(super) const SETTINGS: &str = ".env";
 
 /// Changed files, relative to the root.
 pub(crate) type Changes = BTreeSet<PathBuf>;

@@ -52,6 +52,9 @@ mod api;
 // Rows as structs, and the schema that they stand for.
 mod types;
 
+// Variables, for the host and for the app.
+mod environment;
+
 // How the host starts, refuses to, and ends.
 mod process;
 

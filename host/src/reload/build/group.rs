@@ -13,6 +13,8 @@ use nix::{
 };
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
+use crate::environment;
+
 /// A command in `root` whose output is read.
 pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
@@ -60,11 +62,13 @@ impl Drop for Group {
     }
 }
 
-/// Removes what `cargo run` put into our environment. Fingerprints include parts of it, and with a difference
-/// everything would be built again, into libraries that do not fit the running host.
+/// Gives a command the user's environment: without what `.env` has added to ours, and without what `cargo run` put into
+/// it. Fingerprints include parts of it, and with a difference everything would be built again, into libraries that do
+/// not fit the running host.
 pub(crate) fn as_the_person_had_it(command: &mut std::process::Command, root: &Path) {
-    for (name, value) in std::env::vars_os() {
-        let Some(key) = name.to_str() else { continue };
+    command.env_clear();
+    for (name, value) in environment::to_inherit() {
+        let key = name.to_str().unwrap_or_default();
         let set_by_cargo = key == "CARGO"
             || key == "OUT_DIR"
             || [
@@ -73,24 +77,27 @@ pub(crate) fn as_the_person_had_it(command: &mut std::process::Command, root: &P
                 "CARGO_BIN_",
                 "CARGO_CRATE_",
                 "CARGO_PRIMARY_",
-                "LISTEN_",
             ]
             .iter()
             .any(|prefix| key.starts_with(prefix));
         if set_by_cargo {
-            command.env_remove(&name);
-        } else if matches!(key, "LD_LIBRARY_PATH" | "DYLD_FALLBACK_LIBRARY_PATH") {
-            // `cargo run` prepends the target folder and the toolchain's; what is left was the person's.
-            let own: Vec<PathBuf> = std::env::split_paths(&value)
-                .filter(|path| {
-                    !path.starts_with(root)
-                        && !path.components().any(|part| part.as_os_str() == "rustlib")
-                })
-                .collect();
-            match std::env::join_paths(&own) {
-                Ok(own) if !own.is_empty() => command.env(&name, own),
-                _ => command.env_remove(&name),
-            };
+            continue;
+        }
+        if !matches!(key, "LD_LIBRARY_PATH" | "DYLD_FALLBACK_LIBRARY_PATH") {
+            command.env(name, value);
+            continue;
+        }
+        // `cargo run` prepends the target folder and the toolchain's; what is left was the user's.
+        let own: Vec<PathBuf> = std::env::split_paths(value)
+            .filter(|path| {
+                !path.starts_with(root)
+                    && !path.components().any(|part| part.as_os_str() == "rustlib")
+            })
+            .collect();
+        if let Ok(own) = std::env::join_paths(&own)
+            && !own.is_empty()
+        {
+            command.env(name, own);
         }
     }
 }

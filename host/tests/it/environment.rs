@@ -1,0 +1,94 @@
+//! Variables: what the app finds, and what outranks what.
+
+use crate::{
+    support::{Checkout, Host},
+    web::{act, token},
+};
+
+/// `/env` shows variables as they are now, and one as a static found it first. `/dotenvy` sets what is missing, as the
+/// crate of that name does.
+const LAB: &str = r#"
+    static FIRST: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| variable("GREETING"));
+    fn variable(name: &str) -> String { std::env::var(name).unwrap_or_else(|_| "none".to_owned()) }
+    Router::new()
+        .route("/env", get(async || ["GREETING", "NESTED", "SHADOWED"].map(variable).join(" ") + " " + &FIRST))
+        .route("/dotenvy", get(async || {
+            for line in std::fs::read_to_string(".env").unwrap().lines() {
+                let (name, value) = line.split_once('=').unwrap();
+                if std::env::var_os(name).is_none() { unsafe { std::env::set_var(name, value) } }
+            }
+        }))"#;
+
+fn dotenv(greeting: &str, drain: u32) -> String {
+    format!("{greeting}NESTED=${{GREETING}}!\nSHADOWED=of-the-file\nDRAIN_TIMEOUT_MS={drain}\n")
+}
+
+/// Waits for a setting, and tells where it comes from.
+async fn source_of(host: &Host, name: &str, value: &str) -> String {
+    let find = |status: &serde_json::Value| {
+        let settings = status["environment"].as_array().unwrap().clone();
+        settings
+            .into_iter()
+            .find(|setting| setting["name"] == name && setting["value"] == value)
+    };
+    let status = host
+        .until(&format!("{name}={value}"), |status| {
+            find(&status.0).is_some()
+        })
+        .await;
+    find(&status.0).unwrap()["source"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn the_app_finds_what_dotenv_says_now_below_what_the_user_set() {
+    let checkout = Checkout::new();
+    checkout.edit(
+        "app_lib/src/lib.rs",
+        "#![forbid(unsafe_code)]",
+        "#![allow(unsafe_code)]",
+    );
+    checkout.add_lab(LAB);
+    checkout.write(".env", &dotenv("GREETING=hello\n", 9001));
+    let host = Host::start_in(checkout, &[("SHADOWED", "of-the-user")]).await;
+    assert_eq!(host.text("/env").await, "hello hello! of-the-user hello");
+    assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9001").await, ".env");
+
+    // What the app sets by itself freezes nothing.
+    host.text("/dotenvy").await;
+    host.checkout.write(".env", &dotenv("GREETING=bye\n", 9002));
+    let status = host.until_generation(2).await;
+    assert_eq!(host.text("/env").await, "bye bye! of-the-user bye");
+    assert_eq!(status.0["last_reload"]["files"][0], ".env");
+    assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9002").await, ".env");
+    // The same bytes again, without another environment, are no news.
+    let unchanged = std::fs::read_to_string(host.checkout.path("app_lib/src/lab.rs")).unwrap();
+    host.checkout.write("app_lib/src/lab.rs", &unchanged);
+    host.until("nothing to reload", |status| {
+        status.0["reloads"]["unchanged"] == 1
+    })
+    .await;
+
+    // Nor does it over a restart.
+    let token = token(&host).await;
+    let switched = act(
+        &host,
+        "mode",
+        "pool=host&isolation=off",
+        &[("x-dev-token", &token)],
+    )
+    .await;
+    assert_eq!(switched.0, 200, "{}", switched.1);
+    host.until("the next image", |status| {
+        status.number("/restarts") == 1 && status.phase() == "active"
+    })
+    .await;
+    assert_eq!(host.text("/env").await, "bye bye! of-the-user bye");
+    assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9002").await, ".env");
+    host.checkout.write(".env", &dotenv("", 9003));
+    assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9003").await, ".env");
+    host.until_generation(4).await;
+    assert_eq!(host.text("/env").await, "none ! of-the-user none");
+}
