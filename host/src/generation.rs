@@ -5,8 +5,11 @@
 //! has been closed never gets another lease, so "no leases left" is final, and only then does its runtime end.
 
 mod active;
+mod standing;
 
 pub(crate) use active::{Absence, Generations};
+use standing::Remembered;
+pub(crate) use standing::{Stage, Standing};
 
 use std::{
     cmp::Reverse,
@@ -18,7 +21,6 @@ use std::{
 };
 
 use axum::{Router, http::Method};
-use serde::Serialize;
 use shared::request::Request;
 use slab::Slab;
 use tokio::{
@@ -57,53 +59,6 @@ impl Drop for OwnRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
-        }
-    }
-}
-
-/// Where a generation is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Stage {
-    /// Takes requests.
-    Active,
-    /// Takes no more and finishes those it has.
-    Draining,
-    /// Its runtime is gone and everything it opened with it. Its code stays mapped.
-    Retired,
-}
-
-/// How a generation stands at one moment.
-#[derive(Debug, Serialize)]
-pub(crate) struct Standing {
-    pub(crate) id: u64,
-    pub(crate) state: Stage,
-    /// Requests inside.
-    pub(crate) in_flight: usize,
-    /// Requests that have entered so far.
-    pub(crate) served: u64,
-    /// Seconds since it was started.
-    pub(crate) age_s: f64,
-    /// Requests that have been inside for long, by name.
-    pub(crate) late: Vec<String>,
-}
-
-/// What is told of a generation that has ended.
-pub(crate) struct Remembered {
-    id: u64,
-    served: u64,
-    since: Instant,
-}
-
-impl Remembered {
-    fn standing(&self) -> Standing {
-        Standing {
-            id: self.id,
-            state: Stage::Retired,
-            in_flight: 0,
-            served: self.served,
-            age_s: self.since.elapsed().as_secs_f64(),
-            late: Vec::new(),
         }
     }
 }
@@ -195,8 +150,32 @@ impl Generation {
         };
         match tokio::time::timeout(limit, drained).await {
             Ok(()) => Vec::new(),
-            Err(_) => self.inside().late(Duration::ZERO),
+            Err(_) => self.cut_off(),
         }
+    }
+
+    /// Has the requests inside answered in the app's stead: nobody waits for its code any more. Returns their names.
+    pub(crate) fn cut_off(&self) -> Vec<String> {
+        let inside = self.inside();
+        for (_, request) in &inside.leases {
+            request.cut_off(|| {
+                format!(
+                    "generation {} was replaced before this request finished",
+                    self.id
+                )
+            });
+        }
+        inside.late(Duration::ZERO)
+    }
+
+    /// Requests whose code has been running for `limit` without coming to an await.
+    fn burning(&self, limit: Duration) -> Vec<Arc<Request>> {
+        let inside = self.inside();
+        let requests = inside.leases.iter().map(|(_, request)| request);
+        requests
+            .filter(|request| request.runs_for().is_some_and(|runs| runs >= limit))
+            .cloned()
+            .collect()
     }
 
     /// Asks the app to end its streams, while requests may still come in: the process is about to end.
@@ -248,8 +227,7 @@ impl Inside {
             .collect();
         late.sort_by_key(|(age, _)| Reverse(*age));
         let name = |(age, request): &(Duration, &Arc<Request>)| {
-            let (method, path, seconds) = (request.method(), request.path(), age.as_secs_f32());
-            format!("{method} {path} ({seconds:.1} s)")
+            format!("{} ({:.1} s)", request.asks(), age.as_secs_f32())
         };
         late.iter().map(name).collect()
     }

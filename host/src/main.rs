@@ -44,6 +44,8 @@ mod production;
 #[cfg(feature = "dev")]
 mod restart;
 mod signals;
+#[cfg(feature = "dev")]
+mod threads;
 
 // The mention links the dylib that the app links too; without it this binary would have its own copy of everything.
 #[cfg(feature = "dev")]

@@ -1,14 +1,15 @@
 //! Puts the two streets together with what looks on: starts every task of the host, each with an owner that ends it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use host_accept::Answer;
+use host_accept::{Answer, Limits};
 use shared::BoxError;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    burning,
     connection::Connection,
     follow::Follow,
     journal::Journal,
@@ -28,6 +29,9 @@ use crate::{
     reload::{Reload, Report, Settings},
     settings,
 };
+
+/// How long clients may take to read what the host says in place of an app that did not answer in time.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Runs all of it.
 pub(super) fn assemble(
@@ -116,7 +120,12 @@ pub(super) fn assemble(
     })?;
     let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
     let serving = tokio::spawn({
-        let (stop, limits) = (stop.clone(), settings::limits(&env));
+        let stop = stop.clone();
+        let limits = Limits {
+            // What is not answered by then is answered in the app's stead, and that answer must get out.
+            drain: env.drain_timeout + LAST_ANSWERS,
+            ..settings::limits(&env)
+        };
         let answer: Answer =
             Arc::new(move |request, tether| front.clone().answer(request, tether).boxed());
         async move { host_accept::serve(&accepting, answer, stop, limits).await }
@@ -177,6 +186,7 @@ pub(super) fn assemble(
             tokio::spawn(terminal.show(happened, refused)),
             tokio::spawn(writing),
             tokio::spawn(looking),
+            tokio::spawn(burning::watch(generations.clone())),
         ],
         keys,
         asked,

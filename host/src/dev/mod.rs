@@ -36,6 +36,9 @@ mod assemble;
 mod running;
 mod start;
 
+// What takes the threads of a generation.
+mod burning;
+
 // What is remembered.
 mod journal;
 mod requests;

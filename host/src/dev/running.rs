@@ -170,7 +170,23 @@ impl Running {
             None => self.generations.absent(Absence::Stopping),
         }
         self.stop.cancel();
-        match (&mut self.serving).await {
+        let (generations, drain) = (self.generations.clone(), self.drain);
+        let give_up = async {
+            tokio::time::sleep(drain).await;
+            for request in generations
+                .active()
+                .iter()
+                .flat_map(|active| active.cut_off())
+            {
+                line(format_args!("cut off at the drain limit: {request}"));
+            }
+            std::future::pending().await
+        };
+        let served = tokio::select! {
+            served = &mut self.serving => served,
+            never = give_up => never,
+        };
+        match served {
             Ok(0) => {}
             Ok(cut) => line(format_args!(
                 "{cut} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",

@@ -2,13 +2,17 @@
 //!
 //! The junction itself: `serve` asks here for a lease, `reload` swaps here. A pointer change, nothing more.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use axum::{Router, http::Method};
+use shared::request::Request;
 use tokio::sync::watch;
 
 use super::{Generation, Lease, Remembered, Standing};
@@ -128,6 +132,20 @@ impl Generations {
                 *listed = Listed::Retired(ended.remembered());
             }
         }
+    }
+
+    /// Requests whose code has been running for `limit` without coming to an await, and how many threads the requests
+    /// of their generation have.
+    pub(crate) fn burning(&self, limit: Duration) -> Vec<(Arc<Request>, usize)> {
+        let mut all = Vec::new();
+        for listed in self.history().iter() {
+            if let Listed::Alive(generation) = listed {
+                let threads = generation.handle.metrics().num_workers();
+                let burning = generation.burning(limit);
+                all.extend(burning.into_iter().map(|request| (request, threads)));
+            }
+        }
+        all
     }
 
     /// Tells requests that wait for the first generation why there is none.

@@ -4,14 +4,16 @@
 //! is forget: late requests and threads that did not end are named.
 
 use std::{
-    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::{Serialize, Serializer};
 
-use crate::generation::{Generation, Generations, thread_name};
+use crate::{
+    generation::{Generation, Generations, thread_name},
+    threads::Threads,
+};
 
 /// How long the runtime's threads may take to come out of app code that does not await.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
@@ -27,6 +29,8 @@ pub(crate) struct Retired {
     pub(crate) late: Vec<String>,
     /// Threads still inside app code.
     pub(crate) stuck_threads: usize,
+    /// What they use, in percent of one processor.
+    pub(crate) cpu_percent: u32,
 }
 
 fn in_ms<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -41,6 +45,8 @@ pub(crate) async fn retire(
 ) -> Retired {
     let since = Instant::now();
     let late = generation.drain(drain).await;
+    let name = thread_name(generation.id());
+    let before = Threads::named(&name);
     let ending = generation.clone();
     // A runtime must not be dropped where async code runs, and joining its threads blocks.
     let joined = tokio::task::spawn_blocking(move || ending.shut_down(JOIN_LIMIT)).await;
@@ -48,25 +54,13 @@ pub(crate) async fn retire(
         tracing::error!("ending generation {}: {error}", generation.id());
     }
     generations.forget(&generation);
+    let stuck = Threads::named(&name);
     Retired {
         id: generation.id(),
         served: generation.served(),
         took: since.elapsed(),
         late,
-        stuck_threads: threads_of(generation.id()),
+        stuck_threads: stuck.count(),
+        cpu_percent: stuck.percent_since(&before),
     }
-}
-
-/// Threads that still carry the generation's name. Zero where the system does not tell (`/proc` is Linux).
-fn threads_of(id: u64) -> usize {
-    let name = thread_name(id);
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
-        return 0;
-    };
-    tasks
-        .flatten()
-        .filter(|task| {
-            fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
-        })
-        .count()
 }

@@ -7,7 +7,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use shared::{AppState, BoxError, abi::Entry};
+use shared::{AppState, BoxError, abi::Entry, request::Request};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
@@ -57,11 +57,11 @@ pub(super) async fn start(
         .map_or_else(Handle::current, |own| own.handle().clone());
     state.db_config.runtime = handle.clone();
     // The call itself is inside the task as well: `app` may do work before its first await, or panic there.
-    let starting = handle.spawn(async move {
+    let starting = handle.spawn(Request::starting(id).scope(async move {
         let router = entry(state).await;
         // As text, here: the error is the app's object, and is dropped where it was made.
         router.map_err(|error: BoxError| failure::in_full(&*error))
-    });
+    }));
     let error = match tokio::time::timeout(limit, starting).await {
         Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
         Ok(Ok(Err(error))) => StartError::Failed(error),

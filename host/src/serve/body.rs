@@ -4,7 +4,7 @@
 //! pumped by a task on the generation's runtime through a channel. Either way the body carries the request's lease.
 
 use std::{
-    future::poll_fn,
+    future::{self, poll_fn},
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -12,8 +12,9 @@ use std::{
 
 use axum::{body::Body, http::Response};
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use http_body::{Body as _, Frame, SizeHint};
+use shared::request::Request;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -36,6 +37,8 @@ enum Source {
         frames: mpsc::Receiver<io::Result<Frame<Bytes>>>,
         /// Ends the app's stream when the client goes away, even one that has nothing to say at the moment.
         pump: AbortOnDropHandle<()>,
+        /// Ends when nobody waits for the request any more: a stream that never comes to an await ends nothing itself.
+        cut_off: BoxFuture<'static, String>,
     },
     Ended,
 }
@@ -51,8 +54,17 @@ pub(super) async fn hand_over(response: Response<Body>) -> Response<HandedOver> 
         Some(Some(Ok(frame))) if body.is_end_stream() => Source::Complete(Some(frame)),
         first => {
             let (sender, frames) = mpsc::channel(IN_TRANSIT);
-            let pump = AbortOnDropHandle::new(tokio::spawn(pump(first.flatten(), body, sender)));
-            Source::Stream { frames, pump }
+            // Part of the request still: what it does is the request's doing.
+            let pump = pump(first.flatten(), body, sender);
+            let pump = AbortOnDropHandle::new(match Request::current() {
+                Some(request) => tokio::spawn(request.scope(pump)),
+                None => tokio::spawn(pump),
+            });
+            Source::Stream {
+                frames,
+                pump,
+                cut_off: future::pending().boxed(),
+            }
         }
     };
     Response::from_parts(
@@ -89,6 +101,9 @@ async fn pump(
 
 impl HandedOver {
     pub(super) fn with(mut self, lease: Lease) -> Self {
+        if let Source::Stream { cut_off, .. } = &mut self.source {
+            *cut_off = lease.request().clone().until_cut_off().boxed();
+        }
         self.lease = Some(lease);
         self
     }
@@ -105,15 +120,21 @@ impl http_body::Body for HandedOver {
         let frame = match &mut self.source {
             Source::Complete(frame) => frame.take().map(Ok),
             Source::Ended => None,
-            Source::Stream { frames, pump } => match ready!(frames.poll_recv(cx)) {
-                Some(frame) => Some(frame),
+            Source::Stream {
+                frames,
+                pump,
+                cut_off,
+            } => match (frames.poll_recv(cx), cut_off.poll_unpin(cx)) {
+                (Poll::Ready(Some(frame)), _) => Some(frame),
                 // The channel also closes when the stream panicked or was cut off: that must not look like its end.
-                None => match ready!(Pin::new(pump).poll(cx)) {
+                (Poll::Ready(None), _) => match ready!(Pin::new(pump).poll(cx)) {
                     Ok(()) => None,
                     Err(error) => Some(Err(io::Error::other(format!(
                         "the app's stream ended early: {error}"
                     )))),
                 },
+                (Poll::Pending, Poll::Ready(reason)) => Some(Err(io::Error::other(reason))),
+                (Poll::Pending, Poll::Pending) => return Poll::Pending,
             },
         };
         if !matches!(frame, Some(Ok(_))) {

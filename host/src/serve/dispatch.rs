@@ -40,8 +40,8 @@ pub(crate) enum NoAnswer {
     Absent(Absence),
     /// The handler panicked.
     Panicked(panics::Report),
-    /// The generation ended before the request did.
-    Retired,
+    /// The host has given up waiting for it, for this reason.
+    CutOff(String),
 }
 
 /// Has the app answer.
@@ -72,18 +72,24 @@ pub(crate) async fn dispatch(
             };
             body::hand_over(response).await
         }));
-    let running = AbortOnDropHandle::new(running).await;
-    let (statements, failure) = (lease.request().statements(), lease.request().failure());
-    let answer = match running {
-        // The socket leaves HTTP and its response is over now; the lease is not.
-        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            tether.hold(lease);
-            Ok(response.map(Body::new))
-        }
-        Ok(response) => Ok(response.map(|body| Body::new(body.with(lease)))),
-        Err(error) if error.is_panic() => Err(NoAnswer::Panicked(panics::take(&error))),
-        Err(_) => Err(NoAnswer::Retired),
+    let request = lease.request().clone();
+    let answer = tokio::select! {
+        ended = AbortOnDropHandle::new(running) => match ended {
+            // The socket leaves HTTP and its response is over now; the lease is not.
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                tether.hold(lease);
+                Ok(response.map(Body::new))
+            }
+            Ok(response) => Ok(response.map(|body| Body::new(body.with(lease)))),
+            Err(error) if error.is_panic() => Err(NoAnswer::Panicked(panics::take(&error))),
+            Err(_) => Err(NoAnswer::CutOff(format!(
+                "generation {generation} was replaced before this request finished"
+            ))),
+        },
+        // A handler that never comes to an await cannot be aborted; its client is answered all the same.
+        reason = request.clone().until_cut_off() => Err(NoAnswer::CutOff(reason)),
     };
+    let (statements, failure) = (request.statements(), request.failure());
     Served {
         generation,
         statements,

@@ -229,3 +229,67 @@ async fn a_generation_that_has_ended_keeps_no_descriptor() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn code_that_never_awaits_is_named_and_its_clients_are_answered() {
+    let routes = r#"
+        fn burn() { while !std::path::Path::new("stop").exists() {} }
+        Router::new()
+            .route("/quick", get(async || "GEN"))
+            .route("/burn", get(async || { burn(); "GEN" }))
+            .route("/stream", get(async || Body::from_stream(futures_util::stream::unfold(0, async |n| {
+                if n == 1 { burn(); }
+                Some((Ok::<_, std::io::Error>("first "), n + 1))
+            }))))"#;
+    let checkout = Checkout::new();
+    checkout.add_lab(routes);
+    let settings = [("TOKIO_WORKER_THREADS", "2"), ("DRAIN_TIMEOUT_MS", "500")];
+    let host = Host::start_in(checkout, &settings).await;
+    let send = |path| tokio::spawn(host.client.get(host.url(path)).send());
+    let mut stream = host.get("/stream").await;
+    assert_eq!(stream.chunk().await.unwrap().unwrap(), "first ");
+    let burn = send("/burn");
+    eventually("both to be named", async || {
+        let log = host.log();
+        let is_named =
+            |what: &str| log.contains(&format!("gen 1: {what} runs without an await for"));
+        (is_named("GET /burn") && is_named("GET /stream") && log.contains("2 of 2 threads"))
+            .then_some(())
+    })
+    .await;
+    let waits = tokio::spawn(
+        host.client
+            .get(host.url("/quick"))
+            .header("accept", "application/json")
+            .send(),
+    );
+    host.until("the third to wait", |status| {
+        status.of_generation(1) == Some(("active", 3))
+    })
+    .await;
+
+    host.checkout.write_lab(&next(routes));
+    host.until_generation(2).await;
+    assert_eq!(host.text("/quick").await, "2");
+    let answer = burn.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(
+        answer
+            .text()
+            .await
+            .unwrap()
+            .contains("generation 1 was replaced")
+    );
+    let answer = waits.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 503);
+    let said: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(said["error"]["code"], "cut_off");
+    assert!(stream.chunk().await.is_err(), "cut, and not complete");
+    eventually("the threads that go on", async || {
+        let log = host.log();
+        log.contains("gen 1: 2 threads still run app code that does not await (")
+            .then_some(())
+    })
+    .await;
+    host.checkout.write("stop", "");
+}

@@ -1,6 +1,6 @@
 //! Waiting for the one connection, explained; and what its session must not keep.
 
-use crate::support::{Checkout, Host};
+use crate::support::{Checkout, Host, eventually};
 
 /// `/held` keeps the connection until the file `go` is there; the others want it meanwhile.
 const WAITS: &str = r#"Router::new()
@@ -9,6 +9,9 @@ const WAITS: &str = r#"Router::new()
         gate("go").await;
         drop(held);
         "done"
+    }))
+    .route("/held_in_transaction", get(async |State(app): State<AppState>| {
+        said(app.db.transaction(|_| async move { gate("go").await; Ok::<_, shared::DbError>(()) }.boxed()).await)
     }))
     .route("/wants", get(async |State(app): State<AppState>| said(app.db.query("SELECT 1", &[]).await)))
     .route("/nested", get(async |State(app): State<AppState>| {
@@ -86,6 +89,71 @@ async fn a_wait_beyond_the_limit_names_who_has_the_connection() {
     host.checkout.write("go", "");
     assert_eq!(held.await.unwrap().unwrap().text().await.unwrap(), "done");
     assert_eq!(host.text("/wants").await, "ok");
+}
+
+#[tokio::test]
+async fn old_code_that_holds_the_connection_is_cut_off_when_new_code_wants_it() {
+    let checkout = Checkout::new();
+    checkout.add_lab(&lab());
+    let host = Host::start_in(checkout, &[("DRAIN_TIMEOUT_MS", "600000")]).await;
+    let send = |path: &str| tokio::spawn(host.client.get(host.url(path)).send());
+    let is_held = async || {
+        host.until("the holder", |status| {
+            status.0["db"]["holders"][0]["alone"] == true
+        })
+        .await;
+    };
+    let cut_off = async |held: tokio::task::JoinHandle<reqwest::Result<reqwest::Response>>,
+                         parts: [&str; 2]| {
+        let answer = held.await.unwrap().unwrap();
+        assert_eq!(answer.status(), 503);
+        let said = answer.text().await.unwrap();
+        for part in parts {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let told = || {
+            host.log()
+                .contains(&format!("cut off: {}", parts[0]))
+                .then_some(())
+        };
+        eventually("the terminal", async || told()).await;
+    };
+
+    let held = send("/held");
+    is_held().await;
+    host.checkout.write_lab(&lab().replace("\"done\"", "\"2\""));
+    host.until_generation(2).await;
+    assert_eq!(host.text("/wants").await, "ok");
+    let holder =
+        "GET /held, generation 1 held the database connection alone at app_lib/src/lab.rs:";
+    cut_off(
+        held,
+        [
+            holder,
+            "GET /wants, generation 2 of the newer code has waited 1 s",
+        ],
+    )
+    .await;
+
+    // The same for new code that wants it at its start.
+    let held = send("/held_in_transaction");
+    is_held().await;
+    host.checkout.edit(
+        "app_lib/src/lib.rs",
+        "    let state = AppState {",
+        "    state.db.query(\"SELECT 1\", &[]).await?;\n    let state = AppState {",
+    );
+    host.until_generation(3).await;
+    let holder = "GET /held_in_transaction, generation 2 held the database connection alone at app_lib/src/lab.rs:";
+    cut_off(
+        held,
+        [
+            holder,
+            "app(), generation 3 of the newer code has waited 1 s",
+        ],
+    )
+    .await;
+    assert_eq!(host.status().await.number("/db/opened_total"), 1);
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ impl Inner {
         let source = self.source();
         let got = {
             let _waiting = self.counts.book.wait();
-            source.pool.get().await
+            self.counts.book.turn(line, source.pool.get()).await
         };
         match got {
             Ok(client) => Ok((client, source.tls)),

@@ -5,19 +5,24 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
     panic::Location,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
-
-use super::{demoted::give_up, error::DbError};
+use super::{
+    demoted::give_up,
+    error::DbError,
+    holder::{Holder, Loss},
+};
 use crate::request::Request;
 
 /// How many holders a wait names: behind the first few there is nothing new.
 const NAMED: usize = 5;
+
+/// How long a request waits for the connection while one of an older generation holds it alone; then that one is cut
+/// off. After a save the person waits for the new code, and the old code is on its way out anyway.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Last words older than this were another connection's.
 const JUST_NOW: Duration = Duration::from_secs(1);
@@ -53,40 +58,6 @@ struct Use {
     line: Line,
     since: Instant,
     alone: bool,
-}
-
-/// Somebody who uses the connection at this moment.
-#[derive(Clone, Debug, Serialize)]
-pub struct Holder {
-    /// Method, path and generation, or that it is no request.
-    pub who: String,
-    /// File, line and column of the call.
-    pub at: String,
-    /// Since when, in milliseconds.
-    pub for_ms: u64,
-    /// A transaction or a checkout. Otherwise a statement that shares the connection.
-    pub alone: bool,
-}
-
-/// Connections that ended by themselves.
-#[derive(Clone, Debug, Serialize)]
-pub struct Loss {
-    /// PostgreSQL's code and words, or the system's.
-    pub reason: String,
-    /// How often.
-    pub times: u64,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.alone {
-            "holds it alone"
-        } else {
-            "runs a statement"
-        };
-        let seconds = Duration::from_millis(self.for_ms).as_secs_f32();
-        write!(f, "{} {how} at {} for {seconds:.1} s", self.who, self.at)
-    }
 }
 
 /// A use of the connection, until dropped.
@@ -131,6 +102,35 @@ impl Book {
         Waiting {
             book: self,
             since: Instant::now(),
+        }
+    }
+
+    /// Awaits a turn that others may be holding up, those of older generations not for long.
+    pub(super) async fn turn<T>(&self, line: Line, wait: impl Future<Output = T>) -> T {
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut wait).await {
+                Ok(turn) => return turn,
+                Err(_) => self.cut_off_older(line),
+            }
+        }
+    }
+
+    fn cut_off_older(&self, line: Line) {
+        let Some(me) = Request::current() else { return };
+        for held in self.pages().uses.values().filter(|held| held.alone) {
+            let Some(by) = &held.by else { continue };
+            if by.generation() < me.generation() {
+                by.cut_off(|| {
+                    let reason = format!(
+                        "{by} held the database connection alone at {}, and {me} of the newer code has waited {} s for it at {line}",
+                        held.line,
+                        PATIENCE.as_secs()
+                    );
+                    tracing::warn!("cut off: {reason}");
+                    reason
+                });
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::{book::Holder, connect::Tried, tls};
+use super::{connect::Tried, holder::Holder, tls};
 
 /// A failed use of [`Db`](super::Db).
 #[derive(Debug, thiserror::Error)]

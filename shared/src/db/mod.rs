@@ -40,6 +40,7 @@ mod words;
 
 // Who has it and who waits.
 mod book;
+mod holder;
 
 mod error;
 
@@ -52,11 +53,11 @@ mod address;
 // How the connection is made.
 mod pool;
 
-pub use book::{Holder, Loss};
 pub use connect::{ConnectError, Connection, connect};
 pub use error::{DbError, describe};
 pub use exclusive::Checkout;
 pub use failure::Failure;
+pub use holder::{Holder, Loss};
 pub use lane::Db;
 pub use pool::{DbConfig, DbStatus, OnRefusal, Refusal, create_pool};
 pub use query::Query;

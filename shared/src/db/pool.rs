@@ -21,8 +21,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     address::addresses,
-    book::{Book, Holder, Loss},
+    book::Book,
     connect::{self, Tried},
+    holder::{Holder, Loss},
     pooler::{Lessons, learn_types},
     tls::Tls,
     url::{DatabaseUrl, add_options},

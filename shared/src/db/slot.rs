@@ -243,6 +243,7 @@ impl Inner {
     ) -> Result<T, DbError> {
         let limit = self.wait_limit();
         let _waiting = self.counts.book.wait();
+        let wait = self.counts.book.turn(line, wait);
         let waited = tokio::time::timeout(limit, wait).await;
         waited.map_err(|_| self.waited(line, limit))
     }

@@ -13,6 +13,7 @@ pub(super) fn show(retired: &Retired) {
         took,
         late,
         stuck_threads,
+        cpu_percent,
     } = retired;
     for request in late {
         line(format_args!(
@@ -21,7 +22,7 @@ pub(super) fn show(retired: &Retired) {
     }
     if *stuck_threads > 0 {
         line(format_args!(
-            "{NOTE}gen {id}: {stuck_threads} threads are still inside app code that does not await; they end when it returns{NOTE:#}"
+            "{NOTE}gen {id}: {stuck_threads} threads still run app code that does not await ({cpu_percent} % CPU); they end when it returns, or with the host{NOTE:#}"
         ));
     }
     // An ordinary retirement takes milliseconds and is no news.

@@ -89,18 +89,17 @@ pub(super) fn by_absence(absence: &Absence) -> Page {
     }
 }
 
-/// The 503 of a request that outlived its generation.
-pub(super) fn by_retirement(generation: u64) -> Page {
-    let why = format!("generation {generation} was replaced before this request finished");
+/// The 503 of a request that the host has given up.
+pub(super) fn by_cut_off(why: &str) -> Page {
     Page {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "Retired".to_owned(),
+        title: "Cut off".to_owned(),
         html: html! {
             p.kind { "Request cut off" }
             h1 { (why) }
             p { "Newer code is live: reload the page." }
         },
-        json: json!({ "error": { "code": "retired", "message": why } }),
+        json: json!({ "error": { "code": "cut_off", "message": why } }),
         text: format!("{why}\n"),
     }
 }

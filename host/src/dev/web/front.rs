@@ -158,7 +158,7 @@ impl Front {
     ) -> (Response<Body>, Option<String>) {
         let (page, panic) = match none {
             NoAnswer::Absent(absence) => (blocked::by_absence(&absence), None),
-            NoAnswer::Retired => (blocked::by_retirement(generation), None),
+            NoAnswer::CutOff(why) => (blocked::by_cut_off(&why), None),
             NoAnswer::Panicked(report) => {
                 let (asked, editor) = (asked.clone(), self.editor.clone());
                 // Finding the names of a backtrace reads files.

@@ -1,0 +1,39 @@
+//! What the book tells: who has the connection, and how connections were lost.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+/// Somebody who uses the connection at this moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Holder {
+    /// Method, path and generation, or that it is no request.
+    pub who: String,
+    /// File, line and column of the call.
+    pub at: String,
+    /// Since when, in milliseconds.
+    pub for_ms: u64,
+    /// A transaction or a checkout. Otherwise a statement that shares the connection.
+    pub alone: bool,
+}
+
+/// Connections that ended by themselves.
+#[derive(Clone, Debug, Serialize)]
+pub struct Loss {
+    /// PostgreSQL's code and words, or the system's.
+    pub reason: String,
+    /// How often.
+    pub times: u64,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.alone {
+            "holds it alone"
+        } else {
+            "runs a statement"
+        };
+        let seconds = Duration::from_millis(self.for_ms).as_secs_f32();
+        write!(f, "{} {how} at {} for {seconds:.1} s", self.who, self.at)
+    }
+}
