@@ -133,7 +133,10 @@ impl Terminal {
             Event::Refused { why, serving } => self.show_outcome(
                 &why,
                 &[],
-                &format!("{BAD}✗ not loaded:{BAD:#} {why} — {}", still(serving)),
+                &format!(
+                    "{BAD}✗ the app failed to start:{BAD:#} {why} — {}",
+                    still(serving)
+                ),
             ),
             Event::Unchanged { files, warnings } => self.show_outcome(
                 "unchanged",

@@ -82,7 +82,7 @@ pub(super) fn by_absence(absence: &Absence) -> Page {
             p.kind { "Nothing to serve yet" }
             h1 { "The app is not running" }
             pre.source.said tabindex="0" role="region" aria-label="Why" { (why) }
-            p { "This page reloads when it is." }
+            p { "This page reloads when the app starts." }
         },
         json: json!({ "error": { "code": "no_app", "message": why } }),
         text: format!("{why}\n"),

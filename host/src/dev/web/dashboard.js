@@ -170,7 +170,7 @@ function renderBuild(status) {
   else put("build-word", `compiled with ${count(warnings, "warning")}`, "busy");
   const parts = diagnostics.map(({ level, message, rendered, file }) =>
     frame(rendered || message, `${level} in ${file ?? "the build"}`, status));
-  if (refused) parts.unshift(frame(refused, "why it is not live", status));
+  if (refused) parts.unshift(prose(refused, "why it is not live", status));
   const more = errors + warnings - diagnostics.length;
   if (more > 0) parts.push(element("p", `and ${count(more)} more`));
   get("diagnostics").replaceChildren(...parts);
@@ -185,7 +185,7 @@ function renderSchema(status) {
     get("schema-failure").replaceChildren();
     if (!failure) return;
     if (failure.file) get("schema-failure").append(place(failure.file, failure.line, null, status));
-    get("schema-failure").append(frame(failure.message, "why the migration failed", status));
+    get("schema-failure").append(prose(failure.message, "why the migration failed", status));
   });
   list("pending", pending);
   list("applied", applied);

@@ -109,9 +109,10 @@ function mb(value) {
 }
 
 function age(seconds) {
-  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  // Spaces that do not break: a unit stays with its number.
+  if (seconds < 60) return `${Math.floor(seconds)}\u00a0s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60 ? `${minutes}\u00a0min` : `${Math.floor(minutes / 60)}\u00a0h ${minutes % 60}\u00a0min`;
 }
 
 function shorten(text) {

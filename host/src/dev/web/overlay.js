@@ -28,7 +28,7 @@ function showFailure(news) {
   head.append(title, close);
   const serving = news.generation ? `Still serving generation ${news.generation}.` : "Nothing to serve yet.";
   dialog.append(head, element("p", `${serving} Fix and save, or press Esc to hide.`));
-  if (news.refused) dialog.append(frame(news.refused, "Why it failed", news));
+  if (news.refused) dialog.append(prose(news.refused, "Why it failed", news));
   else dialog.append(...errorsOf(news));
 
   overlay = document.createElement("div");
@@ -89,7 +89,8 @@ const STYLE = `
     color: inherit; font: inherit; cursor: pointer; }
   button:hover { background: #2a2e36; }
   :is(a, button, pre):focus-visible { outline: 2px solid #8ab4ff; outline-offset: 2px; }
-  pre { margin: .5rem 0 1rem; overflow-x: auto; white-space: pre; font: 13px/1.5 ui-monospace, monospace; }
+  pre { margin: .5rem 0 1rem; padding-bottom: .75rem; overflow-x: auto; white-space: pre; font: 13px/1.5 ui-monospace, monospace; }
+  .prose { white-space: pre-wrap; overflow-wrap: anywhere; }
   .bold { font-weight: bold; }
   .c1 { color: #ff8a80; } .c2 { color: #8fd694; } .c3 { color: #f2c46d; }
   .c4 { color: #8ab4ff; } .c5 { color: #d9a5f5; } .c6 { color: #7fd6e0; }

@@ -32,6 +32,13 @@ function frame(text, label, status) {
   return made;
 }
 
+// The same for sentences, which may wrap.
+function prose(text, label, status) {
+  const made = frame(text, label, status);
+  made.className = "prose";
+  return made;
+}
+
 // The places that rustc names (` --> file:line:column`) become links.
 function linked(spans, status) {
   for (const [i, span] of spans.entries()) {
