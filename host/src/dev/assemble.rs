@@ -97,6 +97,7 @@ pub(super) fn assemble(
         generations: generations.clone(),
         journal,
         requests: Arc::<Requests>::default(),
+        unreloadable: Arc::<web::UnreloadablePages>::default(),
         db: db.clone(),
         observer: observer.clone(),
         mode,

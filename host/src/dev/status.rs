@@ -17,7 +17,7 @@ use super::{
     observer::{Backend, CENSUS, Observer},
     requests::{Requests, ServedRequest},
     schema::SchemaState,
-    web::Editor,
+    web::{Editor, Unreloadable, UnreloadablePages},
 };
 use crate::{
     generation::{Generations, Standing},
@@ -34,6 +34,7 @@ pub(crate) struct Sources {
     pub(crate) generations: Arc<Generations>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) requests: Arc<Requests>,
+    pub(crate) unreloadable: Arc<UnreloadablePages>,
     pub(crate) db: Db,
     pub(crate) observer: Arc<Observer>,
     pub(crate) mode: Mode,
@@ -67,6 +68,8 @@ pub(crate) struct Status {
     latency: Option<Latency>,
     schema: SchemaState,
     requests: Vec<ServedRequest>,
+    /// The last page that keeps the script out, and so does not reload by itself.
+    unreloadable: Option<Unreloadable>,
     environment: Vec<Setting>,
     pool_owner: PoolOwner,
     isolation: Isolation,
@@ -194,6 +197,7 @@ impl Sources {
             latency: self.journal.latency(),
             schema: self.schema.borrow().clone(),
             requests: self.requests.recent(),
+            unreloadable: self.unreloadable.last(),
             environment: self.settings.borrow().env.entries(),
             pool_owner: self.mode.pool,
             isolation: self.mode.isolation,

@@ -11,7 +11,8 @@ const PAGES: &str = r#"Router::new()
     .route("/policy", get(async || ([("content-security-policy", "script-src 'nonce-abc123=='")], Html("<body></body>"))))
     .route("/encoded", get(async || ([("content-encoding", "gzip"), ("content-type", "text/html")], "<body></body>")))
     .route("/text", get(async || "<body></body>"))
-    .route("/stream", get(async || ([("content-type", "text/html")], Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>("<body>"), Ok("</body>")])))))"#;
+    .route("/attached", get(async || ([("content-disposition", "attachment")], Html("<body></body>"))))
+    .route("/part", get(async || (StatusCode::PARTIAL_CONTENT, Html("<body></body>"))))"#;
 
 #[tokio::test]
 async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
@@ -23,19 +24,19 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
     let tag = "<script src=\"/__dev/browser.js\" data-generation=\"1\" defer></script>";
     assert_eq!(
         text,
-        format!("<!doctype html><html><body><p>GEN</p>{tag}</BODY></html>")
+        format!("<!doctype html><html><body><p>GEN</p></BODY></html>{tag}")
     );
     let policy = host.text("/policy").await;
     assert_eq!(
         policy,
-        "<body><script src=\"/__dev/browser.js\" data-generation=\"1\" nonce=\"abc123==\" defer></script></body>"
+        "<body></body><script src=\"/__dev/browser.js\" data-generation=\"1\" nonce=\"abc123==\" defer></script>"
     );
 
     // With it, "not modified" would bring back the script of an old page.
     assert!(host.get("/tagged").await.headers().get("etag").is_none());
 
     assert_eq!(host.text("/fragment").await, "<p>GEN</p>");
-    for path in ["/encoded", "/text", "/stream"] {
+    for path in ["/encoded", "/text", "/attached", "/part"] {
         assert_eq!(host.text(path).await, "<body></body>", "{path}");
     }
     let head = host.client.head(host.url("/page")).send().await.unwrap();
@@ -51,6 +52,74 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
         assert!(!part.text().await.unwrap().contains("__dev"), "{header}");
     }
     assert!(host.text("/__dev/browser.js").await.contains("EventSource"));
+}
+
+/// A page in two chunks, the second of which waits for a file `go`; and a file as servers of static files and layers
+/// that compress answer with it.
+const STREAMS: &str = r#"{
+    use futures_util::{StreamExt, stream};
+    async fn slow() -> impl IntoResponse {
+        let first = stream::iter(["<!doctype html><p>first</p>"]);
+        let second = stream::once(async { gate("go").await; "<p>second</p>" });
+        ([("content-type", "text/html")], Body::from_stream(first.chain(second).map(Ok::<_, std::io::Error>)))
+    }
+    async fn file(asked: HeaderMap) -> Response {
+        if asked.contains_key("if-modified-since") || asked.contains_key("if-none-match") {
+            return StatusCode::NOT_MODIFIED.into_response();
+        }
+        if asked.contains_key("accept-encoding") {
+            return ([("content-encoding", "gzip"), ("content-type", "text/html")], "not really").into_response();
+        }
+        let headers = [
+            ("content-type", "text/html"), ("content-length", "20"), ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+            ("accept-ranges", "bytes"), ("cache-control", "max-age=60"),
+        ];
+        let chunks = ["<p>a</p", ">", "</body></ht", "m"].map(Ok::<_, std::io::Error>);
+        (headers, Body::from_stream(stream::iter(chunks))).into_response()
+    }
+    Router::new().route("/slow", get(slow)).route("/file", get(file))
+}"#;
+
+#[tokio::test]
+async fn pages_that_stream_or_could_be_cached_or_compressed_get_the_script() {
+    let host = Host::with_lab(STREAMS).await;
+    let tag = "<script src=\"/__dev/browser.js\" data-generation=\"1\" defer></script>";
+
+    let mut slow = host.get("/slow").await;
+    let first = slow.chunk().await.unwrap().unwrap();
+    assert_eq!(first, "<!doctype html><p>first</p>", "it is not held back");
+    host.checkout.write("go", "");
+    assert_eq!(slow.text().await.unwrap(), format!("<p>second</p>{tag}"));
+
+    let ask = async |accept: &str, kept: &str| {
+        let file = host.client.get(host.url("/file")).header("accept", accept);
+        let file = file.header("sec-fetch-dest", "document");
+        let file = file.header(kept, "gzip").send().await.unwrap();
+        (
+            file.status().as_u16(),
+            file.headers().clone(),
+            file.text().await.unwrap(),
+        )
+    };
+    for kept in ["if-modified-since", "if-none-match", "accept-encoding"] {
+        let (status, headers, page) = ask("text/html,*/*", kept).await;
+        assert_eq!(
+            (status, page),
+            (200, format!("<p>a</p></body></htm{tag}")),
+            "{kept}"
+        );
+        assert_eq!(headers["content-length"], (20 + tag.len()).to_string());
+        assert_eq!(headers["cache-control"], "no-store");
+        for gone in ["last-modified", "accept-ranges"] {
+            assert!(
+                !headers.contains_key(gone),
+                "{gone} is of the page without the script"
+            );
+        }
+    }
+    // A program gets what it asks for.
+    assert_eq!(ask("*/*", "if-modified-since").await.0, 304);
+    assert_eq!(ask("*/*", "accept-encoding").await.2, "not really");
 }
 
 #[tokio::test]

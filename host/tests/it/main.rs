@@ -72,3 +72,4 @@ mod web;
 // All of it in a real browser.
 mod overlay;
 mod seen;
+mod tabs;

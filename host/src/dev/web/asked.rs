@@ -41,6 +41,15 @@ impl Asked {
         }
     }
 
+    /// What the client calls this host, with the port.
+    pub(super) fn host(&self) -> &str {
+        // HTTP/2 has it in the URI.
+        let named = self.uri.authority().map(|authority| authority.as_str());
+        named
+            .or_else(|| text(&self.headers, header::HOST))
+            .unwrap_or_default()
+    }
+
     /// Path and query.
     pub(super) fn target(&self) -> &str {
         self.uri
@@ -71,6 +80,28 @@ impl Asked {
                 text(&self.headers, SEC_FETCH_DEST),
                 None | Some("document" | "iframe" | "frame")
             )
+    }
+
+    /// Whether the browser itself says that it shows the answer as a page. It says nothing over plain HTTP to another
+    /// machine.
+    pub(super) fn is_document(&self) -> bool {
+        text(&self.headers, SEC_FETCH_DEST).is_some() && !self.is_part()
+    }
+
+    /// Takes out of a navigation what would keep the script out of its answer: compression, and "not modified", which
+    /// brings back a page with the script of an older generation.
+    pub(super) fn ask_plainly(&self, headers: &mut HeaderMap) {
+        // A client that goes on with a download needs the same bytes as before.
+        if !self.is_navigation() || self.headers.contains_key(header::RANGE) {
+            return;
+        }
+        for name in [
+            header::ACCEPT_ENCODING,
+            header::IF_NONE_MATCH,
+            header::IF_MODIFIED_SINCE,
+        ] {
+            headers.remove(name);
+        }
     }
 
     /// By the `Accept` header; a client that takes anything gets JSON where the body it sent or the path says so.

@@ -108,6 +108,7 @@ function render(status) {
   document.querySelector("main").hidden = false;
   renderTiles(status);
   once("build", [{ ...status.build, progress: null }, status.generation], () => renderBuild(status));
+  renderUnreloadable(status.unreloadable);
   renderSchema(status);
   renderChart(status);
   renderLatency(status.latency);
@@ -174,6 +175,11 @@ function renderBuild(status) {
   const more = errors + warnings - diagnostics.length;
   if (more > 0) parts.push(element("p", `and ${count(more)} more`));
   get("diagnostics").replaceChildren(...parts);
+}
+
+function renderUnreloadable(unreloadable) {
+  get("unreloadable").hidden = !unreloadable;
+  if (unreloadable) put("unreloadable", `${unreloadable.path} does not reload by itself: ${unreloadable.because} keeps the dev server's script out`);
 }
 
 function renderSchema(status) {

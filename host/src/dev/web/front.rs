@@ -28,6 +28,7 @@ use super::{
     hold::hold,
     pages::{Editor, Page},
     panicked,
+    policy::UnreloadablePages,
     script::{Origin, add_script},
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(in crate::dev) struct Front {
     pub(super) report: watch::Receiver<Report>,
     pub(super) schema: watch::Receiver<SchemaState>,
     pub(super) requests: Arc<Requests>,
+    pub(super) unreloadable: Arc<UnreloadablePages>,
     pub(super) editor: Editor,
     pub(super) token: Token,
     /// How long a page waits for a build.
@@ -63,7 +65,7 @@ impl Front {
     /// Answers one request.
     pub(in crate::dev) async fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         tether: Tether,
     ) -> Response<Body> {
         let path = request.uri().path();
@@ -80,8 +82,9 @@ impl Front {
                 generation,
                 schema: Some(revision),
             };
-            return finish(&asked, origin, response, stale).await;
+            return self.finish(&asked, origin, response, stale);
         }
+        asked.ask_plainly(request.headers_mut());
         let Served {
             generation,
             statements,
@@ -119,7 +122,7 @@ impl Front {
             generation,
             schema: None,
         };
-        finish(&asked, origin, response, stale).await
+        self.finish(&asked, origin, response, stale)
     }
 
     async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {
@@ -190,6 +193,21 @@ impl Front {
         let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(name);
         local && tether.is_of_this_machine() || self.names.iter().any(is_allowed)
     }
+
+    fn finish(
+        &self,
+        asked: &Asked,
+        origin: Origin,
+        response: Response<Body>,
+        stale: bool,
+    ) -> Response<Body> {
+        let mut response = add_script(asked, origin, response, &self.unreloadable);
+        if stale {
+            let yes = HeaderValue::from_static("1");
+            response.headers_mut().insert(STALE, yes);
+        }
+        response
+    }
 }
 
 /// The name under which the client has looked for this host.
@@ -203,18 +221,4 @@ fn name_of(request: &Request<Incoming>) -> Option<&str> {
         Some(rest) => rest.split(']').next(),
         None => host.split(':').next(),
     }
-}
-
-async fn finish(
-    asked: &Asked,
-    origin: Origin,
-    response: Response<Body>,
-    stale: bool,
-) -> Response<Body> {
-    let mut response = add_script(asked, origin, response).await;
-    if stale {
-        let yes = HeaderValue::from_static("1");
-        response.headers_mut().insert(STALE, yes);
-    }
-    response
 }

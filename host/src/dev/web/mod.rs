@@ -17,6 +17,8 @@ mod pages;
 mod panicked;
 
 // What is added to the app's own pages.
+mod append;
+mod policy;
 mod script;
 
 // The dashboard, and what its buttons do.
@@ -37,6 +39,7 @@ use buttons::{Buttons, Token};
 use dashboard::Dashboard;
 use front::Front;
 pub(super) use pages::Editor;
+pub(super) use policy::{Unreloadable, UnreloadablePages};
 use script::Script;
 
 /// What the browser's side is made of.
@@ -89,6 +92,7 @@ pub(super) fn front(parts: Parts) -> io::Result<Arc<Front>> {
         report: sources.report,
         schema: schema.state(),
         requests: sources.requests,
+        unreloadable: sources.unreloadable,
         editor: sources.editor,
         token,
         hold,

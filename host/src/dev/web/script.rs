@@ -1,15 +1,15 @@
 //! The browser's side of a save: a script in each page that reloads it after a swap and shows why a build failed.
 //!
-//! Owns which answers get the script, and what it is told. An answer that is not a whole HTML document of known
-//! length passes through untouched; one that is differs by the script's tag and nothing else.
+//! Owns which answers get the script, and what it is told. An answer that is no page to look at passes through
+//! untouched; a page differs by the script's tag at its end and by the headers that would let a cache keep it.
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 
 use axum::{
     Router,
-    body::{Body, HttpBody, to_bytes},
+    body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, Response, header},
+    http::{Method, Response, StatusCode, header},
     response::{
         IntoResponse,
         sse::{Event, KeepAlive, Sse},
@@ -21,9 +21,18 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{asked::Asked, dashboard::COME_BACK, pages::Editor};
+use super::{
+    append::append,
+    asked::Asked,
+    dashboard::COME_BACK,
+    pages::Editor,
+    policy::{UnreloadablePages, Verdict, judge},
+};
 use crate::{
-    dev::schema::SchemaState,
+    dev::{
+        schema::SchemaState,
+        terminal::{self, NOTE},
+    },
     generation::Generations,
     reload::{Diagnostic, Phase, Report},
 };
@@ -36,9 +45,6 @@ const SCRIPT: [&str; 6] = [
     include_str!("browser.js"),
     "\n})();\n",
 ];
-
-/// A page larger than this is passed on as it is: reading it whole would hold it up.
-const LARGEST: u64 = 4 << 20;
 
 /// What the script is told, and until when.
 #[derive(Clone)]
@@ -120,51 +126,44 @@ async fn events(
     Sse::new(news).keep_alive(KeepAlive::default())
 }
 
-/// Adds the script to a page.
-pub(super) async fn add_script(
+/// Adds the script to a page. One that keeps it out is noted among `unreloadable`, and the user is told.
+pub(super) fn add_script(
     asked: &Asked,
     origin: Origin,
     response: Response<Body>,
+    unreloadable: &UnreloadablePages,
 ) -> Response<Body> {
-    if !is_plain_html(response.headers()) || asked.method == Method::HEAD || asked.is_part() {
+    if asked.method == Method::HEAD || asked.is_part() || !is_shown_as_page(&response) {
         return response;
     }
-    let length = response.body().size_hint().exact();
-    let Some(length) = length.filter(|length| *length <= LARGEST) else {
-        return response;
-    };
-    let (mut parts, body) = response.into_parts();
-    // A complete body of a known length: nothing is waited for, and nothing can be too long.
-    let page = match to_bytes(body, usize::try_from(length).unwrap_or(usize::MAX)).await {
-        Ok(page) => page,
-        Err(error) => {
-            tracing::debug!("a page ended early: {error}");
-            return Response::from_parts(parts, Body::empty());
+    let path = asked.uri.path();
+    let note = |because: Option<&str>| {
+        if unreloadable.note(path, because)
+            && let Some(because) = because
+        {
+            terminal::line(format_args!(
+                "{NOTE}! {path} does not reload by itself: `{because}` keeps the dev server's script out{NOTE:#}"
+            ));
         }
     };
-    // A fragment, for a script that puts it somewhere, has no body to end.
-    let Some(end) = page
-        .windows(CLOSING.len())
-        .rposition(|window| window.eq_ignore_ascii_case(CLOSING))
-    else {
-        return Response::from_parts(parts, Body::from(page));
-    };
-    let tag = tag(asked, origin, &nonce(&parts.headers));
-    let page = [&page[..end], tag.as_bytes(), &page[end..]].concat();
-    // They are of the page without the script: an answer "not modified" would bring back the script of an old one.
-    parts.headers.remove(header::ETAG);
-    parts.headers.remove(header::LAST_MODIFIED);
-    let no_store = HeaderValue::from_static("no-store");
-    parts.headers.insert(header::CACHE_CONTROL, no_store);
-    if parts.headers.contains_key(header::CONTENT_LENGTH) {
-        parts
-            .headers
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(page.len()));
+    if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
+        // A navigation has not asked for it.
+        if asked.is_navigation() {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes());
+            note(Some(&format!("content-encoding: {encoding}")));
+        }
+        return response;
     }
-    Response::from_parts(parts, Body::from(page))
+    let Verdict {
+        nonce,
+        forbidden_by,
+    } = judge(response.headers(), asked.host());
+    note(forbidden_by.as_deref());
+    append(response, tag(asked, origin, nonce), asked.is_document())
 }
 
-fn tag(asked: &Asked, origin: Origin, nonce: &str) -> String {
+fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
+    let nonce = nonce.map_or_else(String::new, |nonce| format!(" nonce=\"{nonce}\""));
     let Origin { generation, schema } = origin;
     let schema = schema.map_or_else(String::new, |schema| format!(" data-schema=\"{schema}\""));
     // Loading the answer to a form anew would send the form again.
@@ -178,34 +177,19 @@ fn tag(asked: &Asked, origin: Origin, nonce: &str) -> String {
     )
 }
 
-const CLOSING: &[u8] = b"</body>";
-
-/// Not encoded, so that text can be added.
-fn is_plain_html(headers: &HeaderMap) -> bool {
-    let html = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    html && !headers.contains_key(header::CONTENT_ENCODING)
-}
-
-/// The nonce that the page's own policy asks scripts for, as an attribute.
-fn nonce(headers: &HeaderMap) -> String {
-    let policy = headers
-        .get(header::CONTENT_SECURITY_POLICY)
-        .and_then(|policy| policy.to_str().ok())
-        .unwrap_or_default();
-    let nonce = policy
-        .split_once("'nonce-")
-        .and_then(|(_, rest)| rest.split_once('\''));
-    match nonce {
-        // Base64, as the policy's grammar has it: nothing that could end the attribute.
-        Some((nonce, _))
-            if nonce
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte)) =>
-        {
-            format!(" nonce=\"{nonce}\"")
-        }
-        _ => String::new(),
-    }
+/// HTML that a browser shows, whole.
+fn is_shown_as_page(response: &Response<Body>) -> bool {
+    let says = |name, value: &[u8]| {
+        let header = response.headers().get(name);
+        header.is_some_and(|header| header.as_bytes().starts_with(value))
+    };
+    let status = response.status();
+    let is_empty_or_part = status.is_redirection()
+        || matches!(
+            status,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT
+        );
+    says(header::CONTENT_TYPE, b"text/html")
+        && !is_empty_or_part
+        && !says(header::CONTENT_DISPOSITION, b"attachment")
 }
