@@ -1,5 +1,5 @@
 // The page at /__dev: draws the one document of /__dev/status into dashboard.html and posts the actions. Follows
-// ansi.js, chart.js, place.js and elements.js in one function.
+// ansi.js, chart.js, place.js, elements.js and stream.js in one function.
 
 const RELOADED = "__dev:reloaded"; // carries the scroll position over a reload of the page
 const token = document.querySelector("meta[name=dev-token]").content;
@@ -8,23 +8,7 @@ let lostAt = null; // when the stream ended, while it is down
 
 // The stream
 
-// Only while somebody looks: a browser opens six connections to a host, and each stream takes one.
-let stream = null;
-document.addEventListener("visibilitychange", connect);
-
-function connect() {
-  stream?.close();
-  stream = null;
-  if (document.hidden) return;
-  const source = new EventSource("/__dev/status");
-  stream = source;
-  source.onmessage = ({ data }) => receive(JSON.parse(data));
-  source.onerror = () => {
-    lose();
-    // The browser tries again by itself, unless the answer was not a stream.
-    if (source.readyState === EventSource.CLOSED && stream === source) setTimeout(connect, 1000);
-  };
-}
+follow("/__dev/status", (data) => receive(JSON.parse(data)), lose);
 
 function receive(status) {
   const before = latest;
@@ -341,4 +325,3 @@ function renderOutcome() {
 new ResizeObserver(() => {
   if (latest) drawBackends(get("chart"), latest.history, limitOf(latest));
 }).observe(get("chart"));
-connect();

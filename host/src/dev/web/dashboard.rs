@@ -6,7 +6,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{RawQuery, State},
     http::header,
     response::{
         Html, IntoResponse,
@@ -14,20 +14,21 @@ use axum::{
     },
     routing::get,
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::buttons::Token;
+use super::{buttons::Token, script::messages};
 use crate::dev::status::Sources;
 
 const PAGE: &str = include_str!("dashboard.html");
 const STYLE: &str = include_str!("dashboard.css");
-const SCRIPT: [&str; 7] = [
+const SCRIPT: [&str; 8] = [
     "(() => {\n\"use strict\";\n",
     include_str!("ansi.js"),
     include_str!("chart.js"),
     include_str!("place.js"),
     include_str!("elements.js"),
+    include_str!("stream.js"),
     include_str!("dashboard.js"),
     "\n})();\n",
 ];
@@ -81,9 +82,10 @@ async fn page(State(dashboard): State<Dashboard>) -> impl IntoResponse {
     )
 }
 
-/// The whole state now, again whenever part of it changes, and every second.
+/// The whole state now, again whenever part of it changes, and every second; with `?once` no more than that.
 async fn stream_status(
     State(dashboard): State<Dashboard>,
+    RawQuery(query): RawQuery,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let start = (dashboard, None::<Sources>);
     let states = stream::unfold(start, async |(dashboard, seen)| {
@@ -105,5 +107,5 @@ async fn stream_status(
             .retry(COME_BACK);
         Some((Ok(event), (dashboard, Some(sources))))
     });
-    Sse::new(states).keep_alive(KeepAlive::default())
+    Sse::new(states.take(messages(query.as_deref()))).keep_alive(KeepAlive::default())
 }

@@ -8,7 +8,7 @@ use std::{convert::Infallible, path::Path, sync::Arc};
 use axum::{
     Router,
     body::Body,
-    extract::State,
+    extract::{RawQuery, State},
     http::{Method, Response, StatusCode, header},
     response::{
         IntoResponse,
@@ -16,7 +16,7 @@ use axum::{
     },
     routing::get,
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -37,11 +37,14 @@ use crate::{
     reload::{Diagnostic, Phase, Report},
 };
 
-const SCRIPT: [&str; 6] = [
+const SCRIPT: [&str; 9] = [
     "(() => {\n\"use strict\";\n",
     include_str!("ansi.js"),
     include_str!("place.js"),
     include_str!("overlay.js"),
+    include_str!("stream.js"),
+    include_str!("leaving.js"),
+    include_str!("kept.js"),
     include_str!("browser.js"),
     "\n})();\n",
 ];
@@ -94,9 +97,10 @@ async fn file() -> impl IntoResponse {
     (headers, SCRIPT.concat())
 }
 
-/// The state now, and again whenever it changes.
+/// The state now, and again whenever it changes; with `?once` no more than that.
 async fn events(
     State(script): State<Script>,
+    RawQuery(query): RawQuery,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut start = script.clone();
     start.report.mark_changed(); // the state now is news to whoever has just come
@@ -123,7 +127,12 @@ async fn events(
             .retry(COME_BACK);
         Some((Ok(event), script))
     });
-    Sse::new(news).keep_alive(KeepAlive::default())
+    Sse::new(news.take(messages(query.as_deref()))).keep_alive(KeepAlive::default())
+}
+
+/// How many messages a stream is asked for.
+pub(super) fn messages(query: Option<&str>) -> usize {
+    if query == Some("once") { 1 } else { usize::MAX }
 }
 
 /// Adds the script to a page. One that keeps it out is noted among `unreloadable`, and the user is told.
