@@ -167,8 +167,6 @@ pub(super) fn assemble(
         environment: 0,
         report,
         events,
-        not_started: None,
-        refusal: None,
         follow_schema: Box::new(move || follow_schema(schema.clone()).boxed()),
         may_restart: Box::new({
             let project = project.clone();

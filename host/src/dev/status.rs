@@ -59,6 +59,8 @@ pub(crate) struct Status {
     build: Build,
     /// Whether a save of nothing but sources that the app is made of would go to rustc alone.
     replays: bool,
+    /// Counts saves of files that the app reads as it runs.
+    revision: u64,
     generations: Vec<Standing>,
     images: Kept,
     db: Connections,
@@ -165,6 +167,7 @@ impl Sources {
             build,
             replays,
             images,
+            revision,
         } = self.report.borrow().clone();
         let (generation, generations) = self.generations.standing();
         let host_pid = std::process::id();
@@ -177,6 +180,7 @@ impl Sources {
             last_reload: last_reload.filter(|last| !last.first),
             build,
             replays,
+            revision,
             generations,
             images: Kept {
                 kept: images.map(|images| images.kept),

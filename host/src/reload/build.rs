@@ -12,25 +12,34 @@ mod invocation;
 // cargo, and what it says.
 mod cargo;
 
+// What both come to know: what the app is made of, and how long that takes.
+mod inputs;
+mod pace;
+
 // What both are made of: a message, a process.
 mod diagnostic;
 mod group;
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use captured::Captured;
+use cargo::Said;
+use inputs::{dep_info, script_reads, sources_in};
+use pace::Pace;
 use serde::Serialize;
 
 pub(crate) use cargo::Progress;
 pub(crate) use diagnostic::{Diagnostic, worst};
 pub(crate) use group::as_the_person_had_it;
+pub(super) use inputs::Inputs;
+pub(crate) use pace::{Kind, UnderWay};
 
 /// The package whose library is reloaded.
-const APP: &str = "app_lib";
+pub(super) const APP: &str = "app_lib";
 
 /// What a build came to.
 #[derive(Debug)]
@@ -53,6 +62,13 @@ pub(crate) enum Compiler {
     Rustc,
 }
 
+/// What is told of a build while it runs.
+pub(super) enum Step {
+    At(Progress),
+    /// It compiles something else than was thought; more than the app, if it is of that kind.
+    Is(UnderWay),
+}
+
 /// Builds the app again and again.
 pub(super) struct Builder {
     root: PathBuf,
@@ -61,7 +77,8 @@ pub(super) struct Builder {
     replays: bool,
     /// While there is no doubt about it.
     captured: Option<Captured>,
-    sources: BTreeSet<PathBuf>,
+    inputs: Inputs,
+    pace: Pace,
 }
 
 impl Builder {
@@ -72,16 +89,46 @@ impl Builder {
             watched: watched.iter().map(|folder| root.join(folder)).collect(),
             replays,
             captured: None,
-            sources: BTreeSet::new(),
+            inputs: Inputs::default(),
+            pace: Pace::default(),
         }
     }
 
-    /// Builds what has come of `changes` since the build before, and tells `progress` how far it is.
+    /// What a build of `changes` that begins now will probably compile, and for how long.
+    pub(super) fn estimate(&self, changes: &BTreeSet<PathBuf>) -> UnderWay {
+        let is_elsewhere = |file: &PathBuf| {
+            let in_a_folder = file.components().count() > 1;
+            in_a_folder && !file.starts_with(APP) && !self.inputs.hold(&self.root, file)
+        };
+        let replays =
+            |captured: &Captured| captured.is_warm() && captured.covers(&self.root, changes);
+        let kind = if changes.iter().any(is_elsewhere) {
+            Kind::Dependencies
+        } else if self.captured.as_ref().is_some_and(replays) {
+            Kind::AppByRustc
+        } else {
+            Kind::App
+        };
+        self.under_way(kind, Instant::now())
+    }
+
+    fn under_way(&self, kind: Kind, since: Instant) -> UnderWay {
+        UnderWay {
+            kind,
+            expected: self.pace.expected(kind),
+            since,
+        }
+    }
+
+    /// Builds what has come of `changes` since the build before, and tells each `step`.
     pub(super) async fn build(
         &mut self,
         changes: &BTreeSet<PathBuf>,
-        progress: impl FnMut(Progress),
+        mut step: impl FnMut(Step),
     ) -> Outcome {
+        let UnderWay {
+            mut kind, since, ..
+        } = self.estimate(changes);
         // Dropped before cargo starts: it takes its library away.
         self.captured
             .take_if(|captured| !captured.covers(&self.root, changes));
@@ -89,22 +136,45 @@ impl Builder {
             if let Some(outcome) = captured.replay(&self.root).await {
                 let out_dir = captured.out_dir().to_owned();
                 self.follow(&out_dir);
-                return outcome;
+                return self.timed(outcome, kind, since);
             }
             tracing::debug!("rustc alone left a doubt; asking cargo");
             self.captured = None;
+            kind = Kind::App;
+            step(Step::Is(self.under_way(kind, since)));
         }
-        let (outcome, seen) = cargo::build(&self.root, progress).await;
+        let told = |said| match said {
+            Said::At(progress) => step(Step::At(progress)),
+            Said::Dependencies => {
+                kind = Kind::Dependencies;
+                step(Step::Is(self.under_way(kind, since)));
+            }
+        };
+        let (outcome, seen) = cargo::build(&self.root, told).await;
         if let Outcome::Built { artifact, .. } = &outcome {
             let out_dir = artifact.with_file_name("deps");
+            self.inputs.script_reads = match &seen.script {
+                Some(out_dir) => {
+                    script_reads(out_dir, &self.root).unwrap_or_else(|| vec![self.root.join(APP)])
+                }
+                None => Vec::new(),
+            };
             self.follow(&out_dir);
             match &mut self.captured {
-                Some(captured) => captured.compiled_by_cargo(&self.sources),
+                Some(captured) => captured.compiled_by_cargo(&self.inputs.sources),
                 None if self.replays => {
                     self.captured = Captured::new(&self.root, &seen, &self.watched);
                 }
                 None => {}
             }
+        }
+        self.timed(outcome, kind, since)
+    }
+
+    /// One that failed says nothing of how long the next one takes.
+    fn timed(&mut self, outcome: Outcome, kind: Kind, since: Instant) -> Outcome {
+        if let Outcome::Built { .. } = outcome {
+            self.pace.took(kind, since.elapsed());
         }
         outcome
     }
@@ -129,36 +199,14 @@ impl Builder {
         std::future::pending().await
     }
 
-    /// The files that the app is made of, relative to the root. Those elsewhere are left out.
-    pub(super) fn sources(&self) -> &BTreeSet<PathBuf> {
-        &self.sources
+    /// What the app was made of last.
+    pub(super) fn inputs(&self) -> &Inputs {
+        &self.inputs
     }
 
     fn follow(&mut self, out_dir: &Path) {
         if let Some(sources) = sources_in(&dep_info(out_dir), &self.root) {
-            self.sources = sources;
+            self.inputs.sources = sources;
         }
     }
-}
-
-/// Where rustc writes down what the app is made of.
-fn dep_info(out_dir: &Path) -> PathBuf {
-    out_dir.join(format!("{APP}.d"))
-}
-
-/// The sources in rustc's dep-info, relative to `root` where they lie in it; `None` if it cannot be read.
-///
-/// Its first line is `app_lib.d: app_lib/src/lib.rs app_lib/src/../../README.md`, with spaces in names escaped.
-fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBuf>> {
-    let text = fs::read_to_string(dep_info).ok()?;
-    let (_, files) = text.lines().next()?.split_once(": ")?;
-    let files = files.replace("\\ ", "\0");
-    let canonical = fs::canonicalize(root).ok()?;
-    let relative = |file: &str| {
-        let file = root.join(file.replace('\0', " "));
-        let file = fs::canonicalize(&file).unwrap_or(file);
-        file.strip_prefix(&canonical)
-            .map_or_else(|_| file.clone(), Path::to_owned)
-    };
-    Some(files.split_ascii_whitespace().map(relative).collect())
 }

@@ -1,8 +1,17 @@
 //! A save, from the file to the swapped generation. Read the modules downward; this file is the loop around them.
 //!
-//! One operation at a time: saves that arrive during a build cancel it and are built together, those that arrive
-//! during a load wait. Nothing of the active generation is touched before its successor is proven.
-//! Only this file changes the [`Phase`], and only after what it says is true.
+//! One operation at a time; which one, and what it leaves behind, is the [`State`]'s to say. Nothing of the active
+//! generation is touched before its successor is proven.
+//! Only this file and `live` change the [`Phase`], and only after what it says is true.
+
+// The part of the loop that brings a build to life.
+mod live;
+
+// What is known between two operations.
+mod state;
+
+// What a saved file means.
+mod saved;
 
 // Which files were saved.
 mod watch;
@@ -26,19 +35,23 @@ mod report;
 mod parts;
 
 use std::{
-    path::PathBuf,
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
-use build::{Builder, Compiler, Outcome};
+use build::{Builder, Outcome, Step};
+use live::Made;
 use load::Loader;
-use report::Times;
-use shared::{AppState, BoxError, abi::Entry, db::DbConfig};
-use start::StartError;
-use tokio_util::sync::CancellationToken;
-use watch::{Changes, FOLDERS, MIGRATIONS, Watch, names, since_saved, touches_schema};
+use saved::sort;
+use shared::{BoxError, abi::Entry};
+use state::{Next, Order, Rest, State};
+use watch::{Changes, FOLDERS, Watch, names, since_saved};
 
-pub(crate) use build::{Diagnostic, Progress, as_the_person_had_it, worst};
+pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, as_the_person_had_it, worst};
 pub(crate) use parts::{Reload, RestartNeeded, Settings};
 pub(crate) use report::{Build, Event, Images, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};
@@ -46,238 +59,43 @@ pub(crate) use start::Isolation;
 
 use crate::generation::Absence;
 
+/// The loop, and what it is made of.
+struct Loop {
+    reload: Reload,
+    watch: Watch,
+    builder: Builder,
+    loader: Arc<Mutex<Loader>>,
+    state: State<Made, Entry>,
+    arrival: Arrival,
+}
+
+/// The last save.
+#[derive(Clone, Copy)]
+struct Arrival {
+    at: Instant,
+    /// How long it took to be seen.
+    detect: Option<Duration>,
+}
+
 impl Reload {
     /// Builds and loads the app, then does it again for every save, until the host itself must be restarted.
-    pub(crate) async fn run(mut self) -> Result<RestartNeeded, BoxError> {
-        let mut watch = Watch::new(&self.root)
+    pub(crate) async fn run(self) -> Result<RestartNeeded, BoxError> {
+        let watch = Watch::new(&self.root)
             .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
-        let mut loader = Loader::new(self.root.join(publish::LIVE))
+        let loader = Loader::new(self.root.join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
-        let mut builder = Builder::new(&self.root, &FOLDERS, self.replay);
-        let mut changes = Changes::new(); // the first build follows no save
-        loop {
-            let detect = since_saved(&self.root, &changes);
-            let since = Instant::now();
-            let outcome = self.build(&mut builder, &mut watch, &mut changes).await;
-            let build = since.elapsed();
-            watch.follow(builder.sources());
-            let files = names(&std::mem::take(&mut changes));
-            match outcome {
-                Outcome::Built {
-                    artifact,
-                    warnings,
-                    by,
-                } => {
-                    if self.image.has_changed() {
-                        let Err(error) = (self.may_restart)() else {
-                            return Ok(self.restart(files, None));
-                        };
-                        self.refused(format!(
-                            "the host has changed and cannot restart yet: {error}"
-                        ));
-                    } else {
-                        loader = self
-                            .go_live(loader, artifact, warnings, files, (detect, build, by))
-                            .await?;
-                    }
-                }
-                Outcome::Failed { diagnostics } => self.build_failed(diagnostics),
-            }
-            changes = loop {
-                let replays = builder.is_warm();
-                (self.report).send_if_modified(|report| {
-                    std::mem::replace(&mut report.replays, replays) != replays
-                });
-                tokio::select! {
-                    biased;
-                    changes = watch.next(&self.settings_saved, &self.rebuild) => break changes,
-                    images = self.outgrown() => return Ok(self.restart(Vec::new(), Some(images))),
-                    () = builder.warm_up() => {}
-                }
-            };
-        }
-    }
-
-    fn restart(&self, files: Vec<String>, outgrown: Option<Images>) -> RestartNeeded {
-        self.tell(Phase::Restarting, Event::Restarting { files, outgrown });
-        RestartNeeded { outgrown }
-    }
-
-    /// Builds; a newer save cancels the build in flight and is built with the ones before.
-    async fn build(
-        &self,
-        builder: &mut Builder,
-        watch: &mut Watch,
-        changes: &mut Changes,
-    ) -> Outcome {
-        let mut migrate = touches_schema(changes);
-        loop {
-            if std::mem::take(&mut migrate) {
-                self.tell(Phase::Migrating, Event::Migrating);
-                (self.follow_schema)().await;
-            }
-            let (first, files) = (self.generations.active().is_none(), names(changes));
-            self.tell(Phase::Building, Event::Building { first, files });
-            let outcome = tokio::select! {
-                outcome = builder.build(changes, |now| self.progress(Some(now))) => Some(outcome),
-                more = watch.next(&self.settings_saved, &self.rebuild) => {
-                    migrate = touches_schema(&more);
-                    changes.extend(more);
-                    None
-                }
-            };
-            self.progress(None);
-            if let Some(outcome) = outcome {
-                return outcome;
-            }
-        }
-    }
-
-    async fn go_live(
-        &mut self,
-        mut loader: Loader,
-        artifact: PathBuf,
-        warnings: Vec<Diagnostic>,
-        files: Vec<String>,
-        (detect, build, by): (Option<Duration>, Duration, Compiler),
-    ) -> Result<Loader, BoxError> {
-        self.tell(Phase::Loading, Event::Loading);
-        let since = Instant::now();
-        let (environment, again, files) = self.environment(files);
-        // dlopen reads files and runs initialisers: not on a thread that serves.
-        let (loader, loaded) = tokio::task::spawn_blocking(move || {
-            let loaded = loader.load(&artifact, again);
-            (loader, loaded)
-        })
-        .await?;
-        let entry = match loaded {
-            Ok(Some(entry)) => {
-                self.environment = environment;
-                Some(entry)
-            }
-            Ok(None) => self.not_started.take(),
-            Err(error) => {
-                self.not_started = None;
-                self.refused(error.to_string());
-                return Ok(loader);
-            }
-        };
-        let first = self.serving().is_none();
-        match entry {
-            // The same bytes as before, and they were refused before.
-            None if self.refusal.is_some() => {
-                self.refused(self.refusal.clone().unwrap_or_default())
-            }
-            None => {
-                self.report.send_modify(|report| {
-                    report.build_succeeded(&warnings);
-                    report.unchanged();
-                });
-                // A migration was told when it ran; that the app is the same is no news then.
-                let news =
-                    files.is_empty() || !files.iter().all(|file| file.starts_with(MIGRATIONS));
-                self.rest(news.then_some(Event::Unchanged { files, warnings }));
-            }
-            Some(entry) => match self.start(entry).await {
-                Ok(swap) => {
-                    let times = Times {
-                        detect,
-                        build,
-                        load: since.elapsed().saturating_sub(swap),
-                        swap,
-                    };
-                    let last = LastReload::new((self.last_id, first), files, by, times);
-                    self.report.send_modify(|report| {
-                        report.build_succeeded(&warnings);
-                        report.live(last.clone());
-                    });
-                    self.tell(Phase::Active, Event::Live { last, warnings });
-                }
-                Err(error) => {
-                    self.not_started = Some(entry);
-                    self.refused(error.to_string());
-                }
-            },
-        }
-        Ok(loader)
-    }
-
-    /// Starts the generation behind `entry` and makes it active. Returns what the swap alone took.
-    async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
-        let id = self.last_id + 1;
-        let Settings { env, db_config, .. } = self.settings.borrow().clone();
-        let state = AppState {
-            db: self.db.clone(),
-            generation: id,
-            shutdown: CancellationToken::new(),
-            env: env.clone(),
-            pool_owner: self.pool_owner,
-            db_config: DbConfig {
-                application_name: format!("{}:gen-{id}", db_config.application_name),
-                ..db_config
+        let mut reloading = Loop {
+            builder: Builder::new(&self.root, &FOLDERS, self.replay),
+            reload: self,
+            watch,
+            loader: Arc::new(Mutex::new(loader)),
+            state: State::new(),
+            arrival: Arrival {
+                at: Instant::now(),
+                detect: None,
             },
         };
-        let limit = env.app_start_timeout;
-        let generation = start::start(entry, state, self.isolation, limit).await?;
-        self.last_id = id;
-        self.refusal = None;
-        // What the code before has left in the session ends with it. If it is at work there now, when it is done.
-        self.db.reset_session().await;
-        let since = Instant::now();
-        let before = self.generations.swap(generation);
-        let swap = since.elapsed();
-        // Statements of the code before stay prepared for the life of the connection otherwise.
-        self.db.forget_statements();
-        if let Some(before) = before {
-            let (drain, events, db) = (env.drain_timeout, self.events.clone(), self.db.clone());
-            let generations = self.generations.clone();
-            self.retiring.spawn(async move {
-                let retired = retire(&generations, before, drain).await;
-                db.reset_session().await;
-                drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended
-            });
-        }
-        Ok(swap)
-    }
-
-    fn build_failed(&self, diagnostics: Vec<Diagnostic>) {
-        let serving = self.serving();
-        if serving.is_none() {
-            self.generations.absent(Absence::Failed(
-                "it does not compile; see the terminal".into(),
-            ));
-        }
-        self.report
-            .send_modify(|report| report.build_failed(&diagnostics));
-        self.tell(
-            Phase::BuildFailed,
-            Event::BuildFailed {
-                diagnostics,
-                serving,
-            },
-        );
-    }
-
-    fn refused(&mut self, why: String) {
-        let serving = self.serving();
-        if serving.is_none() {
-            self.generations.absent(Absence::Failed(why.clone()));
-        }
-        self.report
-            .send_modify(|report| report.refused(why.clone()));
-        self.refusal = Some(why.clone());
-        self.tell(Phase::LoadFailed, Event::Refused { why, serving });
-    }
-
-    /// A save has changed nothing.
-    fn rest(&self, news: Option<Event>) {
-        let phase = if self.generations.active().is_some() {
-            Phase::Active
-        } else {
-            Phase::LoadFailed
-        };
-        self.report.send_modify(|report| report.phase = phase);
-        drop(news.map(|news| self.events.send(news))); // nobody listens once the host has ended
+        reloading.run().await
     }
 
     fn serving(&self) -> Option<u64> {
@@ -296,5 +114,178 @@ impl Reload {
     fn tell(&self, phase: Phase, event: Event) {
         self.report.send_modify(|report| report.phase = phase);
         drop(self.events.send(event)); // nobody listens once the host has ended
+    }
+
+    fn under_way(&self, build: Option<UnderWay>) {
+        self.report
+            .send_modify(|report| report.build.under_way = build);
+    }
+}
+
+impl Loop {
+    async fn run(&mut self) -> Result<RestartNeeded, BoxError> {
+        loop {
+            let (root, inputs) = (&self.reload.root, self.builder.inputs());
+            let next = self
+                .state
+                .next(|changes, certain| sort(root, inputs, changes, certain));
+            match next {
+                Next::Refresh(files) => self.refresh(&files),
+                Next::Migrate => self.migrate().await,
+                Next::Build(order) => self.build(order).await,
+                Next::Restart(made) => {
+                    if let Some(needed) = self.restart(made) {
+                        return Ok(needed);
+                    }
+                }
+                Next::Load(made) => self.load(made).await?,
+                Next::Start { made, entry } => self.start(made, entry).await,
+                Next::Wait => {
+                    if let Some(images) = self.wait().await {
+                        return Ok(self.reload.restart(Vec::new(), Some(images)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Until something is saved, or the code that is kept is too much.
+    async fn wait(&mut self) -> Option<Images> {
+        let Self {
+            reload,
+            watch,
+            builder,
+            ..
+        } = self;
+        let rest = match self.state.rest() {
+            Rest::Unbuilt => Phase::Starting,
+            Rest::DoesNotCompile => Phase::BuildFailed,
+            Rest::Refused => Phase::LoadFailed,
+            Rest::Live => Phase::Active,
+        };
+        let changes = loop {
+            let replays = builder.is_warm();
+            reload.report.send_if_modified(|report| {
+                let before = (report.phase, report.replays);
+                (report.phase, report.replays) = (rest, replays);
+                before != (rest, replays)
+            });
+            tokio::select! {
+                biased;
+                changes = watch.next(&reload.settings_saved, &reload.rebuild) => break changes,
+                images = reload.outgrown() => return Some(images),
+                () = builder.warm_up() => {}
+            }
+        };
+        self.saved(changes);
+        None
+    }
+
+    fn saved(&mut self, changes: Changes) {
+        self.arrival = Arrival {
+            at: Instant::now(),
+            detect: since_saved(&self.reload.root, &changes),
+        };
+        self.state.saved(changes);
+    }
+
+    fn refresh(&self, files: &Changes) {
+        let report = &self.reload.report;
+        report.send_modify(|report| report.revision += 1);
+        let files = names(files);
+        drop(self.reload.events.send(Event::Refreshed { files })); // nobody listens once the host has ended
+    }
+
+    async fn migrate(&self) {
+        self.reload.tell(Phase::Migrating, Event::Migrating);
+        (self.reload.follow_schema)().await;
+    }
+
+    /// Builds, unless a newer save cancels that: it is built with the ones before then.
+    async fn build(&mut self, order: Order) {
+        let Arrival { at, detect } = self.arrival;
+        let (wait, files) = (at.elapsed(), names(&order.changes));
+        // cargo is asked if the changes are not known.
+        let known = if order.asked {
+            &Changes::new()
+        } else {
+            &order.changes
+        };
+        let Self {
+            reload,
+            watch,
+            builder,
+            state,
+            arrival,
+            ..
+        } = self;
+        let inputs = builder.inputs().clone();
+        reload.under_way(Some(builder.estimate(known)));
+        let first = reload.serving().is_none();
+        let building = Event::Building {
+            first,
+            files: files.clone(),
+        };
+        reload.tell(Phase::Building, building);
+        let (elsewhere, since) = (AtomicBool::new(false), Instant::now());
+        let outcome = {
+            let step = |step| match step {
+                Step::At(now) => reload.progress(Some(now)),
+                Step::Is(build) => {
+                    reload.under_way(Some(build));
+                    if build.kind == Kind::Dependencies {
+                        elsewhere.store(true, Relaxed);
+                        drop(reload.events.send(Event::Dependencies)); // nobody listens once the host has ended
+                    }
+                }
+            };
+            let mut building = pin!(builder.build(known, step));
+            loop {
+                tokio::select! {
+                    biased; // what has ended is not cancelled
+                    outcome = &mut building => break Some(outcome),
+                    changes = watch.next(&reload.settings_saved, &reload.rebuild) => {
+                        *arrival = Arrival { at: Instant::now(), detect: since_saved(&reload.root, &changes) };
+                        state.saved(changes);
+                        let sort = |changes, certain| sort(&reload.root, &inputs, changes, certain);
+                        if state.may_cancel(elsewhere.load(Relaxed), sort) {
+                            break None;
+                        }
+                    }
+                }
+            }
+        };
+        let build = since.elapsed();
+        reload.progress(None);
+        reload.under_way(None);
+        match outcome {
+            None => state.build_cancelled(order),
+            Some(Outcome::Failed { diagnostics }) => {
+                state.build_failed();
+                reload.build_failed(diagnostics);
+            }
+            Some(Outcome::Built {
+                artifact,
+                warnings,
+                by,
+            }) => {
+                watch.follow(&builder.inputs().sources);
+                let made = Made {
+                    artifact,
+                    warnings,
+                    files,
+                    by,
+                    detect,
+                    wait,
+                    build,
+                    load: Duration::ZERO,
+                };
+                if reload.image.has_changed() {
+                    state.host_built(made);
+                } else {
+                    state.built(made);
+                }
+            }
+        }
     }
 }

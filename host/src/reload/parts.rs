@@ -1,9 +1,9 @@
-//! What the reload loop is given, and what it remembers from one save to the next.
+//! What the reload loop is given.
 
 use std::{path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use shared::{BoxError, Db, PoolOwner, abi::Entry, db::DbConfig, env::Env};
+use shared::{BoxError, Db, PoolOwner, db::DbConfig, env::Env};
 use tokio::sync::{Notify, mpsc, watch as published};
 use tokio_util::task::TaskTracker;
 
@@ -35,10 +35,6 @@ pub(crate) struct Reload {
     pub(crate) environment: u64,
     pub(crate) report: published::Sender<Report>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
-    /// A library that is loaded and whose `app()` failed. Saved again unchanged, it is the start that is tried again.
-    pub(crate) not_started: Option<Entry>,
-    /// Why the library built last is not live. Built again to the same bytes, it still is not.
-    pub(crate) refusal: Option<String>,
     /// Brings the database to what `migrations/` says. Whether it could is told elsewhere; the app is built anyway.
     pub(crate) follow_schema: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Asked before the host replaces itself: what its new image would stumble over must be mended first.

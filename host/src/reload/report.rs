@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Progress, Retired, build::Compiler, worst};
+use super::{Diagnostic, Progress, Retired, UnderWay, build::Compiler, worst};
 
 /// Where the reload cycle is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +41,8 @@ pub(crate) struct Report {
     pub(crate) replays: bool,
     /// `None` before the first measurement, and where the system does not tell.
     pub(crate) images: Option<Images>,
+    /// Counts saves of files that the app reads as it runs: open pages show them once they are loaded again.
+    pub(crate) revision: u64,
 }
 
 /// Libraries that this process has loaded: each stays mapped until it ends, the active one included.
@@ -78,6 +80,8 @@ pub(crate) struct Build {
     pub(crate) warnings: usize,
     /// Why a library that did compile is not live.
     pub(crate) refused: Option<String>,
+    /// While a compiler runs.
+    pub(crate) under_way: Option<UnderWay>,
     /// While cargo runs, once it has counted.
     pub(crate) progress: Option<Progress>,
 }
@@ -91,6 +95,7 @@ impl Build {
             errors,
             warnings: diagnostics.len() - errors,
             refused: None,
+            under_way: None,
             progress: None,
         }
     }
@@ -105,8 +110,11 @@ pub(crate) struct LastReload {
     pub(crate) files: Vec<String>,
     /// Who was asked: rustc alone, unless there was a doubt.
     pub(crate) compiler: Compiler,
-    /// From the save, by the clock of the file system, to the start of the build; `None` if no file tells.
+    /// From the save, by the clock of the file system, until it was seen; `None` if no file tells.
     pub(crate) detect_ms: Option<f64>,
+    /// Until the build before had ended and pending migrations were applied.
+    pub(crate) wait_ms: f64,
+    /// The compiler, and only the run of it that made this library.
     pub(crate) build_ms: f64,
     pub(crate) load_ms: f64,
     pub(crate) swap_ms: f64,
@@ -123,6 +131,7 @@ impl LastReload {
         let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let Times {
             detect,
+            wait,
             build,
             load,
             swap,
@@ -133,10 +142,11 @@ impl LastReload {
             files,
             compiler,
             detect_ms: detect.map(ms),
+            wait_ms: ms(wait),
             build_ms: ms(build),
             load_ms: ms(load),
             swap_ms: ms(swap),
-            total_ms: ms(detect.unwrap_or_default() + build + load + swap),
+            total_ms: ms(detect.unwrap_or_default() + wait + build + load + swap),
         }
     }
 }
@@ -144,6 +154,7 @@ impl LastReload {
 /// Where the time of one reload went.
 pub(super) struct Times {
     pub(super) detect: Option<Duration>,
+    pub(super) wait: Duration,
     pub(super) build: Duration,
     pub(super) load: Duration,
     pub(super) swap: Duration,
@@ -158,6 +169,7 @@ impl Report {
             build: Build::new(true, &[]),
             replays: false,
             images: None,
+            revision: 0,
         }
     }
 
@@ -190,10 +202,16 @@ impl Report {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     Migrating,
+    /// Files that the app reads as it runs; open pages are loaded again.
+    Refreshed {
+        files: Vec<String>,
+    },
     Building {
         first: bool,
         files: Vec<String>,
     },
+    /// The build that runs compiles more than the app, and will not be cancelled.
+    Dependencies,
     Progress(Progress),
     BuildFailed {
         diagnostics: Vec<Diagnostic>,

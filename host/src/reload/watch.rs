@@ -46,10 +46,6 @@ pub(crate) fn names(changes: &Changes) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn touches_schema(changes: &Changes) -> bool {
-    changes.iter().any(|file| file.starts_with(MIGRATIONS))
-}
-
 /// How long ago the newest of these files was written. An old file that was moved here says nothing.
 pub(super) fn since_saved(root: &Path, changes: &Changes) -> Option<Duration> {
     let written = |file: &PathBuf| fs::metadata(root.join(file)).ok()?.modified().ok();

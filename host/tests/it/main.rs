@@ -10,6 +10,7 @@ mod support;
 // The promise: a save changes the answer, and nothing else.
 mod reload;
 mod replay;
+mod saves;
 
 // What happens to requests, streams and tasks of a generation that is replaced.
 mod generations;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Host, client, eventually};
+use crate::support::{Checkout, Host, client, eventually};
 
 #[tokio::test]
 async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
@@ -54,7 +54,7 @@ async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
         "pub db: Db,\n    /// New.\n    pub added: (),",
     );
     for (caller, field) in [
-        ("host/src/reload/mod.rs", "pool_owner: self.pool_owner"),
+        ("host/src/reload/live.rs", "pool_owner: self.pool_owner"),
         ("host/src/production.rs", "pool_owner: PoolOwner::Host"),
     ] {
         host.checkout
@@ -195,4 +195,37 @@ async fn a_library_built_against_another_shared_is_never_called() {
     );
     host.until_generation(2).await;
     assert_eq!(host.get("/again/ping").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_build_of_the_host_is_told_keeps_no_page_waiting_and_is_not_cancelled_by_a_save() {
+    let checkout = Checkout::new();
+    checkout.add_lab(r#"Router::new().route("/page", get(async || Html("1")))"#);
+    let host = Host::start_in(checkout, &[("HOST_HOLD_MS", "600000")]).await;
+    host.checkout.edit(
+        "host/src/main.rs",
+        "fn main() -> ExitCode {",
+        "fn main() -> ExitCode {\n    std::hint::black_box(1);",
+    );
+    let told = "building …, dependencies have changed\n";
+    eventually("the build to be told", async || {
+        host.log().contains(told).then_some(())
+    })
+    .await;
+    // Nobody knows how long it takes.
+    let page = host.client.get(host.url("/page"));
+    let page = page.header("accept", "text/html").send().await.unwrap();
+    assert_eq!(page.headers()["x-dev-stale"], "1");
+    assert_eq!(page.text().await.unwrap(), "1");
+
+    host.checkout
+        .write_lab(r#"Router::new().route("/page", get(async || Html("2")))"#);
+    eventually("the save and the restart", async || {
+        (host.text("/page").await == "2").then_some(())
+    })
+    .await;
+    let log = host.log();
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    assert!(log.contains("restarting it after a build of "), "{log}");
+    host.stop().await.1.remove();
 }

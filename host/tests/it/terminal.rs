@@ -299,6 +299,33 @@ async fn a_narrow_terminal_gets_a_shorter_line() {
 }
 
 #[tokio::test]
+async fn a_build_that_takes_its_time_is_told_behind_the_line_that_it_may_come_to_again() {
+    let checkout = Checkout::new();
+    checkout.add_lab(GOOD);
+    checkout.write(
+        "app_lib/build.rs",
+        "//! Waits.\nfn main() {\n    println!(\"cargo:rerun-if-changed=src\");\n    \
+         while std::path::Path::new(\"../slow\").exists() { std::thread::sleep(std::time::Duration::from_millis(5)) }\n}\n",
+    );
+    let terminal = Terminal::start(checkout, &[]).await;
+    terminal.until("press h for keys").await;
+    let checkout = &terminal.host.checkout;
+    checkout.write_lab(BROKEN);
+    terminal.until("✗ not built").await;
+    checkout.write("slow", "");
+    checkout.write_lab(BROKEN);
+    eventually("the build behind its line", async || {
+        let both = |line: &str| line.contains("still serving") && line.contains("building app_lib");
+        terminal.screen().lines().any(both).then_some(())
+    })
+    .await;
+    fs::remove_file(checkout.path("slow")).unwrap();
+    terminal.until("still serving gen 1 (x2)").await;
+    let seen = (terminal.count("✗ not built"), terminal.count("building"));
+    assert_eq!(seen, (1, 0), "{}", terminal.screen());
+}
+
+#[tokio::test]
 async fn nothing_that_an_app_or_the_log_has_printed_is_erased() {
     let speaks = |generation: u8| {
         format!(
@@ -393,7 +420,15 @@ async fn a_pipe_gets_every_line_without_codes_and_no_keys() {
     host.checkout.write_lab(&GOOD.replace("println!", "panic!"));
     host.until_generation(2).await;
     assert_eq!(host.get("/say").await.status(), 500);
+    for generation in [3, 4] {
+        let warns = GOOD.replace("said", &generation.to_string());
+        host.checkout
+            .write_lab(&format!("let unused = {generation}; {warns}"));
+        host.until_generation(generation).await;
+    }
     let log = host.log();
+    assert_eq!(log.matches("unused variable: `unused`").count(), 1, "{log}");
+    assert!(log.contains("1 warning as before\n"), "{log}");
     assert!(
         log.contains("building app_lib …") && log.contains("save; Ctrl-C to stop"),
         "{log}"

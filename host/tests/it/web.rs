@@ -107,6 +107,11 @@ async fn a_page_asked_for_during_a_build_waits_for_it_and_other_requests_do_not(
     let part = part.header("hx-request", "true").send().await.unwrap();
     assert_eq!(part.text().await.unwrap(), "1");
     assert!(pages.iter().all(|page| !page.is_finished()));
+    eventually("a build that takes its time to be told", async || {
+        let told = |line: &str| line.contains("building app_lib …") && line.ends_with(" s");
+        host.log().lines().any(told).then_some(())
+    })
+    .await;
     std::fs::remove_file(host.checkout.path("slow")).unwrap();
     for page in pages {
         assert_eq!(page.await.unwrap(), (None, "2".to_owned()));

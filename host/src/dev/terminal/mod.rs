@@ -6,10 +6,14 @@ pub(super) mod screen;
 
 // The banner, and what needs more than a line.
 pub(super) mod banner;
+mod measure;
 mod progress;
+mod proof;
 mod refusal;
 mod reloaded;
 mod retired;
+mod warnings;
+mod words;
 
 // The keys, and the browser that a key opens.
 mod browse;
@@ -24,20 +28,18 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{
-    mode::Mode,
-    observer::{Census, Observer},
-    status::Refusals,
-};
+use super::{mode::Mode, observer::Observer, status::Refusals};
 use banner::Banner;
-use progress::{FRAME, FirstBuild};
-use reloaded::Proof;
+use measure::columns;
+use progress::{Building, FRAME};
 pub(crate) use screen::line;
 use screen::{Outcome, outcome, print};
+use warnings::{Warnings, as_before};
+use words::{rendered, still, what};
 
 use crate::{
     generation::Generations,
-    reload::{Diagnostic, Event, worst},
+    reload::{Diagnostic, Event},
 };
 
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -58,8 +60,11 @@ pub(crate) struct Terminal {
     backend: Option<i32>,
     /// What the build under way, or the last one, was for.
     files: Vec<String>,
-    /// Shown while it runs.
-    first_build: Option<FirstBuild>,
+    /// While it runs.
+    building: Option<Building>,
+    /// How long the last one took, if that is worth a word.
+    took: Option<String>,
+    warnings: Warnings,
 }
 
 impl Terminal {
@@ -77,7 +82,9 @@ impl Terminal {
             generations,
             backend: None,
             files: Vec::new(),
-            first_build: None,
+            building: None,
+            took: None,
+            warnings: Warnings::default(),
         }
     }
 
@@ -103,32 +110,50 @@ impl Terminal {
                     let refusals = refused.borrow_and_update().clone();
                     refusal::show(&refusals, self.mode, &self.observer).await;
                 }
-                _ = frames.tick(), if self.first_build.is_some() => {
-                    self.first_build.iter().for_each(FirstBuild::redraw);
-                }
+                _ = frames.tick(), if self.building.is_some() => self.show_progress(),
             }
         }
     }
 
     async fn show_event(&mut self, event: Event) {
-        if !matches!(event, Event::Building { .. } | Event::Progress(_)) {
-            self.first_build = None;
-        }
         match event {
-            Event::Building { first, files } => self.begin(first, files),
+            Event::Building { first, files } => return self.begin(first, files),
             Event::Progress(progress) => {
-                if let Some(build) = &mut self.first_build {
-                    build.is_at(progress);
-                }
+                return self
+                    .building
+                    .iter_mut()
+                    .for_each(|build| build.is_at(progress));
             }
+            Event::Dependencies => {
+                self.building
+                    .iter_mut()
+                    .for_each(Building::has_dependencies);
+                return self.show_progress();
+            }
+            _ => {}
+        }
+        if let Some(building) = self.building.take() {
+            self.took = building.ended();
+        }
+        let after = |word| match &self.took {
+            Some(took) => format!(" {word} {took}"),
+            None => String::new(),
+        };
+        match event {
+            Event::Building { .. } | Event::Progress(_) | Event::Dependencies => {}
             Event::Migrating | Event::Loading => {}
+            Event::Refreshed { files } => self.refreshed(files),
             Event::BuildFailed {
                 diagnostics,
                 serving,
             } => self.show_outcome(
                 "not built",
                 &diagnostics,
-                &format!("{BAD}✗ not built{BAD:#} — {}", still(serving)),
+                &format!(
+                    "{BAD}✗ not built{BAD:#}{} — {}",
+                    after("after"),
+                    still(serving)
+                ),
             ),
             Event::Refused { why, serving } => self.show_outcome(
                 &why,
@@ -142,17 +167,22 @@ impl Terminal {
                 "unchanged",
                 &warnings,
                 &match &files[..] {
-                    [] => format!("{DIM}= rebuilt, no change{DIM:#}"),
-                    files => format!("{DIM}= {}: rebuilt, no change{DIM:#}", what(files)),
+                    [] => format!("{DIM}= rebuilt{}, no change{DIM:#}", after("in")),
+                    files => format!(
+                        "{DIM}= {}: rebuilt{}, no change{DIM:#}",
+                        what(files),
+                        after("in")
+                    ),
                 },
             ),
             Event::Live { last, warnings } => match self.banner.take() {
                 Some(banner) => {
-                    print(format_args!("{}", rendered(&warnings)));
+                    let (news, _) = self.warnings.news(&warnings, true);
+                    print(format_args!("{}", rendered(&news)));
                     banner.show(&self.db, self.observer.count().await.as_ref(), &last);
                 }
                 None => {
-                    let text = reloaded::line(&last, &self.connections().await, screen::columns());
+                    let text = reloaded::line(&last, &self.connections().await, columns());
                     self.show_outcome("live", &warnings, &text);
                 }
             },
@@ -164,30 +194,56 @@ impl Terminal {
                 "{NOTE}↻ {images}: restarting; PID and socket stay{NOTE:#}"
             )),
             Event::Restarting { files, .. } => line(format_args!(
-                "{NOTE}↻ {}: the host has changed: restarting it; the socket stays open{NOTE:#}",
-                what(&files)
+                "{NOTE}↻ {}: the host has changed: restarting it{}; the socket stays open{NOTE:#}",
+                what(&files),
+                after("after a build of")
             )),
         }
     }
 
     fn begin(&mut self, first: bool, files: Vec<String>) {
-        if first && screen::is_ours() {
-            self.first_build.get_or_insert_with(FirstBuild::begins);
-        } else if first {
-            line(format_args!("{DIM}building app_lib …{DIM:#}"));
-        } else if files == self.files {
+        if !first && files == self.files {
             screen::lift(self.generations.at_rest());
         }
         self.files = files;
+        self.took = None;
+        // One that a save has cancelled goes on, for who waits for it.
+        if !first || self.building.is_none() {
+            self.building = None; // takes away what it has drawn
+            self.building = Some(Building::begins(first, self.generations.at_rest()));
+        }
+        self.show_progress();
+    }
+
+    fn show_progress(&mut self) {
+        if let Some(building) = &mut self.building {
+            building.show(self.generations.at_rest());
+        }
+    }
+
+    fn refreshed(&mut self, files: Vec<String>) {
+        if files == self.files {
+            screen::lift(self.generations.at_rest());
+        }
+        let text = format!(
+            "{GOOD}✓{GOOD:#} {}  {DIM}needs no build; open pages are loaded again{DIM:#}",
+            what(&files)
+        );
+        self.files = files;
+        self.show_outcome("refreshed", &[], &text);
     }
 
     /// `of` is what makes it another outcome than the one before, beside the files and the compiler's words.
-    fn show_outcome(&self, of: &str, diagnostics: &[Diagnostic], text: &str) {
+    fn show_outcome(&mut self, of: &str, diagnostics: &[Diagnostic], text: &str) {
+        let (news, known) = self
+            .warnings
+            .news(diagnostics, matches!(of, "live" | "unchanged"));
         let what = Outcome {
-            of: format!("{of} {:?}", self.files),
-            details: rendered(diagnostics),
+            of: format!("{of} {:?} {}", self.files, rendered(diagnostics)),
+            details: rendered(&news),
         };
-        outcome(what, format_args!("{text}"), self.generations.at_rest());
+        let text = format_args!("{text}{}", as_before(known));
+        outcome(what, text, self.generations.at_rest());
     }
 
     /// The same for a program.
@@ -206,76 +262,5 @@ impl Terminal {
         if let Some(banner) = self.banner.take() {
             json::ready(&banner, generation);
         }
-    }
-
-    /// Which backend, whether it is the one of the reload before, and how many there are.
-    async fn proof(&mut self) -> (Option<i32>, Option<bool>, Option<Census>) {
-        let census = self.observer.count().await;
-        let pool = self.db.status();
-        // Of a connection that is open: a new pool has none before the first query, and the one before it is gone.
-        let Some(pid) = pool.backend_pid.filter(|_| pool.size > 0) else {
-            return (None, None, census);
-        };
-        let before = self.backend.replace(pid);
-        (Some(pid), before.map(|before| before == pid), census)
-    }
-
-    async fn connections(&mut self) -> Proof {
-        let (backend, same, census) = self.proof().await;
-        let count = match census {
-            Some(Census {
-                backends,
-                usable: Some(usable),
-                ..
-            }) if self.mode.is_demonstration() => format!("{backends} of {usable}"),
-            Some(census) => census.backends.to_string(),
-            None => "?".to_owned(),
-        };
-        let same = match same {
-            Some(true) => " (same)",
-            Some(false) => " (new)",
-            None => "",
-        };
-        let unopened = || format!("{DIM}pg not opened yet{DIM:#}");
-        Proof {
-            backend: match backend {
-                Some(pid) => Some(format!("{DIM}pg{DIM:#} {pid}{same}")),
-                None => (!self.mode.is_demonstration()).then(unopened),
-            },
-            connections: format!("{DIM}conns{DIM:#} {count}"),
-        }
-    }
-}
-
-fn rendered(diagnostics: &[Diagnostic]) -> String {
-    let shown: Vec<&str> = worst(diagnostics)
-        .map(|one| one.rendered.as_str())
-        .collect();
-    match diagnostics.len() - shown.len() {
-        0 => shown.concat(),
-        more => format!("{}and {} more\n\n", shown.concat(), thousands(more)),
-    }
-}
-
-/// `1,980`
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev();
-    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
-    groups.join(",")
-}
-
-fn still(serving: Option<u64>) -> String {
-    serving.map_or_else(
-        || "nothing to serve yet; fix it and save again".to_owned(),
-        |id| format!("still serving gen {id}"),
-    )
-}
-
-fn what(files: &[String]) -> String {
-    match files {
-        [] => "rebuild".to_owned(),
-        [one] => one.clone(),
-        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }
 }

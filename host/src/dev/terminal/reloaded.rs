@@ -4,7 +4,7 @@
 
 use anstream::adapter::strip_str;
 
-use super::{BOLD, DIM, GOOD, screen::STAMP, what};
+use super::{BOLD, DIM, GOOD, measure::STAMP, what};
 use crate::reload::LastReload;
 
 /// The connection beside a reload.

@@ -15,11 +15,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use anstream::adapter::strip_str;
 use nix::unistd::dup2_stdout;
 use serde::Serialize;
 
-use super::{DIM, json};
+use super::{
+    DIM, json,
+    measure::{columns, width},
+};
 use crate::settings;
 
 static SCREEN: Mutex<Screen> = Mutex::new(Screen {
@@ -52,8 +54,7 @@ struct Last {
     lifted: bool,
 }
 
-/// What a build came to, in words. Equal ones are one line and a number.
-#[derive(PartialEq, Eq)]
+/// What a build came to, in words. Those of the same are one line and a number.
 pub(super) struct Outcome {
     /// The same for the same outcome of the same files.
     pub(super) of: String,
@@ -135,9 +136,10 @@ pub(super) fn print(text: Arguments<'_>) {
 /// One line for what a build came to: instead of the line before, if that says the same and nothing is in between.
 pub(super) fn outcome(outcome: Outcome, text: Arguments<'_>, at_rest: Option<u64>) {
     let mut screen = screen();
+    screen.erase();
     let text = stamped(text);
     let times = match &screen.last {
-        Some(last) if last.lifted && last.outcome == outcome => last.times + 1,
+        Some(last) if last.lifted && last.outcome.of == outcome.of => last.times + 1,
         _ => 1,
     };
     let text = if times == 1 {
@@ -181,11 +183,26 @@ pub(super) fn lift(at_rest: Option<u64>) {
 /// Shows this in a line that the next one replaces. Nothing where the cursor is not ours.
 pub(super) fn redraw(text: &str) {
     let mut screen = screen();
-    if let (true, Some(columns)) = (screen.ours, columns()) {
-        screen.interrupt();
-        let text: String = text.chars().take(columns - 1).collect();
-        write(format_args!("{DIM}{text}{DIM:#}"));
-        screen.drawn = true;
+    let (true, Some(columns)) = (screen.ours, columns()) else {
+        return;
+    };
+    // Behind a line that this build may come to again, so that it can still be replaced.
+    match screen.lifted_at() {
+        Some(_) => screen.erase(),
+        None => screen.interrupt(),
+    }
+    let room = columns.saturating_sub(screen.lifted_at().unwrap_or(0) + 1);
+    let text: String = text.chars().take(room).collect();
+    write(format_args!("{DIM}{text}{DIM:#}"));
+    screen.drawn = true;
+}
+
+/// Leaves what [`redraw`] has shown where it is: somebody else may have written behind it.
+pub(super) fn leave() {
+    let mut screen = screen();
+    if std::mem::take(&mut screen.drawn) {
+        screen.last = None;
+        control("\n");
     }
 }
 
@@ -245,13 +262,19 @@ impl Screen {
 
     fn erase(&mut self) {
         if std::mem::take(&mut self.drawn) {
-            control("\r\x1b[K");
+            match self.lifted_at() {
+                Some(column) => control(&format!("\r\x1b[{column}C\x1b[K")),
+                None => control("\r\x1b[K"),
+            }
         }
     }
-}
 
-/// The width of the time before a line.
-pub(super) const STAMP: usize = "12:34:56  ".len();
+    /// The column behind the line that may be replaced.
+    fn lifted_at(&self) -> Option<usize> {
+        let last = self.last.as_ref().filter(|last| last.lifted)?;
+        Some(last.width + 2)
+    }
+}
 
 fn stamped(text: Arguments<'_>) -> String {
     let now = chrono::Local::now().format("%H:%M:%S");
@@ -268,19 +291,6 @@ fn write(text: Arguments<'_>) {
 fn control(codes: &str) {
     let mut out = io::stdout().lock();
     drop(out.write_all(codes.as_bytes()).and_then(|()| out.flush()));
-}
-
-/// `None` if it is not known: then nothing is replaced.
-pub(super) fn columns() -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-    Some(usize::from(width.0)).filter(|columns| *columns > 1)
-}
-
-/// In columns, of a line whose characters are known to take one each.
-fn width(line: &str) -> Option<usize> {
-    let plain = strip_str(line).to_string();
-    let single = |c: char| c.is_ascii_graphic() || c == ' ' || "✓✗=·—…".contains(c);
-    plain.chars().all(single).then(|| plain.chars().count())
 }
 
 fn screen() -> MutexGuard<'static, Screen> {

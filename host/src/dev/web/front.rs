@@ -73,14 +73,18 @@ impl Front {
             return self.answer_itself(request, &tether).await;
         }
         let asked = Asked::of(&request);
-        let stale = hold(&asked, &self.report, self.hold).await;
+        // Before the first generation there is no old code: whoever leases waits.
+        let is_held = self.generations.active().is_some();
+        let stale = is_held && hold(&asked, &self.report, self.hold).await;
+        let revision = self.report.borrow().revision;
         let since = Instant::now();
-        if let Some((revision, page)) = self.blocked(&asked, &request, &tether) {
+        if let Some((blocked, page)) = self.blocked(&asked, &request, &tether) {
             let generation = self.generations.active().map_or(0, |active| active.id());
             let response = page.answer(asked.wants());
             let origin = Origin {
                 generation,
-                schema: Some(revision),
+                revision,
+                schema: Some(blocked),
             };
             return self.finish(&asked, origin, response, stale);
         }
@@ -120,6 +124,7 @@ impl Front {
         });
         let origin = Origin {
             generation,
+            revision,
             schema: None,
         };
         self.finish(&asked, origin, response, stale)

@@ -1,4 +1,6 @@
-//! A page that is asked for while a build is under way waits for it, so that the person sees the code just saved.
+//! A page that is asked for during a build waits for it, so that the user sees the code just saved.
+//!
+//! Only for a build that is likely to end in time: to wait for another would cost the whole limit and bring nothing.
 
 use std::time::Duration;
 
@@ -7,16 +9,25 @@ use tokio::{sync::watch, time::timeout};
 use super::asked::Asked;
 use crate::reload::{Phase, Report};
 
-/// Waits, if this is a page and a build is under way. `true`: at the limit it still was, and the old code answers.
+/// Waits, if this is a page and a build is under way. `true`: it still is, and the old code answers.
 ///
-/// Every waiter wakes with the one build. Before the first generation there is no old code; whoever leases waits then.
+/// Every waiter wakes with the one build, and as soon as that turns out to be a long one.
 pub(super) async fn hold(asked: &Asked, report: &watch::Receiver<Report>, limit: Duration) -> bool {
-    if !is_under_way(report.borrow().phase) || !asked.is_navigation() {
+    if !asked.is_navigation() {
         return false;
     }
     let mut report = report.clone();
-    let settled = report.wait_for(|report| !is_under_way(report.phase));
-    timeout(limit, settled).await.is_err()
+    let over = report.wait_for(|report| !is_worth_it(report, limit));
+    match timeout(limit, over).await {
+        Ok(Ok(report)) => is_under_way(report.phase),
+        Ok(Err(_)) => false, // the host ends
+        Err(_) => true,
+    }
+}
+
+fn is_worth_it(report: &Report, limit: Duration) -> bool {
+    let build = report.build.under_way;
+    is_under_way(report.phase) && build.is_none_or(|build| build.is_likely_to_end_in(limit))
 }
 
 fn is_under_way(phase: Phase) -> bool {

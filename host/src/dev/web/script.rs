@@ -64,6 +64,8 @@ pub(super) struct Script {
 #[derive(Clone, Copy)]
 pub(super) struct Origin {
     pub(super) generation: u64,
+    /// Of the files that the app reads as it runs.
+    pub(super) revision: u64,
     /// Of the schema that blocked the app, if one did.
     pub(super) schema: Option<u64>,
 }
@@ -72,6 +74,7 @@ pub(super) struct Origin {
 #[derive(Serialize)]
 struct News<'a> {
     generation: u64,
+    revision: u64,
     phase: Phase,
     diagnostics: &'a [Diagnostic],
     /// All of them, beyond those in `diagnostics` too.
@@ -113,6 +116,7 @@ async fn events(
         let now = script.report.borrow_and_update().clone();
         let news = News {
             generation: script.generations.active().map_or(0, |active| active.id()),
+            revision: now.revision,
             phase: now.phase,
             diagnostics: &now.build.diagnostics,
             errors: now.build.errors,
@@ -173,7 +177,15 @@ pub(super) fn add_script(
 
 fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
     let nonce = nonce.map_or_else(String::new, |nonce| format!(" nonce=\"{nonce}\""));
-    let Origin { generation, schema } = origin;
+    let Origin {
+        generation,
+        revision,
+        schema,
+    } = origin;
+    let revision = match revision {
+        0 => String::new(),
+        revision => format!(" data-revision=\"{revision}\""),
+    };
     let schema = schema.map_or_else(String::new, |schema| format!(" data-schema=\"{schema}\""));
     // Loading the answer to a form anew would send the form again.
     let keep = if asked.method == Method::GET {
@@ -182,7 +194,7 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
         " data-keep"
     };
     format!(
-        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{schema}{keep}{nonce} defer></script>"
+        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{revision}{schema}{keep}{nonce} defer></script>"
     )
 }
 

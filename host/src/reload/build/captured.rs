@@ -18,8 +18,11 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::{
-    APP, Compiler, Diagnostic, Outcome, cargo::Seen, dep_info, group::Group,
-    invocation::Invocation, sources_in,
+    APP, Compiler, Diagnostic, Outcome,
+    cargo::Seen,
+    group::Group,
+    inputs::{dep_info, script_reads, sources_in},
+    invocation::Invocation,
 };
 use crate::identity::Identities;
 
@@ -243,19 +246,4 @@ fn configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
         .chain([app])
         .chain(rustup)
         .chain(configs)
-}
-
-/// What the app's build script says it reads. `None`: it does not say, and cargo runs it after every save.
-fn script_reads(out_dir: &Path, root: &Path) -> Option<Vec<PathBuf>> {
-    let said = fs::read_to_string(out_dir.with_file_name("output")).ok()?;
-    let package = root.join(APP);
-    let reads: Vec<PathBuf> = said
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("cargo::rerun-if-changed=")
-                .or_else(|| line.strip_prefix("cargo:rerun-if-changed="))
-        })
-        .map(|path| package.join(path))
-        .collect();
-    (!reads.is_empty()).then_some(reads)
 }

@@ -25,6 +25,13 @@ pub(crate) struct Progress {
     pub(crate) total: usize,
 }
 
+/// What cargo says while it runs.
+pub(super) enum Said {
+    At(Progress),
+    /// Something other than the app is compiled. Once.
+    Dependencies,
+}
+
 /// What a run of cargo has shown of the workspace.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -51,15 +58,15 @@ enum BuildError {
     NoArtifact,
 }
 
-/// Builds the workspace at `root` and tells `progress` how far it is.
-pub(super) async fn build(root: &Path, progress: impl FnMut(Progress)) -> (Outcome, Seen) {
-    run(root, progress).await.unwrap_or_else(|error| {
+/// Builds the workspace at `root` and tells what it says meanwhile.
+pub(super) async fn build(root: &Path, told: impl FnMut(Said)) -> (Outcome, Seen) {
+    run(root, told).await.unwrap_or_else(|error| {
         let diagnostics = vec![Diagnostic::error(error.to_string(), format!("{error}\n"))];
         (Outcome::Failed { diagnostics }, Seen::default())
     })
 }
 
-async fn run(root: &Path, progress: impl FnMut(Progress)) -> Result<(Outcome, Seen), BuildError> {
+async fn run(root: &Path, told: impl FnMut(Said)) -> Result<(Outcome, Seen), BuildError> {
     let mut cargo = command("cargo", root);
     cargo
         .args([
@@ -70,12 +77,14 @@ async fn run(root: &Path, progress: impl FnMut(Progress)) -> Result<(Outcome, Se
             "--message-format",
             "json-diagnostic-rendered-ansi",
         ])
+        // Its words are read here, and are not for a person to see in colour.
+        .args(["--color", "never"])
         // The total is told nowhere else. As arguments: a cargo that a build script runs must not inherit them.
         .args(["--config", "term.progress.when='always'"])
         .args(["--config", "term.progress.width=120"]);
     let (mut group, stdout, stderr) = Group::spawn(&mut cargo).map_err(BuildError::Run)?;
     // Both at once: a full pipe that nobody reads would stop cargo.
-    let (seen, said) = tokio::join!(messages(stdout), said(stderr, progress));
+    let (seen, said) = tokio::join!(messages(stdout), said(stderr, told));
     let mut seen = seen.map_err(BuildError::Run)?;
     seen.said = said.map_err(BuildError::Run)?;
     let status = group.ended().await.map_err(BuildError::Run)?;
@@ -120,21 +129,22 @@ fn with_cargos_own(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnost
 }
 
 /// What cargo says on stderr, without its progress bar, which it redraws in place: each ends with a carriage return.
-async fn said(
-    stderr: impl AsyncRead + Unpin,
-    mut progress: impl FnMut(Progress),
-) -> io::Result<String> {
-    let (mut said, mut latest) = (String::new(), None);
+async fn said(stderr: impl AsyncRead + Unpin, mut told: impl FnMut(Said)) -> io::Result<String> {
+    let (mut said, mut latest, mut elsewhere) = (String::new(), None, false);
     let mut reader = BufReader::new(stderr);
     let mut piece = Vec::new();
     while reader.read_until(b'\r', &mut piece).await? > 0 {
         let text = String::from_utf8_lossy(&piece);
         let (before, last) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
         said.push_str(before);
+        if !elsewhere && before.lines().any(compiles_a_dependency) {
+            elsewhere = true;
+            told(Said::Dependencies);
+        }
         match progress_in(last) {
             Some(now) if latest != Some(now) => {
                 latest = Some(now);
-                progress(now);
+                told(Said::At(now));
             }
             Some(_) => {}
             None => said.push_str(last.trim_end_matches('\r')),
@@ -142,6 +152,13 @@ async fn said(
         piece.clear();
     }
     Ok(said)
+}
+
+/// From `   Compiling serde v1.0.0`.
+fn compiles_a_dependency(line: &str) -> bool {
+    let compiled = line.trim_start().strip_prefix("Compiling ");
+    let package = compiled.and_then(|rest| rest.split_once(" v"));
+    package.is_some_and(|(package, _)| package != APP)
 }
 
 /// From `    Building [====>     ] 12/345: serde, tokio`.

@@ -1,0 +1,75 @@
+//! What the app was made of by its last build: what rustc has read, and what its build script says it reads.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use super::APP;
+
+/// Empty before the first build.
+#[derive(Clone, Default)]
+pub(crate) struct Inputs {
+    /// Relative to the root where they lie in it.
+    pub(crate) sources: BTreeSet<PathBuf>,
+    /// Files and folders, absolute.
+    pub(crate) script_reads: Vec<PathBuf>,
+}
+
+impl Inputs {
+    /// Whether `file`, relative to `root`, is among them.
+    pub(crate) fn hold(&self, root: &Path, file: &Path) -> bool {
+        let path = root.join(file);
+        self.sources.contains(file) || self.script_reads.iter().any(|read| path.starts_with(read))
+    }
+}
+
+/// Where rustc writes down what the app is made of.
+pub(super) fn dep_info(out_dir: &Path) -> PathBuf {
+    out_dir.join(format!("{APP}.d"))
+}
+
+/// The sources in rustc's dep-info, relative to `root` where they lie in it; `None` if it cannot be read.
+///
+/// Its first line is `app_lib.d: app_lib/src/lib.rs app_lib/src/../../README.md`, with spaces in names escaped.
+pub(super) fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBuf>> {
+    let text = fs::read_to_string(dep_info).ok()?;
+    let (_, files) = text.lines().next()?.split_once(": ")?;
+    let files = files.replace("\\ ", "\0");
+    let canonical = fs::canonicalize(root).ok()?;
+    let relative = |file: &str| {
+        let file = root.join(file.replace('\0', " "));
+        let file = fs::canonicalize(&file).unwrap_or(file);
+        file.strip_prefix(&canonical)
+            .map_or_else(|_| file.clone(), Path::to_owned)
+    };
+    Some(files.split_ascii_whitespace().map(relative).collect())
+}
+
+/// What the app's build script says it reads. `None`: it does not say, and cargo runs it after every save.
+pub(super) fn script_reads(out_dir: &Path, root: &Path) -> Option<Vec<PathBuf>> {
+    let said = fs::read_to_string(out_dir.with_file_name("output")).ok()?;
+    let package = root.join(APP);
+    let reads: Vec<PathBuf> = said
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("cargo::rerun-if-changed=")
+                .or_else(|| line.strip_prefix("cargo:rerun-if-changed="))
+        })
+        .map(|path| plain(&package.join(path)))
+        .collect();
+    (!reads.is_empty()).then_some(reads)
+}
+
+/// Without `..`, so that it can be compared.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
+}

@@ -1,0 +1,118 @@
+//! How long builds take, by what they compile: the last ones of a kind tell how long the next one will.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, Serializer};
+
+/// What a build compiles, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// The app, by rustc alone.
+    AppByRustc,
+    /// The app, through cargo.
+    App,
+    /// Something the app or the host depends on, or the host itself.
+    Dependencies,
+}
+
+/// A build that runs.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct UnderWay {
+    pub(crate) kind: Kind,
+    /// How long it should take in all, if there was one like it.
+    #[serde(rename = "expected_ms", serialize_with = "milliseconds")]
+    pub(crate) expected: Option<Duration>,
+    #[serde(skip)]
+    pub(crate) since: Instant,
+}
+
+impl UnderWay {
+    /// Whether it is likely to end within `limit`. One that has taken far longer than it should is not.
+    pub(crate) fn is_likely_to_end_in(&self, limit: Duration) -> bool {
+        is_likely(self.kind, self.expected, self.since.elapsed(), limit)
+    }
+}
+
+fn is_likely(kind: Kind, expected: Option<Duration>, passed: Duration, limit: Duration) -> bool {
+    match expected {
+        Some(expected) => expected <= passed + limit && passed <= expected + limit,
+        None => kind != Kind::Dependencies,
+    }
+}
+
+/// The last builds of each kind.
+#[derive(Default)]
+pub(super) struct Pace(HashMap<Kind, Vec<Duration>>);
+
+/// So many tell: one that the machine was too busy for must not decide alone.
+const KEPT: usize = 3;
+
+impl Pace {
+    pub(super) fn took(&mut self, kind: Kind, duration: Duration) {
+        let last = self.0.entry(kind).or_default();
+        if last.len() == KEPT {
+            last.remove(0);
+        }
+        last.push(duration);
+    }
+
+    /// Their median.
+    pub(super) fn expected(&self, kind: Kind) -> Option<Duration> {
+        let mut last = self.0.get(&kind)?.clone();
+        last.sort_unstable();
+        last.get((last.len() - 1) / 2).copied()
+    }
+}
+
+fn milliseconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let milliseconds = duration.map(|duration| duration.as_secs_f64() * 1e3);
+    milliseconds.serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_median_of_the_last_builds_of_a_kind_is_expected() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.expected(Kind::App), None);
+        for (took, expected) in [(5, 5), (1, 1), (2, 2), (2, 2), (9, 2), (9, 9)] {
+            pace.took(Kind::App, seconds(took));
+            assert_eq!(pace.expected(Kind::App), Some(seconds(expected)));
+        }
+        assert_eq!(pace.expected(Kind::Dependencies), None);
+    }
+
+    #[test]
+    fn a_page_waits_only_for_a_build_that_is_likely_to_end_in_time() {
+        let limit = seconds(2);
+        for (kind, expected, passed, likely) in [
+            (Kind::App, None, 0, true),
+            (Kind::Dependencies, None, 0, false),
+            (Kind::App, Some(1), 0, true),
+            (Kind::App, Some(1), 3, true),
+            (Kind::App, Some(1), 4, false), // it has lost its way
+            (Kind::Dependencies, Some(60), 10, false),
+            (Kind::Dependencies, Some(60), 58, true),
+        ] {
+            let expected = expected.map(seconds);
+            assert_eq!(
+                is_likely(kind, expected, seconds(passed), limit),
+                likely,
+                "{kind:?} {expected:?} {passed}"
+            );
+        }
+    }
+}

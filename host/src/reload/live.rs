@@ -1,0 +1,199 @@
+//! A build goes live, or it is said why it does not: the library is loaded and started, or the host is restarted.
+
+use std::{
+    path::PathBuf,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use shared::{AppState, BoxError, abi::Entry, db::DbConfig};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Absence, Event, Images, LastReload, Loop, Phase, Reload, RestartNeeded, Settings,
+    build::{Compiler, Diagnostic},
+    load::LoadError,
+    report::Times,
+    retire::retire,
+    start::{self, StartError},
+    state::{Loaded, Verdict},
+};
+
+/// An artifact, and how it was made.
+#[derive(Clone)]
+pub(super) struct Made {
+    pub(super) artifact: PathBuf,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// What it was built for.
+    pub(super) files: Vec<String>,
+    pub(super) by: Compiler,
+    pub(super) detect: Option<Duration>,
+    pub(super) wait: Duration,
+    pub(super) build: Duration,
+    /// So far.
+    pub(super) load: Duration,
+}
+
+impl Loop {
+    pub(super) async fn load(&mut self, mut made: Made) -> Result<(), BoxError> {
+        self.reload.tell(Phase::Loading, Event::Loading);
+        let (environment, again, files) = self.reload.environment(made.files);
+        made.files = files;
+        let (since, loader, artifact) =
+            (Instant::now(), self.loader.clone(), made.artifact.clone());
+        // dlopen reads files and runs initialisers: not on a thread that serves.
+        let loaded = tokio::task::spawn_blocking(move || {
+            let mut loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
+            loader.load(&artifact, again)
+        })
+        .await?;
+        made.load = since.elapsed();
+        let loaded = match loaded {
+            Ok(Some(entry)) => {
+                self.reload.environment = environment;
+                Loaded::New(entry)
+            }
+            Ok(None) => Loaded::Same,
+            Err(error @ LoadError::Publish { .. }) => Loaded::NotPublished(error.to_string()),
+            Err(error) => Loaded::Refused(error.to_string()),
+        };
+        match self.state.loaded(made, loaded) {
+            Verdict::Starts => {}
+            Verdict::Refused(why) => self.reload.refused(why),
+            Verdict::Unchanged(Made {
+                files, warnings, ..
+            }) => {
+                self.reload.report.send_modify(|report| {
+                    report.build_succeeded(&warnings);
+                    report.unchanged();
+                });
+                let news = Event::Unchanged { files, warnings };
+                drop(self.reload.events.send(news)); // nobody listens once the host has ended
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the generation behind `entry` and makes it active.
+    pub(super) async fn start(&mut self, made: Made, entry: Entry) {
+        // Unless it was loaded just now.
+        if self.reload.report.borrow().phase != Phase::Loading {
+            self.reload.tell(Phase::Loading, Event::Loading);
+        }
+        let since = Instant::now();
+        let first = self.reload.serving().is_none();
+        match self.reload.start(entry).await {
+            Ok(swap) => {
+                self.state.started();
+                let times = Times {
+                    detect: made.detect,
+                    wait: made.wait,
+                    build: made.build,
+                    load: made.load + since.elapsed().saturating_sub(swap),
+                    swap,
+                };
+                self.reload.live(first, made, times);
+            }
+            Err(error) => self.reload.refused(error.to_string()),
+        }
+    }
+
+    /// Restarts the host, unless its next image would stumble.
+    pub(super) fn restart(&self, made: Made) -> Option<RestartNeeded> {
+        match (self.reload.may_restart)() {
+            Ok(()) => Some(self.reload.restart(made.files, None)),
+            Err(error) => {
+                let why = format!("the host has changed and cannot restart yet: {error}");
+                self.reload.refused(why);
+                None
+            }
+        }
+    }
+}
+
+impl Reload {
+    /// Returns what the swap alone took.
+    async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
+        let id = self.last_id + 1;
+        let Settings { env, db_config, .. } = self.settings.borrow().clone();
+        let state = AppState {
+            db: self.db.clone(),
+            generation: id,
+            shutdown: CancellationToken::new(),
+            env: env.clone(),
+            pool_owner: self.pool_owner,
+            db_config: DbConfig {
+                application_name: format!("{}:gen-{id}", db_config.application_name),
+                ..db_config
+            },
+        };
+        let limit = env.app_start_timeout;
+        let generation = start::start(entry, state, self.isolation, limit).await?;
+        self.last_id = id;
+        // What the code before has left in the session ends with it. If it is at work there now, when it is done.
+        self.db.reset_session().await;
+        let since = Instant::now();
+        let before = self.generations.swap(generation);
+        let swap = since.elapsed();
+        // Statements of the code before stay prepared for the life of the connection otherwise.
+        self.db.forget_statements();
+        if let Some(before) = before {
+            let (drain, events, db) = (env.drain_timeout, self.events.clone(), self.db.clone());
+            let generations = self.generations.clone();
+            self.retiring.spawn(async move {
+                let retired = retire(&generations, before, drain).await;
+                db.reset_session().await;
+                drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended
+            });
+        }
+        Ok(swap)
+    }
+
+    fn live(&self, first: bool, made: Made, times: Times) {
+        let Made {
+            files,
+            by,
+            warnings,
+            ..
+        } = made;
+        let last = LastReload::new((self.last_id, first), files, by, times);
+        self.report.send_modify(|report| {
+            report.build_succeeded(&warnings);
+            report.live(last.clone());
+        });
+        self.tell(Phase::Active, Event::Live { last, warnings });
+    }
+
+    pub(super) fn restart(&self, files: Vec<String>, outgrown: Option<Images>) -> RestartNeeded {
+        self.tell(Phase::Restarting, Event::Restarting { files, outgrown });
+        RestartNeeded { outgrown }
+    }
+
+    pub(super) fn build_failed(&self, diagnostics: Vec<Diagnostic>) {
+        let serving = self.serving();
+        if serving.is_none() {
+            self.generations.absent(Absence::Failed(
+                "it does not compile; see the terminal".into(),
+            ));
+        }
+        self.report
+            .send_modify(|report| report.build_failed(&diagnostics));
+        self.tell(
+            Phase::BuildFailed,
+            Event::BuildFailed {
+                diagnostics,
+                serving,
+            },
+        );
+    }
+
+    fn refused(&self, why: String) {
+        let serving = self.serving();
+        if serving.is_none() {
+            self.generations.absent(Absence::Failed(why.clone()));
+        }
+        self.report
+            .send_modify(|report| report.refused(why.clone()));
+        self.tell(Phase::LoadFailed, Event::Refused { why, serving });
+    }
+}

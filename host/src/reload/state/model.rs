@@ -1,0 +1,288 @@
+//! Any order of saves, failures, migrations and restarts, against a world that only knows what is on disk.
+
+use std::collections::VecDeque;
+
+use proptest::{collection::vec, prelude::*, test_runner::TestCaseError};
+
+use super::*;
+
+/// What an app on disk is like. Saved twice, it comes out as the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum App {
+    Good,
+    Better,
+    DoesNotCompile,
+    CannotBeLoaded,
+    NeedsMigration,
+    NeedsSetting,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Happening {
+    Save(App),
+    /// A file that the app reads as it runs.
+    Css,
+    Migration,
+    /// Of a migration, without effect.
+    Comment,
+    Settings,
+    Rebuild,
+    /// The host's sources; it cannot be restarted before the next migration if they are `early`.
+    Host {
+        early: bool,
+    },
+    DiskFull(bool),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    use App::*;
+    use Happening::*;
+    let app = prop_oneof![
+        Just(Good),
+        Just(Better),
+        Just(DoesNotCompile),
+        Just(CannotBeLoaded),
+        Just(NeedsMigration),
+        Just(NeedsSetting),
+    ];
+    prop_oneof![
+        8 => app.prop_map(Save),
+        2 => Just(Css),
+        2 => Just(Migration),
+        2 => Just(Comment),
+        1 => Just(Settings),
+        1 => Just(Rebuild),
+        1 => any::<bool>().prop_map(|early| Host { early }),
+        1 => any::<bool>().prop_map(DiskFull),
+    ]
+}
+
+/// What is there, and what was done.
+#[derive(Debug)]
+struct World {
+    app: App,
+    host: u32,
+    migrated: bool,
+    set: bool,
+    may_restart: bool,
+    disk_full: bool,
+
+    /// Of this process.
+    process: u32,
+    published: Option<App>,
+    live: Option<App>,
+    /// Whether what is live is what was published last.
+    live_is_published: bool,
+    /// What was built last, whether it compiled or not.
+    built: Option<App>,
+    unpublished: bool,
+    builds: u32,
+    refreshed: u32,
+    cancelled: bool,
+    /// Sources that were saved, and that no build has ended with.
+    due: Changes,
+}
+
+/// Files are named after what they are.
+fn sorted(changes: Changes, certain: bool) -> Sorted {
+    let mut sorted = Sorted::default();
+    for file in changes {
+        match file.to_str().expect("named here") {
+            "migration" => sorted.schema = true,
+            "css" if certain => drop(sorted.read.insert(file)),
+            _ => drop(sorted.build.insert(file)),
+        }
+    }
+    sorted
+}
+
+impl World {
+    fn happens(&mut self, state: &mut State<App, App>, happening: Happening) {
+        let file = match happening {
+            Happening::Save(app) => {
+                self.app = app;
+                "app"
+            }
+            Happening::Css => "css",
+            Happening::Migration => {
+                (self.migrated, self.may_restart) = (true, true);
+                "migration"
+            }
+            Happening::Comment => "migration",
+            Happening::Host { early } => {
+                self.host += 1;
+                self.may_restart = !early;
+                "host"
+            }
+            Happening::DiskFull(full) => return self.disk_full = full,
+            Happening::Settings => {
+                self.set = true;
+                if state.rest() == Rest::Refused {
+                    state.saved(Changes::new());
+                }
+                return;
+            }
+            Happening::Rebuild => return state.saved(Changes::new()),
+        };
+        if matches!(file, "app" | "host") {
+            self.due.insert(file.into());
+        }
+        state.saved(Changes::from([file.into()]));
+    }
+
+    fn starts(&self, app: App) -> bool {
+        match app {
+            App::NeedsMigration => self.migrated,
+            App::NeedsSetting => self.set,
+            _ => true,
+        }
+    }
+
+    /// Nothing is left to do: the world is as the last save wants it, or it is known why not.
+    fn check(&self, rest: Rest) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.built, Some(self.app), "what is on disk was built");
+        let wanted = match self.app {
+            App::DoesNotCompile => Rest::DoesNotCompile,
+            App::CannotBeLoaded => Rest::Refused,
+            _ if self.host != self.process => {
+                prop_assert!(!self.may_restart);
+                Rest::Refused
+            }
+            _ if self.unpublished => Rest::Refused,
+            app if self.starts(app) => Rest::Live,
+            _ => Rest::Refused,
+        };
+        prop_assert_eq!(&rest, &wanted);
+        if rest == Rest::Live {
+            prop_assert_eq!(self.live, Some(self.app));
+        }
+        Ok(())
+    }
+}
+
+fn run(happenings: Vec<(Happening, bool)>) -> Result<(), TestCaseError> {
+    let mut happenings = VecDeque::from(happenings);
+    let mut world = World {
+        app: App::Good,
+        host: 0,
+        migrated: false,
+        set: false,
+        may_restart: true,
+        disk_full: false,
+        process: 0,
+        published: None,
+        live: None,
+        live_is_published: false,
+        built: None,
+        unpublished: false,
+        builds: 0,
+        refreshed: 0,
+        cancelled: false,
+        due: Changes::new(),
+    };
+    let mut state = State::new();
+    // What happened while all was at rest, whether it builds, and what was done before.
+    let mut quiet: Option<(Happening, bool, u32, u32)> = None;
+    for _ in 0..2000 {
+        match state.next(sorted) {
+            Next::Refresh(_) => world.refreshed += 1,
+            Next::Migrate => {}
+            Next::Build(order) => {
+                world.builds += 1;
+                let (app, host) = (world.app, world.host);
+                let elsewhere = host != world.process;
+                prop_assert!(order.changes.is_superset(&world.due));
+                let due = take(&mut world.due);
+                let mut cancelled = false;
+                while !cancelled
+                    && let Some((happening, _)) = happenings.pop_front_if(|(_, during)| *during)
+                {
+                    world.happens(&mut state, happening);
+                    cancelled = state.may_cancel(elsewhere, sorted);
+                }
+                if cancelled {
+                    prop_assert!(!world.cancelled, "of two builds in a row one ends");
+                    prop_assert!(!elsewhere);
+                    world.cancelled = true;
+                    world.due.extend(due);
+                    state.build_cancelled(order);
+                    continue;
+                }
+                world.cancelled = false;
+                world.built = Some(app);
+                match app {
+                    App::DoesNotCompile => state.build_failed(),
+                    app if host != world.process => state.host_built(app),
+                    app => state.built(app),
+                }
+            }
+            Next::Restart(made) => {
+                prop_assert_eq!(Some(made), world.built);
+                if world.may_restart {
+                    state = State::new();
+                    world.process = world.host;
+                    (world.published, world.live, world.live_is_published) = (None, None, false);
+                    world.cancelled = false;
+                    world.due.clear();
+                }
+            }
+            Next::Load(app) => {
+                prop_assert_eq!(Some(app), world.built);
+                world.unpublished = world.disk_full && world.published != Some(app);
+                let loaded = match app {
+                    _ if world.unpublished => Loaded::NotPublished("disk full".into()),
+                    app if world.published == Some(app) => Loaded::Same,
+                    App::CannotBeLoaded => Loaded::Refused("not an app".into()),
+                    app => Loaded::New(app),
+                };
+                if !world.unpublished && world.published != Some(app) {
+                    (world.published, world.live_is_published) = (Some(app), false);
+                }
+                if let Verdict::Unchanged(app) = state.loaded(app, loaded) {
+                    prop_assert!(world.live_is_published && world.live == Some(app));
+                }
+            }
+            Next::Start { made, entry } => {
+                prop_assert_eq!(made, entry);
+                prop_assert_eq!(Some(entry), world.built, "old code is never started");
+                prop_assert!(!world.live_is_published, "nothing is started twice");
+                if world.starts(entry) {
+                    (world.live, world.live_is_published) = (Some(entry), true);
+                    state.started();
+                }
+            }
+            Next::Wait => {
+                world.check(state.rest())?;
+                if let Some((happening, builds, built, refreshed)) = quiet.take() {
+                    prop_assert_eq!(world.builds > built, builds, "{:?} builds", happening);
+                    let css = u32::from(matches!(happening, Happening::Css));
+                    prop_assert!(builds || refreshed + css == world.refreshed);
+                }
+                let Some((happening, _)) = happenings.pop_front() else {
+                    return Ok(());
+                };
+                let builds = match happening {
+                    Happening::Comment => Some(false),
+                    // One that the restart waits for builds all of it again.
+                    Happening::Migration if world.host == world.process => Some(false),
+                    // A file that is missing may be why it does not compile.
+                    Happening::Css => Some(world.app == App::DoesNotCompile),
+                    _ => None,
+                };
+                let now = (world.builds, world.refreshed);
+                quiet = builds.map(|builds| (happening, builds, now.0, now.1));
+                world.happens(&mut state, happening);
+            }
+        }
+    }
+    Err(TestCaseError::fail("it never comes to rest"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_live_follows_the_disk(happenings in vec((happening(), any::<bool>()), 0..40)) {
+        run(happenings)?;
+    }
+}
