@@ -39,6 +39,8 @@ pub struct Request {
     failure: Mutex<Option<Box<Failure>>>,
     /// While its code runs on a thread: since when, in milliseconds after `since`, plus one. Zero while it awaits.
     entered: AtomicU64,
+    /// The function that handles it, if it was routed by `shared::routing`.
+    handler: OnceLock<&'static str>,
     /// Why nobody waits for it any more.
     cut_off: OnceLock<String>,
     /// Rings when that is set.
@@ -79,6 +81,7 @@ impl Request {
             holds: AtomicBool::new(false),
             failure: Mutex::default(),
             entered: AtomicU64::new(0),
+            handler: OnceLock::new(),
             cut_off: OnceLock::new(),
             cut: Notify::new(),
         })
@@ -167,6 +170,19 @@ impl Request {
 
     pub(crate) fn note_failure(&self, failure: Failure) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(failure));
+    }
+
+    /// The path of the function that handles it, if it was routed by [`routing`](crate::routing).
+    #[must_use]
+    pub fn handler(&self) -> Option<&'static str> {
+        self.handler.get().copied()
+    }
+
+    pub(crate) fn reaches(handler: &'static str) {
+        let noted = CURRENT.try_with(|request| {
+            request.handler.get_or_init(|| handler);
+        });
+        noted.unwrap_or(()); // nobody's
     }
 
     pub(crate) fn count_statement() {

@@ -44,8 +44,10 @@ pub(super) async fn watch(generations: Arc<Generations>) {
             } else {
                 "await in its loop, or move it to tokio::task::spawn_blocking"
             };
+            let handler = request.handler();
+            let handler = handler.map_or_else(String::new, |path| format!(" ({path})"));
             line(format_args!(
-                "gen {id}: {} runs without an await for {:.1} s and takes {taken} of {threads} threads ({percent} % CPU): {rest}",
+                "gen {id}: {}{handler} runs without an await for {:.1} s and takes {taken} of {threads} threads ({percent} % CPU): {rest}",
                 request.asks(),
                 request.runs_for().unwrap_or(LIMIT).as_secs_f32(),
             ));

@@ -236,25 +236,32 @@ async fn code_that_never_awaits_is_named_and_its_clients_are_answered() {
         fn burn() { while !std::path::Path::new("stop").exists() {} }
         Router::new()
             .route("/quick", get(async || "GEN"))
-            .route("/burn", get(async || { burn(); "GEN" }))
             .route("/stream", get(async || Body::from_stream(futures_util::stream::unfold(0, async |n| {
                 if n == 1 { burn(); }
                 Some((Ok::<_, std::io::Error>("first "), n + 1))
             }))))"#;
     let checkout = Checkout::new();
     checkout.add_lab(routes);
+    checkout.edit(
+        "app_lib/src/ping.rs",
+        "    let row = ",
+        "    while std::path::Path::new(\"burn\").exists() {}\n    let row = ",
+    );
     let settings = [("TOKIO_WORKER_THREADS", "2"), ("DRAIN_TIMEOUT_MS", "500")];
     let host = Host::start_in(checkout, &settings).await;
     let send = |path| tokio::spawn(host.client.get(host.url(path)).send());
     let mut stream = host.get("/stream").await;
     assert_eq!(stream.chunk().await.unwrap().unwrap(), "first ");
-    let burn = send("/burn");
+    host.checkout.write("burn", "");
+    let burn = send("/api/ping");
     eventually("both to be named", async || {
         let log = host.log();
         let is_named =
             |what: &str| log.contains(&format!("gen 1: {what} runs without an await for"));
-        (is_named("GET /burn") && is_named("GET /stream") && log.contains("2 of 2 threads"))
-            .then_some(())
+        (is_named("GET /api/ping (app_lib::ping::ping)")
+            && is_named("GET /stream")
+            && log.contains("2 of 2 threads"))
+        .then_some(())
     })
     .await;
     let waits = tokio::spawn(
@@ -291,5 +298,6 @@ async fn code_that_never_awaits_is_named_and_its_clients_are_answered() {
             .then_some(())
     })
     .await;
+    std::fs::remove_file(host.checkout.path("burn")).unwrap();
     host.checkout.write("stop", "");
 }

@@ -95,7 +95,7 @@ async fn a_wait_beyond_the_limit_names_who_has_the_connection() {
 async fn old_code_that_holds_the_connection_is_cut_off_when_new_code_wants_it() {
     let checkout = Checkout::new();
     checkout.add_lab(&lab());
-    let host = Host::start_in(checkout, &[("DRAIN_TIMEOUT_MS", "600000")]).await;
+    let host = Host::start_in(checkout, &[("DRAIN_TIMEOUT_MS", "60000")]).await;
     let send = |path: &str| tokio::spawn(host.client.get(host.url(path)).send());
     let is_held = async || {
         host.until("the holder", |status| {

@@ -9,11 +9,11 @@ use std::{marker::PhantomData, sync::Arc};
 use axum::{extract::Request, handler::Handler, response::Response};
 use futures_util::future::BoxFuture;
 
-use crate::AppState;
+use crate::{AppState, request::Request as Current};
 
-/// Any handler. A call costs one allocation and one indirect call more than the handler itself.
+/// Any handler, and its name. A call costs one allocation and one indirect call more than the handler itself.
 #[derive(Clone)]
-pub(super) struct Erased(Arc<dyn Answer>);
+pub(super) struct Erased(Arc<dyn Answer>, &'static str);
 
 /// A trait of its own and not `Fn`, whose table has three functions to be compiled for each handler.
 trait Answer: Send + Sync {
@@ -41,11 +41,14 @@ impl Erased {
         H: Handler<T, AppState>,
         T: 'static,
     {
-        Self::of(Box::new(Typed(handler, PhantomData)))
+        Self::of(
+            Box::new(Typed(handler, PhantomData)),
+            std::any::type_name::<H>(),
+        )
     }
 
-    fn of(handler: Box<dyn Answer>) -> Self {
-        Self(Arc::from(handler))
+    fn of(handler: Box<dyn Answer>, name: &'static str) -> Self {
+        Self(Arc::from(handler), name)
     }
 }
 
@@ -53,6 +56,7 @@ impl Handler<(), AppState> for Erased {
     type Future = BoxFuture<'static, Response>;
 
     fn call(self, request: Request, state: AppState) -> Self::Future {
+        Current::reaches(self.1);
         self.0.answer(request, state)
     }
 }
