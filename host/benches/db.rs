@@ -215,9 +215,10 @@ fn delayed<'a>(
 fn main() -> Result<(), BoxError> {
     let root = tempfile::tempdir()?;
     // From the main thread, which the server's life is tied to.
-    let cluster = postgres::Cluster::start(root.path(), None)?;
+    let mut cluster = postgres::Cluster::of(root.path(), None)?;
     let env = Env::read(&Variables::default())?;
     let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(cluster.start(&mut |_| {}))?;
     let reached = runtime.block_on(bench(&env, &cluster.url(), root.path()))?;
     drop(runtime); // its connections end before the server does
     drop(cluster);

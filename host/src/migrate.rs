@@ -11,6 +11,7 @@ use serde::Serialize;
 use shared::db::describe;
 use tokio::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage, error::ErrorPosition};
+use tokio_util::sync::CancellationToken;
 
 /// The first line of a file whose one statement cannot run in a transaction: CREATE INDEX CONCURRENTLY, VACUUM …
 const NO_TRANSACTION: &str = "-- no-transaction";
@@ -36,6 +37,9 @@ pub(crate) struct Failure {
     pub(crate) line: Option<usize>,
     /// PostgreSQL's words, with detail and hint; or ours, with what to do.
     pub(crate) message: String,
+    /// It may go away by itself: worth another try unasked.
+    #[serde(skip)]
+    pub(crate) passes: bool,
 }
 
 fn place(file: &Option<String>, line: &Option<usize>) -> String {
@@ -49,6 +53,7 @@ fn place(file: &Option<String>, line: &Option<usize>) -> String {
 impl Failure {
     pub(crate) fn new(file: Option<String>, message: String) -> Self {
         Self {
+            passes: file.is_none(),
             file,
             line: None,
             message,
@@ -114,15 +119,34 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<Failure>,
 }
 
+/// Who looks after a run.
+pub(crate) struct Oversight<'a> {
+    /// Told the name of each file before it is applied.
+    pub(crate) at_file: &'a (dyn Fn(&str) + Send + Sync),
+    /// Cancelled when nothing more is to be begun. What is at work is for its owner to end, at the server.
+    pub(crate) stop: &'a CancellationToken,
+}
+
 /// Compares files and database, and applies what is pending if `apply`.
 ///
 /// A file that fails is rolled back whole; those before it stay.
-pub(crate) async fn run(client: &mut Client, files: &[Migration], apply: bool) -> Outcome {
+pub(crate) async fn run(
+    client: &mut Client,
+    files: &[Migration],
+    apply: bool,
+    oversight: &Oversight<'_>,
+) -> Outcome {
     let mut outcome = Outcome::default();
-    outcome.failure = match lock(client).await {
-        Ok(()) => run_locked(client, files, apply, &mut outcome).await.err(),
+    outcome.failure = match lock(client, oversight.stop).await {
+        Ok(()) => run_locked(client, files, apply, oversight, &mut outcome)
+            .await
+            .err(),
         Err(failure) => Some(failure),
     };
+    if let (Some(failure), true) = (&mut outcome.failure, oversight.stop.is_cancelled()) {
+        failure.message = format!("cancelled; {}", failure.message);
+        failure.passes = false;
+    }
     // A lost connection has given the lock back already.
     drop(client.batch_execute(UNLOCK).await);
     outcome
@@ -132,6 +156,7 @@ async fn run_locked(
     client: &mut Client,
     files: &[Migration],
     apply: bool,
+    oversight: &Oversight<'_>,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
     // A large table takes its time. Whoever lends the connection has its session reset, or closes it.
@@ -141,6 +166,10 @@ async fn run_locked(
     verified?;
     if apply {
         for name in outcome.standing.pending.clone() {
+            if oversight.stop.is_cancelled() {
+                return Err(stopped());
+            }
+            (oversight.at_file)(&name);
             let file = files.iter().find(|file| file.to_string() == name);
             apply_one(client, files, file.expect("names are of these files")).await?;
             outcome.standing.pending.remove(0);
@@ -190,9 +219,16 @@ async fn compare(client: &mut Client, files: &[Migration]) -> Result<Standing, F
     })
 }
 
-async fn lock(client: &Client) -> Result<(), Failure> {
+fn stopped() -> Failure {
+    Failure::new(None, "nothing more was begun".to_owned())
+}
+
+async fn lock(client: &Client, stop: &CancellationToken) -> Result<(), Failure> {
     let since = Instant::now();
     loop {
+        if stop.is_cancelled() {
+            return Err(stopped());
+        }
         let answer = client
             .simple_query(LOCK)
             .await
@@ -226,6 +262,7 @@ fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {
         file: Some(format!("migrations/{file}.sql")),
         line,
         message: describe(error),
+        passes: false,
     }
 }
 

@@ -87,8 +87,9 @@ fn main() -> Result<(), BoxError> {
     let options = Options::parse();
     let scratch = Scratch::new()?;
     // From the main thread, which the server's life is tied to.
-    let cluster = postgres::Cluster::start(&scratch.path("database"), None)?;
+    let mut cluster = postgres::Cluster::of(&scratch.path("database"), None)?;
     let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(cluster.start(&mut |_| {}))?;
     let database = keywords(&cluster.url());
     let reached = runtime.block_on(async {
         tokio::select! {

@@ -9,11 +9,16 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    access::{self, Access},
     burning,
-    connection::Connection,
+    connection::{Connection, application_name},
+    database::make_plain_role,
     follow::Follow,
+    health::{Health, Signs},
     journal::Journal,
+    observer::Observer,
     options::Options,
+    probe::probe,
     requests::Requests,
     running::{Bells, Running},
     schema::Schema,
@@ -34,11 +39,7 @@ use crate::{
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Runs all of it.
-pub(super) fn assemble(
-    start: Start,
-    connection: Connection,
-    schema: Arc<Schema>,
-) -> Result<Running, BoxError> {
+pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     let Start {
         since,
         options,
@@ -52,12 +53,25 @@ pub(super) fn assemble(
         database,
         lock,
     } = start;
+    let name = application_name(&carried);
     let Connection {
         db,
         db_config,
         observer,
         refused,
-    } = connection;
+    } = Connection::prepare(&database, &env, mode, name);
+    let access = Arc::<Access>::default();
+    if database.is_ours() {
+        access.cluster_is(access::Cluster::Starting);
+    }
+    let schema = Schema::new(
+        project.clone(),
+        options.migrate,
+        db.clone(),
+        !mode.is_demonstration(),
+        access.clone(),
+        (database.url(), env.clone()),
+    );
     let Options {
         replay,
         flags,
@@ -89,7 +103,17 @@ pub(super) fn assemble(
         .clone()
         .write(reported.clone(), refused.clone(), observer.clone());
     let looking = schema.clone().look_while_blocked();
+    let probing = probe(db.clone(), schema.clone(), access.clone());
+    let (health, healthy) = watch::channel(Health::default());
+    let judging = Signs {
+        access: access.state(),
+        schema: schema.state(),
+        report: reported.clone(),
+        settings: current.clone(),
+    }
+    .follow(health, generations.clone());
     let sources = Sources {
+        health: healthy.clone(),
         report: reported.clone(),
         refusals: refused.clone(),
         schema: schema.state(),
@@ -142,7 +166,7 @@ pub(super) fn assemble(
         mode,
         keys: screen::is_ours(),
     };
-    let terminal = Terminal::new(banner, db.clone(), observer, generations.clone());
+    let terminal = Terminal::new(banner, db.clone(), observer.clone(), generations.clone());
 
     let follow = Follow {
         settings,
@@ -150,7 +174,14 @@ pub(super) fn assemble(
         flags: flags.clone(),
         mode,
         schema: schema.clone(),
+        access: access.clone(),
     };
+    let ready = ready(
+        access.clone(),
+        schema.clone(),
+        observer.clone(),
+        mode.is_demonstration() && database.is_ours(),
+    );
     let reload = Reload {
         root: project.root().to_owned(),
         db: db.clone(),
@@ -167,7 +198,10 @@ pub(super) fn assemble(
         environment: 0,
         report,
         events,
-        follow_schema: Box::new(move || follow_schema(schema.clone()).boxed()),
+        follow_schema: Box::new(move || {
+            let schema = schema.clone();
+            async move { schema.follow().await }.boxed()
+        }),
         may_restart: Box::new({
             let project = project.clone();
             move || {
@@ -179,10 +213,13 @@ pub(super) fn assemble(
         retiring: retiring.clone(),
     };
     Ok(Running {
-        reloading: tokio::spawn(reload.run()),
+        reloading: tokio::spawn(reload.run(ready.boxed())),
+        access,
         serving,
         onlookers: vec![
-            tokio::spawn(terminal.show(happened, refused)),
+            tokio::spawn(terminal.show(happened, refused, healthy)),
+            tokio::spawn(probing),
+            tokio::spawn(judging),
             tokio::spawn(writing),
             tokio::spawn(looking),
             tokio::spawn(burning::watch(generations.clone())),
@@ -206,8 +243,21 @@ pub(super) fn assemble(
     })
 }
 
-async fn follow_schema(schema: Arc<Schema>) {
-    if let Err(error) = schema.follow().await {
-        terminal::line(format_args!("✗ migrations: {error}"));
+/// What the first build waits for: a database that answers and is what `migrations/` says.
+async fn ready(
+    access: Arc<Access>,
+    schema: Arc<Schema>,
+    observer: Arc<Observer>,
+    plain_role: bool,
+) {
+    access.started().await;
+    // Opens its connection if it has one of its own: while there is room for it.
+    drop(observer.count().await);
+    if plain_role {
+        let (url, env) = schema.place();
+        if let Err(error) = make_plain_role(&url, &env).await {
+            terminal::line(format_args!("✗ no role for the app: {error}"));
+        }
     }
+    schema.first().await;
 }

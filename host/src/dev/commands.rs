@@ -31,7 +31,8 @@ use crate::{
 /// `host migrate`.
 pub(crate) async fn migrate() -> Result<(), BoxError> {
     let (project, env) = here()?;
-    Database::find_or_borrow(&project, &env)?
+    Database::find_or_borrow(&project, &env)
+        .await?
         .migrate(&project, &env)
         .await?;
     terminal::line(format_args!("the database is up to date"));
@@ -69,7 +70,7 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
             return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: just db-reset --confirm {name}").into());
         }
     }
-    let database = Database::find_or_borrow(&project, &env)?;
+    let database = Database::find_or_borrow(&project, &env).await?;
     on_connection(&database.url(), &env, async |client| {
         Ok(client
             .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
@@ -85,7 +86,7 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
 /// `host psql`. Replaces this process, unless the cluster has to be stopped afterwards.
 pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
     let (project, env) = here()?;
-    let database = Database::find_or_borrow(&project, &env)?;
+    let database = Database::find_or_borrow(&project, &env).await?;
     let beside_postgres = Binaries::find(None)
         .map(|binaries| binaries.program("psql"))
         .ok()

@@ -1,11 +1,11 @@
 //! Puts together what uses the database: the app's `Db`, and whoever counts its backends.
 //!
-//! Nothing is opened here, but for the connection of an observer that has its own.
+//! Nothing is opened here.
 
 use std::sync::Arc;
 
 use shared::{
-    BoxError, Db,
+    Db,
     db::{DbConfig, OnRefusal},
     env::Env,
 };
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::{database::Database, mode::Mode, observer::Observer, status::Refusals};
 use crate::restart::Carried;
 
-/// The database as the app and the screen get it. Nothing is opened yet, but for an observer's own connection.
+/// The database as the app and the screen get it. Nothing is opened yet.
 pub(super) struct Connection {
     pub(super) db: Db,
     pub(super) db_config: DbConfig,
@@ -23,18 +23,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn prepare(
-        database: &Database,
-        env: &Env,
-        mode: Mode,
-        name: String,
-    ) -> Result<Self, BoxError> {
+    pub(super) fn prepare(database: &Database, env: &Env, mode: Mode, name: String) -> Self {
         let mut db_config = DbConfig::new(env, database.url(), name.clone());
         let mut own_observer = None;
         if mode.is_demonstration() {
-            // First of all, while there is room for it.
-            own_observer = Some(Observer::on_its_own(name.clone(), db_config.clone()).await?);
-            db_config.url = database.url_of_a_plain_role(env).await?;
+            own_observer = Some(Observer::on_its_own(name.clone(), db_config.clone()));
+            if let Some(url) = database.url_of_a_plain_role() {
+                db_config.url = url;
+            }
         }
         let (refusals, refused) = watch::channel(Refusals::default());
         db_config.on_refusal = OnRefusal::new(move |refusal| {
@@ -46,12 +42,12 @@ impl Connection {
         let db = Db::new(&db_config);
         let observer =
             own_observer.unwrap_or_else(|| Observer::over_the_connection(name, db.clone()));
-        Ok(Self {
+        Self {
             db,
             db_config,
             observer: Arc::new(observer),
             refused,
-        })
+        }
     }
 }
 

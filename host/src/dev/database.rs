@@ -1,20 +1,20 @@
 //! The database this checkout develops on: the one in `DATABASE_URL`, or the private cluster.
 
-use std::time::Duration;
-
 use shared::{
     BoxError,
     db::{DatabaseUrl, DbConfig, connect, describe},
     env::Env,
 };
 use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
 
 use super::{
+    access::{self, Access},
     project::{Lock, Project},
     terminal,
 };
 use crate::{
-    migrate,
+    migrate::{self, Oversight},
     postgres::{Cluster, url_of},
 };
 
@@ -24,57 +24,76 @@ const MAKE_PLAIN_ROLE: &str = "
     DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
     GRANT pg_read_all_data, pg_write_all_data TO app";
 
-/// How often, and after what pause, a cluster that has crashed is started again.
-const REVIVALS: usize = 10;
-const REVIVAL_PAUSE: Duration = Duration::from_millis(300);
+/// How often a start may fail before it is worth a word: children of the server before may still be ending, and hold
+/// the shared memory until they have.
+const PARDONED: u32 = 3;
 
 /// Where the data is, and the server if it is ours.
 pub(crate) struct Database {
     url: DatabaseUrl,
     /// Stopped when this is dropped.
     cluster: Option<Cluster>,
+    /// How often it could not be started again, since it ended by itself.
+    failed_revivals: u32,
     /// Of a short command: released after the cluster has stopped, so that no host takes it for an orphan's.
     _lock: Option<Lock>,
 }
 
 impl Database {
-    /// Starts the private cluster unless `DATABASE_URL` names a server. From the main thread, as `Cluster::start`.
-    pub(crate) fn find_or_start(
+    /// The private cluster, unless `DATABASE_URL` names a server. Nothing is started.
+    pub(crate) fn find(
         project: &Project,
         env: &Env,
         max_connections: Option<u16>,
     ) -> Result<Self, BoxError> {
-        if let Some(url) = &env.database_url {
-            return Ok(Self {
-                url: url.clone(),
-                cluster: None,
-                _lock: None,
-            });
-        }
-        let cluster = Cluster::start(project.root(), max_connections)?;
+        let (url, cluster) = match &env.database_url {
+            Some(url) => (url.clone(), None),
+            None => {
+                let cluster = Cluster::of(project.root(), max_connections)?;
+                (cluster.url(), Some(cluster))
+            }
+        };
         Ok(Self {
-            url: cluster.url(),
-            cluster: Some(cluster),
+            url,
+            cluster,
+            failed_revivals: 0,
             _lock: None,
         })
     }
 
+    /// Starts the private cluster if it is the one. On the main thread, as [`Cluster::start`].
+    pub(crate) async fn start(&mut self, access: &Access) -> Result<(), BoxError> {
+        if let Some(cluster) = &mut self.cluster {
+            access.cluster_is(access::Cluster::Starting);
+            let slow = &mut |what| access.cluster_is(access::Cluster::Slow(what));
+            cluster.start(slow).await?;
+            access.cluster_is(access::Cluster::Ready);
+        }
+        Ok(())
+    }
+
     /// The same for a short command: beside a running host it uses the cluster of that host.
-    pub(super) fn find_or_borrow(project: &Project, env: &Env) -> Result<Self, BoxError> {
+    pub(super) async fn find_or_borrow(project: &Project, env: &Env) -> Result<Self, BoxError> {
         match (&env.database_url, project.running()) {
             (None, Ok(_)) => Ok(Self {
                 url: url_of(project.root())?,
                 cluster: None,
+                failed_revivals: 0,
                 _lock: None,
             }),
             (None, Err(_)) => {
                 let lock = project.lock()?;
-                Ok(Self {
+                let mut database = Self {
                     _lock: Some(lock),
-                    ..Self::find_or_start(project, env, None)?
-                })
+                    ..Self::find(project, env, None)?
+                };
+                if let Some(cluster) = &mut database.cluster {
+                    let slow = &mut |what| terminal::line(format_args!("{what} …"));
+                    cluster.start(slow).await?;
+                }
+                Ok(database)
             }
-            (Some(_), _) => Self::find_or_start(project, env, None),
+            (Some(_), _) => Self::find(project, env, None),
         }
     }
 
@@ -88,19 +107,10 @@ impl Database {
     }
 
     /// The same database for a role that is no superuser, as an application's is: PostgreSQL keeps its last slots for
-    /// superusers. A role of the private cluster, made here; a given URL decides for itself.
-    pub(crate) async fn url_of_a_plain_role(&self, env: &Env) -> Result<DatabaseUrl, BoxError> {
-        let Some(cluster) = &self.cluster else {
-            return Ok(self.url());
-        };
-        on_connection(&self.url, env, async |client| {
-            Ok(client
-                .batch_execute(MAKE_PLAIN_ROLE)
-                .await
-                .map_err(|error| describe(&error))?)
-        })
-        .await?;
-        Ok(cluster.url_for(PLAIN_ROLE))
+    /// superusers. `None`: a given URL decides for itself.
+    pub(crate) fn url_of_a_plain_role(&self) -> Option<DatabaseUrl> {
+        let cluster = self.cluster.as_ref()?;
+        Some(cluster.url_for(PLAIN_ROLE))
     }
 
     /// For the banner.
@@ -114,23 +124,26 @@ impl Database {
         }
     }
 
-    /// Where `env` points to now, migrated if `apply`. Nothing here has moved yet.
-    pub(crate) async fn prepare(
+    /// Where `env` points to. Starts the private cluster if that is the one; nothing has moved yet.
+    pub(crate) async fn place(
         &mut self,
         project: &Project,
         env: &Env,
-        apply: bool,
+        access: &Access,
     ) -> Result<DatabaseUrl, BoxError> {
-        let url = match (&env.database_url, &self.cluster) {
-            (Some(url), _) => url.clone(),
-            (None, Some(cluster)) => cluster.url(),
-            (None, None) => self
-                .cluster
-                .insert(Cluster::start(project.root(), None)?)
-                .url(),
-        };
-        migrate_at(&url, project, env, apply).await?;
-        Ok(url)
+        if let Some(url) = &env.database_url {
+            return Ok(url.clone());
+        }
+        if self.cluster.is_none() {
+            self.cluster = Some(Cluster::of(project.root(), None)?);
+            if let Err(error) = self.start(access).await {
+                // The database in use is another one.
+                self.cluster = None;
+                access.cluster_is(access::Cluster::Ready);
+                return Err(error);
+            }
+        }
+        Ok(self.cluster.as_ref().expect("made above").url())
     }
 
     /// The pool draws on `url` now. A private cluster that ran before stays until the host ends: `.env` may come back.
@@ -141,29 +154,34 @@ impl Database {
     /// Applies what is pending, on a connection that is closed again: the pool stays unopened until the first query.
     /// Returns how many that were.
     pub(crate) async fn migrate(&self, project: &Project, env: &Env) -> Result<usize, BoxError> {
-        migrate_at(&self.url, project, env, true).await
+        migrate_at(&self.url, project, env).await
     }
 
-    /// Brings the private cluster back if it has ended by itself. The pool reconnects with the next query.
-    pub(crate) async fn revive(&mut self) {
-        let Some(cluster) = &mut self.cluster else {
+    /// Whether there is a private cluster that should run and does not.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.cluster.as_ref().is_some_and(Cluster::has_ended)
+    }
+
+    /// Starts the private cluster again if it has ended by itself. The pool connects again with the next query.
+    pub(crate) async fn revive(&mut self, access: &Access) {
+        let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.has_ended()) else {
             return;
         };
-        for _ in 0..REVIVALS {
-            match cluster.revive() {
-                Ok(false) => return,
-                Ok(true) => {
-                    terminal::line(format_args!(
-                        "PostgreSQL stopped unexpectedly and was restarted"
-                    ));
-                    return;
-                }
-                // Its children may still be ending, and hold the shared memory until they have.
-                Err(error) => {
-                    tracing::warn!("PostgreSQL stopped unexpectedly and does not start: {error}")
+        let slow = &mut |what| access.cluster_is(access::Cluster::Slow(what));
+        match cluster.revive(slow).await {
+            Ok(()) => {
+                self.failed_revivals = 0;
+                access.cluster_is(access::Cluster::Ready);
+                terminal::line(format_args!(
+                    "PostgreSQL stopped unexpectedly and was restarted"
+                ));
+            }
+            Err(error) => {
+                self.failed_revivals += 1;
+                if self.failed_revivals > PARDONED {
+                    access.cluster_is(access::Cluster::Ended(error.to_string()));
                 }
             }
-            tokio::time::sleep(REVIVAL_PAUSE).await;
         }
     }
 
@@ -190,15 +208,14 @@ pub(super) async fn terminate(url: &DatabaseUrl, env: &Env, pid: i32) -> Result<
     .await
 }
 
-async fn migrate_at(
-    url: &DatabaseUrl,
-    project: &Project,
-    env: &Env,
-    apply: bool,
-) -> Result<usize, BoxError> {
+async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<usize, BoxError> {
     let migrations = migrate::load(&project.migrations())?;
+    let oversight = Oversight {
+        at_file: &|_| {},
+        stop: &CancellationToken::new(),
+    };
     let outcome = on_connection(url, env, async |client| {
-        Ok(migrate::run(client, &migrations, apply).await)
+        Ok(migrate::run(client, &migrations, true, &oversight).await)
     })
     .await?;
     for name in &outcome.now {
@@ -207,6 +224,15 @@ async fn migrate_at(
     outcome
         .failure
         .map_or(Ok(outcome.now.len()), |failure| Err(failure.into()))
+}
+
+/// Makes the role that an application has in the private cluster.
+pub(super) async fn make_plain_role(url: &DatabaseUrl, env: &Env) -> Result<(), BoxError> {
+    on_connection(url, env, async |client| {
+        let made = client.batch_execute(MAKE_PLAIN_ROLE).await;
+        Ok(made.map_err(|error| describe(&error))?)
+    })
+    .await
 }
 
 /// Runs `work` on a connection of its own and waits until that is closed.

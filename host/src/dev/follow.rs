@@ -2,14 +2,18 @@
 //!
 //! The new settings are validated and the new database is migrated before anything is touched. Then the pool is
 //! replaced by draining the old one: statements under way are answered, its connection closes, and the next query
-//! opens one to the new place. What cannot follow is said.
+//! opens one to the new place. From that moment the new settings are in force, and so the ones that the file is
+//! compared with, whatever becomes of their database. What cannot follow is said.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use shared::{BoxError, Db, db::DbConfig, env::Env};
 use tokio::sync::watch;
 
-use super::{database::Database, mode::Mode, project::Project, schema::Schema, terminal::line};
+use super::{
+    access::Access, database::Database, mode::Mode, project::Project, schema::Schema,
+    terminal::line,
+};
 use crate::{
     environment,
     reload::Settings,
@@ -23,6 +27,7 @@ pub(crate) struct Follow {
     pub(crate) flags: Flags,
     pub(crate) mode: Mode,
     pub(crate) schema: Arc<Schema>,
+    pub(crate) access: Arc<Access>,
 }
 
 impl Follow {
@@ -37,7 +42,7 @@ impl Follow {
     pub(crate) async fn follow(&self, project: &Project, database: &mut Database) -> bool {
         self.apply(project, database).await.unwrap_or_else(|error| {
             line(format_args!(
-                "✗ .env: {error}\n          keeping the previous settings"
+                "✗ .env: {error}\n          keeping the previous settings; correct .env and save it"
             ));
             false
         })
@@ -56,40 +61,52 @@ impl Follow {
                 ".env: HOST, PORT and HTTP_… take effect when you restart the host"
             ));
         }
-        let db_config = if concerns_database(&env, &before) {
-            if self.mode.is_demonstration() {
-                return Err(
-                    "this mode chooses its database when it starts: restart the host".into(),
-                );
-            }
-            let url = database
-                .prepare(project, &env, self.schema.applies())
-                .await?;
-            let config = DbConfig {
-                on_refusal: before_config.on_refusal.clone(),
-                ..DbConfig::new(&env, url.clone(), before_config.application_name.clone())
-            };
-            self.db.replace(&config).await?;
-            line(format_args!(
-                ".env: connection pool replaced; the next query connects to {url}"
-            ));
-            self.schema.moved_to(url.clone(), Arc::new(env.clone()));
-            database.moved_to(url);
-            self.schema.follow().await?;
-            config
+        let env = Arc::new(env);
+        let moves = concerns_database(&env, &before);
+        let db_config = if moves {
+            self.move_to(&env, project, database).await?
         } else {
             before_config
         };
         let changed = environment::give_to_app(&file);
         // Generations get them at their start; those that run keep what they were given.
-        if changed || env != *before {
+        if changed || env != before {
             self.settings.send_replace(Settings {
-                env: Arc::new(env),
+                env,
                 db_config,
                 environment: environment + u64::from(changed),
             });
         }
+        if moves {
+            self.schema.follow().await;
+        }
         Ok(changed)
+    }
+
+    /// Moves the pool to the database of `env`, or leaves all as it is.
+    async fn move_to(
+        &self,
+        env: &Arc<Env>,
+        project: &Project,
+        database: &mut Database,
+    ) -> Result<DbConfig, BoxError> {
+        if self.mode.is_demonstration() {
+            return Err("this mode chooses its database when it starts: restart the host".into());
+        }
+        let url = database.place(project, env, &self.access).await?;
+        self.schema.prepare((url.clone(), env.clone())).await?;
+        let before = self.settings.borrow().db_config.clone();
+        let config = DbConfig {
+            on_refusal: before.on_refusal,
+            ..DbConfig::new(env, url.clone(), before.application_name)
+        };
+        self.db.replace(&config).await?;
+        line(format_args!(
+            ".env: connection pool replaced; the next query connects to {url}"
+        ));
+        self.schema.moved_to(url.clone(), env.clone());
+        database.moved_to(url);
+        Ok(config)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `host dev`: puts the pieces together, and takes them apart again in the right order.
 //!
-//! Up: settings, socket, database, migrations, then the two streets. Down: streams are asked to end, no new
+//! Up: settings, socket, whoever answers requests; then database, migrations, the first build. Down: streams are asked to end, no new
 //! connections, requests finish, generations retire, the connection closes, PostgreSQL stops. A second Ctrl-C skips
 //! the waiting. Only reads from the streets; what it shows is in `status`, `terminal` and `web`.
 
@@ -23,6 +23,11 @@ mod observer;
 
 // The pool, and who counts.
 mod connection;
+
+// Whether the database can be used; what is wrong, all in all.
+mod access;
+mod health;
+mod probe;
 
 // `.env` and `migrations/`, while the host runs.
 mod follow;
@@ -67,13 +72,7 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     let mut signals = Signals::new()?;
     let _screen = screen::open(options.json)?;
     json::starting();
-    let start = Start::new(options)?;
-    // A server that does not answer, or a lock that a migration waits for, must not outlast a Ctrl-C.
-    let (connection, schema) = tokio::select! {
-        connected = start.connect() => connected?,
-        _ = signals.next() => return Ok(None),
-    };
-    let mut running = assemble(start, connection, schema)?;
-    let end = running.tend(&mut signals).await?;
+    let mut running = assemble(Start::new(options)?)?;
+    let end = running.tend(&mut signals).await;
     running.finish(end, &mut signals).await
 }

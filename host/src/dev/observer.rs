@@ -85,14 +85,13 @@ impl Observer {
         }
     }
 
-    /// Over a connection of its own, opened now.
-    pub(crate) async fn on_its_own(name: String, mut config: DbConfig) -> Result<Self, BoxError> {
+    /// Over a connection of its own, opened by the first count.
+    pub(crate) fn on_its_own(name: String, mut config: DbConfig) -> Self {
         config.application_name = format!("{name}:observer");
-        let client = open(&config).await?;
-        Ok(Self {
+        Self {
             name,
-            over: Over::ItsOwn(Box::new(config), Mutex::new(Some(client))),
-        })
+            over: Over::ItsOwn(Box::new(config), Mutex::default()),
+        }
     }
 
     /// Whether it takes a slot that the application then does not have.

@@ -12,6 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    access::Access,
     actions::{self, Action},
     database::Database,
     follow::Follow,
@@ -29,6 +30,7 @@ use crate::{
 /// Everything that runs, and what must outlive it.
 pub(super) struct Running {
     pub(super) reloading: JoinHandle<Result<RestartNeeded, BoxError>>,
+    pub(super) access: Arc<Access>,
     /// Returns how many connections it had to cut off.
     pub(super) serving: JoinHandle<usize>,
     /// Tell what happens until the very end. Aborted then.
@@ -65,31 +67,56 @@ pub(super) struct Bells {
     pub(super) rebuild: Arc<Notify>,
 }
 
+/// How often a private cluster that has ended is started again.
+const REVIVAL_PAUSE: Duration = Duration::from_millis(300);
+
 /// Why the host stops serving.
 pub(super) enum End {
     /// By a signal or a key.
     Asked,
+    /// It cannot go on.
+    Failed(BoxError),
     /// The loop has ended: the host has changed on disk or keeps too much old code, or saves can no longer be followed.
     Reload(Result<Result<RestartNeeded, BoxError>, JoinError>),
     /// A person has turned the switches.
     Switched(Switches),
 }
 
+fn asked_by(signal: &str) -> End {
+    line(format_args!(
+        "{signal}: finishing open requests; repeat it to stop now"
+    ));
+    End::Asked
+}
+
 impl Running {
-    /// Until something ends it. On the main thread, which the cluster is tied to.
-    pub(super) async fn tend(&mut self, signals: &mut Signals) -> Result<End, BoxError> {
-        let mut children = signal(SignalKind::child())?;
+    /// Starts the database, and tends what runs until something ends it. On the main thread, which the private cluster
+    /// is tied to.
+    pub(super) async fn tend(&mut self, signals: &mut Signals) -> End {
+        let mut children = match signal(SignalKind::child()) {
+            Ok(children) => children,
+            Err(error) => return End::Failed(error.into()),
+        };
         let Bells {
             end,
             settings_saved,
             rebuild,
         } = &self.bells;
+        tokio::select! {
+            started = self.database.start(&self.access) => if let Err(error) = started {
+                return End::Failed(error);
+            },
+            signal = signals.or(end) => return asked_by(signal),
+        }
         loop {
             // Given up half-way when the end comes first.
             let tend = async {
                 tokio::select! {
                     // A compiler as a rule; the cluster, when somebody killed it.
-                    _ = children.recv() => self.database.revive().await,
+                    _ = children.recv() => self.database.revive(&self.access).await,
+                    () = tokio::time::sleep(REVIVAL_PAUSE), if self.database.has_ended() => {
+                        self.database.revive(&self.access).await;
+                    }
                     () = settings_saved.notified() => {
                         let changed = self.follow.follow(&self.project, &mut self.database).await;
                         // What was refused may have been so for a setting: the host's restart, or the app's start.
@@ -112,13 +139,10 @@ impl Running {
                 None
             };
             tokio::select! {
-                signal = signals.or(end) => {
-                    line(format_args!("{signal}: finishing open requests; repeat it to stop now"));
-                    return Ok(End::Asked);
-                }
-                ended = &mut self.reloading => return Ok(End::Reload(ended)),
+                signal = signals.or(end) => return asked_by(signal),
+                ended = &mut self.reloading => return End::Reload(ended),
                 switched = tend => if let Some(switches) = switched {
-                    return Ok(End::Switched(switches));
+                    return End::Switched(switches);
                 }
             }
         }
@@ -130,7 +154,6 @@ impl Running {
         end: End,
         signals: &mut Signals,
     ) -> Result<Option<Restart>, BoxError> {
-        self.reloading.abort();
         let bell = self.bells.end.clone();
         let hurried = tokio::select! {
             () = self.wind_down() => false,
@@ -139,6 +162,7 @@ impl Running {
                 true
             }
         };
+        self.reloading.abort(); // for whoever was in a hurry
         for onlooker in &self.onlookers {
             onlooker.abort();
         }
@@ -146,6 +170,7 @@ impl Running {
         // An error of the reload loop ends the host, orderly, and is what `host dev` reports.
         let (why, switched) = match end {
             End::Asked => return Ok(None),
+            End::Failed(error) => return Err(error),
             End::Reload(ended) => {
                 let RestartNeeded { outgrown } = ended??;
                 let changed = || "the host has changed".to_owned();
@@ -164,6 +189,8 @@ impl Running {
     }
 
     async fn wind_down(&mut self) {
+        self.follow.schema.end().await;
+        self.reloading.abort();
         match self.generations.active() {
             Some(active) => active.end_streams(),
             // Requests that wait for the first generation get their answer: it does not come any more.

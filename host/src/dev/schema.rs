@@ -4,54 +4,34 @@
 //! connection once it is open, so that there is never a second; over a short one of its own before, so that looking
 //! is not what opens it. Says nothing of what they contain.
 
+// One run.
+mod overseen;
+
+// What came of it.
+mod state;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use clap::ValueEnum;
-use serde::Serialize;
-use shared::{BoxError, Db, db::DatabaseUrl, env::Env};
+use shared::{BoxError, Db, DbError, db::DatabaseUrl, env::Env};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use super::{database::on_connection, project::Project, terminal::line};
-use crate::migrate::{self, Failure, Outcome, Standing};
-
-/// When pending migrations are applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Policy {
-    /// At once.
-    Auto,
-    /// When a person says so; until then every request is told.
-    Ask,
-}
+use super::{access::Access, database::on_connection, project::Project, terminal::line};
+use crate::migrate::{self, Failure, Outcome};
+use overseen::Run;
+pub(crate) use state::{Policy, SchemaState};
+use state::{tell, tell_applied};
 
 /// How often a blocked schema is looked at again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How database and files stand to each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct SchemaState {
-    #[serde(flatten)]
-    pub(crate) standing: Standing,
-    pub(crate) failure: Option<Failure>,
-    /// Changes with each run that changed anything.
-    #[serde(skip)]
-    revision: u64,
-}
+const BRIEF: Duration = Duration::from_millis(50);
 
-impl SchemaState {
-    /// Tells one state that blocks from another; `None` if this one does not.
-    pub(crate) fn revision(&self) -> Option<u64> {
-        self.blocks().then_some(self.revision)
-    }
-
-    /// Whether the app would meet a schema it was not written for.
-    pub(crate) fn blocks(&self) -> bool {
-        self.failure.is_some() || !self.standing.pending.is_empty()
-    }
-}
+/// How long the end of the host waits for a migration that it has cancelled.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Schema {
     project: Project,
@@ -60,12 +40,20 @@ pub(crate) struct Schema {
     db: Db,
     /// Whether `db` may change tables: in a demonstration it is a plain role.
     may_migrate: bool,
+    access: Arc<Access>,
     /// Where to connect while `db` is not open.
-    place: Mutex<(DatabaseUrl, Arc<Env>)>,
+    place: watch::Sender<Place>,
     state: watch::Sender<SchemaState>,
     /// One run at a time: a save and a button may come together.
     running: tokio::sync::Mutex<()>,
+    /// Cancels the run that goes on.
+    stop: Mutex<CancellationToken>,
+    /// The host is ending: no run begins any more.
+    ending: CancellationToken,
 }
+
+/// A server, and the settings it is used with.
+pub(crate) type Place = (DatabaseUrl, Arc<Env>);
 
 impl Schema {
     pub(crate) fn new(
@@ -73,16 +61,20 @@ impl Schema {
         policy: Policy,
         db: Db,
         may_migrate: bool,
-        place: (DatabaseUrl, Arc<Env>),
+        access: Arc<Access>,
+        place: Place,
     ) -> Arc<Self> {
         Arc::new(Self {
             project,
             policy,
             db,
             may_migrate,
-            place: Mutex::new(place),
+            access,
+            place: watch::Sender::new(place),
             state: watch::Sender::default(),
             running: tokio::sync::Mutex::default(),
+            stop: Mutex::default(),
+            ending: CancellationToken::new(),
         })
     }
 
@@ -96,21 +88,52 @@ impl Schema {
     }
 
     /// Where the database is.
-    pub(crate) fn place(&self) -> (DatabaseUrl, Arc<Env>) {
-        self.place
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(crate) fn place(&self) -> Place {
+        self.place.borrow().clone()
+    }
+
+    /// The same, now and whenever it moves.
+    pub(crate) fn places(&self) -> watch::Receiver<Place> {
+        self.place.subscribe()
     }
 
     /// The database is another one from now on; if files are applied unasked, they were before anybody got to it.
     pub(crate) fn moved_to(&self, url: DatabaseUrl, env: Arc<Env>) {
-        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = (url, env);
+        self.place.send_replace((url, env));
+    }
+
+    /// Cancels the run that goes on, at the server. What it has not finished is not applied.
+    pub(crate) fn cancel(&self) {
+        self.stopper().cancel();
+    }
+
+    /// Cancels, and waits for the end. No run begins after that.
+    pub(crate) async fn end(&self) {
+        self.ending.cancel();
+        self.cancel();
+        // What hangs for longer ends with the process.
+        drop(tokio::time::timeout(STOP_LIMIT, self.running.lock()).await);
+    }
+
+    fn stopper(&self) -> CancellationToken {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        stop.clone()
+    }
+
+    /// At the start: the same as [`follow`](Self::follow), and waits for a server that does not answer.
+    pub(crate) async fn first(&self) {
+        self.follow().await;
+        let mut state = self.state();
+        let reached = state.wait_for(|state| !state.unreached).await;
+        reached.expect("the sender is in `self`");
     }
 
     /// After a save or at the start: applies what is pending, if it is to be applied unasked.
-    pub(crate) async fn follow(&self) -> Result<(), BoxError> {
-        self.run(self.applies()).await.map(|_| ())
+    /// What came of it is in the state.
+    pub(crate) async fn follow(&self) {
+        if let Err(error) = self.run(self.applies()).await {
+            tracing::debug!("migrations: {error}");
+        }
     }
 
     /// A person asked: applies what is pending, now, and returns how many that were. An error is of the connection;
@@ -131,16 +154,19 @@ impl Schema {
             else {
                 return;
             };
-            tokio::time::sleep(LOOK).await;
-            let about_a_file = |failure: &Failure| failure.file.is_some();
-            let looked = if blocked.failure.as_ref().is_none_or(about_a_file) {
-                self.look().await
+            if blocked.unreached {
+                self.access.fine().await;
+                self.follow().await;
+                // Should the next attempt fail again, though the server answers others.
+                tokio::time::sleep(BRIEF).await;
+            } else if blocked.failure.is_some_and(|failure| failure.passes) {
+                tokio::time::sleep(LOOK).await;
+                self.follow().await;
             } else {
-                // It was the connection: what was to be applied still is.
-                self.follow().await
-            };
-            if let Err(error) = looked {
-                tracing::debug!("looking at the schema: {error}");
+                tokio::time::sleep(LOOK).await;
+                if let Err(error) = self.look().await {
+                    tracing::debug!("looking at the schema: {error}");
+                }
             }
         }
     }
@@ -189,22 +215,38 @@ impl Schema {
             now,
             failure,
         } = outcome;
-        for name in &now {
-            line(format_args!("migrated {name}"));
+        tell_applied(&now);
+        let unreached = error.as_deref().is_some_and(is_of_the_way);
+        if unreached {
+            self.access.doubt();
         }
         let mut state = SchemaState {
             standing,
             failure,
+            applying: None,
+            unreached,
             revision: before.revision,
         };
         if state != before {
             state.revision += 1;
-            tell(&state);
+            // That there is no connection is told by whoever watches that.
+            if !unreached {
+                tell(&state);
+            }
         }
         // Plans of the schema before would fail once each.
         self.db.forget_statements();
         self.state.send_replace(state);
         error.map_or(Ok(now.len()), Err)
+    }
+
+    /// Brings another database to what `migrations/` says, before anybody uses it. An error: it is not fit to be used.
+    pub(crate) async fn prepare(&self, place: Place) -> Result<(), BoxError> {
+        let _alone = self.running.lock().await;
+        let files = migrate::load(&self.project.migrations())?;
+        let Outcome { now, failure, .. } = self.run_at(place, &files, self.applies()).await?;
+        tell_applied(&now);
+        failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     async fn run_files(
@@ -215,26 +257,42 @@ impl Schema {
         if self.may_migrate && self.db.status().size > 0 {
             // If somebody holds it, the message says who, and where.
             let mut checkout = self.db.checkout().await?;
-            return Ok(migrate::run(checkout.client_mut(), files, apply).await);
+            let run = self.begin(self.place());
+            return Ok(run.over(checkout.client_mut(), files, apply).await);
         }
-        let (url, env) = self.place();
+        self.run_at(self.place(), files, apply).await
+    }
+
+    async fn run_at(
+        &self,
+        place: Place,
+        files: &[refinery::Migration],
+        apply: bool,
+    ) -> Result<Outcome, BoxError> {
+        let (url, env) = place.clone();
+        let run = self.begin(place);
         on_connection(&url, &env, async |client| {
-            Ok(migrate::run(client, files, apply).await)
+            Ok(run.over(client, files, apply).await)
         })
         .await
     }
+
+    /// A run that can be cancelled. The caller is the only one that runs.
+    fn begin(&self, place: Place) -> Run<'_> {
+        let stop = self.ending.child_token();
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
+        Run {
+            place,
+            state: &self.state,
+            stop,
+        }
+    }
 }
 
-fn tell(now: &SchemaState) {
-    let SchemaState {
-        standing, failure, ..
-    } = now;
-    if let Some(failure) = failure {
-        line(format_args!("✗ {failure}"));
-    } else if !standing.pending.is_empty() {
-        line(format_args!(
-            "pending: {}; press m, use the button on the page, or run `just migrate`",
-            standing.pending.join(", ")
-        ));
-    }
+/// Whether there was no connection to be had, and not only none for now because somebody else holds it.
+fn is_of_the_way(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    !matches!(
+        error.downcast_ref(),
+        Some(DbError::Wait { .. } | DbError::Nested { .. })
+    )
 }

@@ -1,6 +1,7 @@
-//! What must be there before anything runs: settings, the checkout for ourselves, a socket, a database.
+//! What must be there before anything runs: settings, the checkout for ourselves, a socket, a place for the database.
 //!
-//! Everything that can stop the start is here, and stops it with one message.
+//! What only a person can put right stops the start here, with one message. What may pass, such as a server that does
+//! not answer, is waited for later, while the host answers already.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -11,12 +12,10 @@ use std::{
 use shared::{BoxError, env::Env};
 
 use super::{
-    connection::{Connection, application_name},
     database::Database,
     mode::Mode,
     options::Options,
     project::{Lock, Project},
-    schema::Schema,
     terminal,
 };
 use crate::{
@@ -39,13 +38,13 @@ pub(super) struct Start {
     pub(super) listener: TcpListener,
     pub(super) address: SocketAddr,
     pub(super) mode: Mode,
+    /// Not started.
     pub(super) database: Database,
     /// Released after the database has stopped, so that no host takes its server for an orphan's.
     pub(super) lock: Lock,
 }
 
 impl Start {
-    /// From the main thread, which a private cluster is tied to.
     pub(super) fn new(options: Options) -> Result<Self, BoxError> {
         let since = Instant::now();
         let carried = Carried::take();
@@ -70,7 +69,7 @@ impl Start {
             Some(switches) => options.mode.switched(switches),
             None => options.mode,
         };
-        let database = Database::find_or_start(&project, &env, mode.max_connections())?;
+        let database = Database::find(&project, &env, mode.max_connections())?;
         Ok(Self {
             since,
             options,
@@ -84,20 +83,5 @@ impl Start {
             database,
             lock,
         })
-    }
-
-    /// Makes ready what uses the database, and brings its schema up to date.
-    pub(super) async fn connect(&self) -> Result<(Connection, Arc<Schema>), BoxError> {
-        let name = application_name(&self.carried);
-        let connection = Connection::prepare(&self.database, &self.env, self.mode, name).await?;
-        let schema = Schema::new(
-            self.project.clone(),
-            self.options.migrate,
-            connection.db.clone(),
-            !self.mode.is_demonstration(),
-            (self.database.url(), self.env.clone()),
-        );
-        schema.follow().await?;
-        Ok((connection, schema))
     }
 }

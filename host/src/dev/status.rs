@@ -12,6 +12,7 @@ use shared::{
 use tokio::sync::watch;
 
 use super::{
+    health::Health,
     journal::{Entry, Journal, Latency},
     mode::Mode,
     observer::{Backend, CENSUS, Observer},
@@ -27,6 +28,7 @@ use crate::{
 /// Where the numbers come from.
 #[derive(Clone)]
 pub(crate) struct Sources {
+    pub(crate) health: watch::Receiver<Health>,
     pub(crate) report: watch::Receiver<Report>,
     pub(crate) refusals: watch::Receiver<Refusals>,
     pub(crate) schema: watch::Receiver<SchemaState>,
@@ -50,6 +52,7 @@ pub(crate) struct Sources {
 #[derive(Serialize)]
 pub(crate) struct Status {
     version: &'static str,
+    health: Health,
     /// The active one; 0 before the first.
     generation: u64,
     phase: Phase,
@@ -136,6 +139,7 @@ impl Sources {
     /// Waits until one of them has something that was not seen yet.
     pub(crate) async fn changed(&mut self) {
         let ended = tokio::select! {
+            changed = self.health.changed() => changed.is_err(),
             changed = self.report.changed() => changed.is_err(),
             changed = self.refusals.changed() => changed.is_err(),
             changed = self.schema.changed() => changed.is_err(),
@@ -149,6 +153,7 @@ impl Sources {
 
     /// What there is now is no news.
     pub(crate) fn mark_seen(&mut self) {
+        self.health.mark_unchanged();
         self.report.mark_unchanged();
         self.refusals.mark_unchanged();
         self.schema.mark_unchanged();
@@ -174,6 +179,7 @@ impl Sources {
         let census = census.as_ref();
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            health: self.health.borrow().clone(),
             generation,
             phase,
             reloads,

@@ -51,6 +51,9 @@ impl Listed {
 pub(crate) enum Absence {
     #[error("the app is being built for the first time")]
     Starting,
+    /// Its build does not begin before something else is done, which may take long.
+    #[error("{0}")]
+    Blocked(String),
     #[error("the app has not started yet: {0}")]
     Failed(String),
     #[error("the host is shutting down")]
@@ -151,6 +154,19 @@ impl Generations {
     /// Tells requests that wait for the first generation why there is none.
     pub(crate) fn absent(&self, why: Absence) {
         self.absence.send_replace(why);
+    }
+
+    /// Tells requests that wait for the first generation what else that waits for; `None`: for nothing any more.
+    pub(crate) fn blocked(&self, why: Option<String>) {
+        self.absence.send_if_modified(|absence| {
+            let next = match (&*absence, why) {
+                (Absence::Starting | Absence::Blocked(_), Some(why)) => Absence::Blocked(why),
+                (Absence::Blocked(_), None) => Absence::Starting,
+                _ => return false,
+            };
+            *absence = next;
+            true
+        });
     }
 
     /// Takes the active generation out: the process is ending.

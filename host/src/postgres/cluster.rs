@@ -1,12 +1,13 @@
-//! The cluster's life: initialise once, start, know when it is ready, stop.
+//! The cluster's life: initialize once, start, know when it is ready, stop.
 //!
-//! `postgres` is started directly and its PID file polled, which takes 40 ms where `pg_ctl -w` takes 120.
+//! `postgres` is started directly and its PID file polled, which takes 40 ms where `pg_ctl -w` takes 120. Nothing
+//! here blocks for longer than it takes to start a process: a start that is dropped half-way leaves no process and no
+//! half-made cluster. Stopping blocks, since it is the last thing that happens.
 
 use std::{
-    fs::{self, OpenOptions},
-    io,
-    path::Path,
-    process::{Command, Stdio},
+    fs::{self, File, OpenOptions},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -24,19 +25,24 @@ use shared::db::DatabaseUrl;
 use super::{
     Binaries, PostgresError,
     identity::Identity,
+    initdb::initialize,
     pidfile::PidFile,
     places::{PORT, Places, USER},
+    wait::{POLL, poll},
 };
 
-/// Crash recovery after a hard stop of the machine may take a while; an ordinary start takes 40 ms.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Recovery after a hard stop of the machine takes as long as it takes; an ordinary start takes 40 ms.
+const READY_LIMIT: Duration = Duration::from_mins(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(1);
+/// A server that has not been ready has nothing to write: it recovers at its next start.
+const QUIT_LIMIT: Duration = Duration::from_secs(1);
 
-/// A running server. Stopped when dropped.
+/// A server. Stopped when dropped.
 pub(crate) struct Cluster {
-    /// Empty once it has ended, or is no longer ours to stop.
+    /// Empty before the start, once it has ended, and when it is no longer ours to stop.
     pid: Option<Pid>,
+    /// It takes connections.
+    ready: bool,
     places: Places,
     binaries: Binaries,
     identity: Identity,
@@ -44,10 +50,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the cluster of the project at `root`, or takes back the one this process started before a restart.
-    ///
-    /// Blocks for about 40 ms, the first time for half a second. From the main thread: see [`Identity::apply`].
-    pub(crate) fn start(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
+    /// The cluster of the project at `root`, not yet started. Fails on whatever only a person can put right.
+    pub(crate) fn of(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
         let identity = Identity::choose()?;
         let places = Places::of(root, &identity)?;
         let made_by = fs::read_to_string(places.data.join("PG_VERSION"))
@@ -61,20 +65,30 @@ impl Cluster {
             },
             other => other,
         })?;
-        if made_by.is_none() {
-            initialise(&binaries, &identity, &places.data)?;
-        }
-        let pid = match left_running(&places.data)? {
-            Some(pid) => pid,
-            None => spawn(&binaries, &identity, &places, max_connections)?,
-        };
         Ok(Self {
-            pid: Some(pid),
+            pid: None,
+            ready: false,
             places,
             binaries,
             identity,
             max_connections,
         })
+    }
+
+    /// Starts it, or takes back the one that this process started before a restart. A start that takes long says what
+    /// it waits for. Awaited on the main thread, never spawned: see [`Identity::apply`].
+    pub(crate) async fn start(
+        &mut self,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<(), PostgresError> {
+        if !self.places.data.join("PG_VERSION").exists() {
+            initialize(&self.binaries, &self.identity, &self.places, tell).await?;
+        }
+        match left_running(&self.places.data, tell).await? {
+            Some(pid) => (self.pid, self.ready) = (Some(pid), true),
+            None => self.spawn(tell).await?,
+        }
+        Ok(())
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {
@@ -90,95 +104,124 @@ impl Cluster {
         &self.binaries.version
     }
 
-    /// Starts it again if it has ended by itself. `true`: it had, and it runs. From the main thread, as `start`.
-    pub(crate) fn revive(&mut self) -> Result<bool, PostgresError> {
-        let alive = |pid| {
-            matches!(
-                waitpid(pid, Some(WaitPidFlag::WNOHANG)),
-                Ok(WaitStatus::StillAlive)
-            )
-        };
-        if self.pid.is_some_and(alive) {
-            return Ok(false);
-        }
-        self.pid = None;
-        self.pid = Some(spawn(
-            &self.binaries,
-            &self.identity,
-            &self.places,
-            self.max_connections,
-        )?);
-        Ok(true)
+    /// Whether it has ended by itself, or could not be started again since.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.pid.is_some_and(is_alive)
+    }
+
+    /// Starts it again after it has ended by itself. On the main thread, as [`start`](Self::start).
+    pub(crate) async fn revive(
+        &mut self,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<(), PostgresError> {
+        (self.pid, self.ready) = (None, false);
+        self.spawn(tell).await
     }
 
     /// Lets it run on: the next image of this process takes it back.
     pub(crate) fn keep_running(mut self) {
         self.pid = None;
     }
+
+    async fn spawn(&mut self, tell: &mut dyn FnMut(String)) -> Result<(), PostgresError> {
+        let from = fs::metadata(&self.places.log).map_or(0, |log| log.len());
+        let mut child = self.launch()?;
+        let pid = Pid::from_raw(child.id().cast_signed());
+        self.pid = Some(pid);
+        let Places { data, log, .. } = &self.places;
+        let waits_for = || what_it_does(log, from);
+        let ready = poll(READY_LIMIT, tell, waits_for, || {
+            match PidFile::read(data) {
+                Some(file) if file.pid == pid.as_raw() && file.status == "ready" => {
+                    return Some(true);
+                }
+                _ => {}
+            }
+            matches!(child.try_wait(), Ok(Some(_))).then_some(false)
+        });
+        match ready.await {
+            Some(true) => {
+                self.ready = true;
+                Ok(())
+            }
+            Some(false) => {
+                self.pid = None;
+                Err(PostgresError::EndedEarly {
+                    log: log.clone(),
+                    tail: tail(log),
+                })
+            }
+            None => {
+                let log = log.clone();
+                self.stop();
+                Err(PostgresError::NotReady {
+                    seconds: READY_LIMIT.as_secs(),
+                    log,
+                })
+            }
+        }
+    }
+
+    fn launch(&self) -> Result<Child, PostgresError> {
+        let Places { data, socket, log } = &self.places;
+        let (out, errors) = open_log(log)?;
+        let mut postgres = Command::new(self.binaries.program("postgres"));
+        postgres
+            .arg("-D")
+            .arg(data)
+            .arg("-k")
+            .arg(socket)
+            .args(["-p", &PORT.to_string(), "-c", "listen_addresses="])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(errors);
+        if let Some(limit) = self.max_connections {
+            postgres.arg("-c").arg(format!("max_connections={limit}"));
+        }
+        self.identity.apply(&mut postgres);
+        postgres.spawn().map_err(|source| PostgresError::Run {
+            program: "postgres".into(),
+            source,
+        })
+    }
+
+    /// Fast first: sessions are cut and everything is written. What is stuck gets less and less choice.
+    fn stop(&mut self) {
+        let Some(pid) = self.pid.take() else { return };
+        let steps: &[_] = if self.ready {
+            &[
+                (Signal::SIGINT, STOP_LIMIT),
+                (Signal::SIGQUIT, STOP_LIMIT),
+                (Signal::SIGKILL, STOP_LIMIT),
+            ]
+        } else {
+            // In recovery it does not listen to the gentler one.
+            &[(Signal::SIGQUIT, QUIT_LIMIT), (Signal::SIGKILL, STOP_LIMIT)]
+        };
+        for (signal, limit) in steps {
+            if kill(pid, *signal) == Err(Errno::ESRCH) || wait_for_end(pid, *limit) {
+                return;
+            }
+        }
+        tracing::error!("PostgreSQL (pid {pid}) does not stop");
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(pid) = self.pid {
-            stop(pid);
-        }
+        self.stop();
     }
-}
-
-/// Fast first: sessions are cut and everything is written. What is stuck gets less and less choice.
-fn stop(pid: Pid) {
-    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGKILL] {
-        if kill(pid, signal) == Err(Errno::ESRCH) || wait_for_end(pid, STOP_LIMIT) {
-            return;
-        }
-    }
-    tracing::error!("PostgreSQL (pid {pid}) does not stop");
-}
-
-/// initdb, into another folder first: one that was interrupted must not look like a cluster.
-fn initialise(binaries: &Binaries, identity: &Identity, data: &Path) -> Result<(), PostgresError> {
-    let unfinished = data.with_extension("unfinished");
-    match fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(PostgresError::file(&unfinished)(error));
-        }
-        _ => {}
-    }
-    let mut initdb = Command::new(binaries.program("initdb"));
-    initdb
-        .arg("-D")
-        .arg(&unfinished)
-        // Trust: only who can reach the 0700 folder of the socket can connect at all.
-        .args([
-            "-U",
-            USER,
-            "-A",
-            "trust",
-            "--no-sync",
-            "--no-instructions",
-            "--encoding=UTF8",
-            "--locale=C",
-        ])
-        .current_dir("/")
-        .stdin(Stdio::null());
-    identity.apply(&mut initdb);
-    let output = initdb.output().map_err(|source| PostgresError::Run {
-        program: "initdb".into(),
-        source,
-    })?;
-    if !output.status.success() {
-        return Err(PostgresError::Initdb {
-            output: String::from_utf8_lossy(&output.stderr).into_owned(),
-        });
-    }
-    fs::rename(&unfinished, data).map_err(PostgresError::file(data))
 }
 
 /// A server on our data from before: ours across a restart, or an orphan of a host that was killed.
 ///
 /// An orphan is told to end and waited for: it has been already, by its death signal, and adopting a server that is
 /// about to go would only move the surprise.
-fn left_running(data: &Path) -> Result<Option<Pid>, PostgresError> {
+async fn left_running(
+    data: &Path,
+    tell: &mut dyn FnMut(String),
+) -> Result<Option<Pid>, PostgresError> {
     let Some(file) = PidFile::read(data).filter(|file| file.is_alive() && file.serves(data)) else {
         return Ok(None);
     };
@@ -186,94 +229,70 @@ fn left_running(data: &Path) -> Result<Option<Pid>, PostgresError> {
     if file.is_our_child() {
         return Ok(Some(pid));
     }
-    if kill(pid, Signal::SIGINT).is_ok() && !wait_for_end(pid, STOP_LIMIT) {
-        return Err(PostgresError::Orphan { pid: file.pid });
+    if kill(pid, Signal::SIGINT).is_ok() {
+        let waits_for = || format!("a PostgreSQL of an earlier run (PID {pid}) is ending");
+        let ended = poll(STOP_LIMIT, tell, waits_for, || has_gone(pid).then_some(()));
+        ended.await.ok_or(PostgresError::Orphan { pid: file.pid })?;
     }
     Ok(None)
 }
 
-fn spawn(
-    binaries: &Binaries,
-    identity: &Identity,
-    places: &Places,
-    max_connections: Option<u16>,
-) -> Result<Pid, PostgresError> {
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&places.log)
-        .map_err(PostgresError::file(&places.log))?;
-    let errors = log.try_clone().map_err(PostgresError::file(&places.log))?;
-    let mut postgres = Command::new(binaries.program("postgres"));
-    postgres
-        .arg("-D")
-        .arg(&places.data)
-        .arg("-k")
-        .arg(&places.socket)
-        .args(["-p", &PORT.to_string(), "-c", "listen_addresses="])
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors);
-    if let Some(limit) = max_connections {
-        postgres.arg("-c").arg(format!("max_connections={limit}"));
-    }
-    identity.apply(&mut postgres);
-    let mut child = postgres.spawn().map_err(|source| PostgresError::Run {
-        program: "postgres".into(),
-        source,
-    })?;
-    let pid = Pid::from_raw(child.id().cast_signed());
-
-    let since = Instant::now();
-    loop {
-        match PidFile::read(&places.data) {
-            Some(file) if file.pid == pid.as_raw() && file.status == "ready" => return Ok(pid),
-            _ => {}
-        }
-        if let Ok(Some(_)) = child.try_wait() {
-            return Err(PostgresError::EndedEarly {
-                log: places.log.clone(),
-                tail: tail(&places.log),
-            });
-        }
-        if since.elapsed() > READY_LIMIT {
-            stop(pid);
-            return Err(PostgresError::NotReady {
-                seconds: READY_LIMIT.as_secs(),
-                log: places.log.clone(),
-            });
-        }
-        sleep(POLL);
+/// In the words of its log since this start.
+fn what_it_does(log: &Path, from: u64) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let from = usize::try_from(from).unwrap_or_default().min(text.len());
+    let said = String::from_utf8_lossy(&text[from..]);
+    let recovers = ["automatic recovery", "redo in progress", "redo starts"];
+    if recovers.iter().any(|words| said.contains(words)) {
+        "PostgreSQL is recovering after it was not shut down properly".to_owned()
+    } else {
+        "PostgreSQL is starting".to_owned()
     }
 }
 
-/// Waits until the process is gone: reaped, if it is ours to reap.
+pub(super) fn open_log(log: &PathBuf) -> Result<(File, File), PostgresError> {
+    let opened = OpenOptions::new().create(true).append(true).open(log);
+    let out = opened.map_err(PostgresError::file(log))?;
+    let errors = out.try_clone().map_err(PostgresError::file(log))?;
+    Ok((out, errors))
+}
+
+pub(super) fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(8)..].join("\n")
+}
+
+fn is_alive(pid: Pid) -> bool {
+    matches!(
+        waitpid(pid, Some(WaitPidFlag::WNOHANG)),
+        Ok(WaitStatus::StillAlive)
+    )
+}
+
+/// Reaped, if it is ours to reap.
+fn has_gone(pid: Pid) -> bool {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::StillAlive) => false,
+        Ok(_) => true,
+        // Not our child: somebody else reaps it.
+        Err(_) => {
+            let file = PidFile {
+                pid: pid.as_raw(),
+                status: String::new(),
+            };
+            !file.is_alive()
+        }
+    }
+}
+
 fn wait_for_end(pid: Pid, limit: Duration) -> bool {
     let since = Instant::now();
     while since.elapsed() < limit {
-        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => {}
-            Ok(_) => return true,
-            // Not our child: somebody else reaps it.
-            Err(_)
-                if !(PidFile {
-                    pid: pid.as_raw(),
-                    status: String::new(),
-                })
-                .is_alive() =>
-            {
-                return true;
-            }
-            Err(_) => {}
+        if has_gone(pid) {
+            return true;
         }
         sleep(POLL);
     }
     false
-}
-
-fn tail(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }

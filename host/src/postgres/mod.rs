@@ -16,8 +16,12 @@ mod places;
 // What a running server says of itself.
 mod pidfile;
 
-// The cluster from initdb to the last signal.
+// The cluster from its making to the last signal.
 mod cluster;
+
+mod initdb;
+
+mod wait;
 
 pub(crate) use binaries::Binaries;
 pub(crate) use cluster::Cluster;
@@ -44,7 +48,7 @@ pub(crate) enum PostgresError {
     },
     #[error("cannot run {program}: {source}")]
     Run { program: String, source: io::Error },
-    #[error("initdb failed:\n{output}")]
+    #[error("initdb failed; it said:\n{output}")]
     Initdb { output: String },
     #[error("PostgreSQL stopped while starting; its log, {}, ends with:\n{tail}", log.display())]
     EndedEarly { log: PathBuf, tail: String },

@@ -52,7 +52,7 @@ use state::{Next, Order, Rest, State};
 use watch::{Changes, FOLDERS, Watch, names, since_saved};
 
 pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, as_the_person_had_it, worst};
-pub(crate) use parts::{Reload, RestartNeeded, Settings};
+pub(crate) use parts::{Ready, Reload, RestartNeeded, Settings};
 pub(crate) use report::{Build, Event, Images, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};
 pub(crate) use start::Isolation;
@@ -78,12 +78,13 @@ struct Arrival {
 }
 
 impl Reload {
-    /// Builds and loads the app, then does it again for every save, until the host itself must be restarted.
-    pub(crate) async fn run(self) -> Result<RestartNeeded, BoxError> {
-        let watch = Watch::new(&self.root)
+    /// After `ready`, builds and loads the app, and again for every save, until the host itself must be restarted.
+    pub(crate) async fn run(self, ready: Ready) -> Result<RestartNeeded, BoxError> {
+        let mut watch = Watch::new(&self.root, self.settings_saved.clone())
             .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
         let loader = Loader::new(self.root.join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
+        watch.meanwhile(ready).await;
         let mut reloading = Loop {
             builder: Builder::new(&self.root, &FOLDERS, self.replay),
             reload: self,
@@ -172,7 +173,7 @@ impl Loop {
             });
             tokio::select! {
                 biased;
-                changes = watch.next(&reload.settings_saved, &reload.rebuild) => break changes,
+                changes = watch.next(&reload.rebuild) => break changes,
                 images = reload.outgrown() => return Some(images),
                 () = builder.warm_up() => {}
             }
@@ -196,9 +197,10 @@ impl Loop {
         drop(self.reload.events.send(Event::Refreshed { files })); // nobody listens once the host has ended
     }
 
-    async fn migrate(&self) {
+    async fn migrate(&mut self) {
         self.reload.tell(Phase::Migrating, Event::Migrating);
-        (self.reload.follow_schema)().await;
+        let work = (self.reload.follow_schema)();
+        self.watch.meanwhile(work).await;
     }
 
     /// Builds, unless a newer save cancels that: it is built with the ones before then.
@@ -244,7 +246,7 @@ impl Loop {
                 tokio::select! {
                     biased; // what has ended is not cancelled
                     outcome = &mut building => break Some(outcome),
-                    changes = watch.next(&reload.settings_saved, &reload.rebuild) => {
+                    changes = watch.next(&reload.rebuild) => {
                         *arrival = Arrival { at: Instant::now(), detect: since_saved(&reload.root, &changes) };
                         state.saved(changes);
                         let sort = |changes, certain| sort(&reload.root, &inputs, changes, certain);

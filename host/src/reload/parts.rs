@@ -10,6 +10,9 @@ use tokio_util::task::TaskTracker;
 use super::{Event, Images, Isolation, Report, watch::SETTINGS};
 use crate::{generation::Generations, restart::Image};
 
+/// What must be done before the first build.
+pub(crate) type Ready = BoxFuture<'static, ()>;
+
 /// Everything a reload needs.
 pub(crate) struct Reload {
     pub(crate) root: PathBuf,

@@ -7,6 +7,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Component, Path, PathBuf},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -63,12 +64,14 @@ pub(crate) struct Watch {
     /// Ends the watch when dropped, and with it `saved`.
     watcher: RecommendedWatcher,
     root: PathBuf,
+    /// Rung when the file of the settings is saved.
+    settings_saved: Arc<Notify>,
 }
 
 type Followed = Arc<Mutex<BTreeSet<PathBuf>>>;
 
 impl Watch {
-    pub(crate) fn new(root: &Path) -> notify::Result<Self> {
+    pub(crate) fn new(root: &Path, settings_saved: Arc<Notify>) -> notify::Result<Self> {
         let (sender, saved) = mpsc::unbounded_channel();
         let (base, followed) = (root.to_owned(), Followed::default());
         let also = followed.clone();
@@ -96,6 +99,7 @@ impl Watch {
             followed,
             watcher,
             root: root.to_owned(),
+            settings_saved,
         })
     }
 
@@ -122,20 +126,37 @@ impl Watch {
         *followed = elsewhere;
     }
 
-    /// Waits for a save of sources and returns what it comprises; rings `settings_saved` on the way. When `rebuild`
+    /// Waits for a save of sources and returns what it comprises; a save of settings is told on the way. When `rebuild`
     /// rings, that is what has been saved so far, and may be nothing. Cancel-safe.
-    pub(crate) async fn next(&mut self, settings_saved: &Notify, rebuild: &Notify) -> Changes {
+    pub(crate) async fn next(&mut self, rebuild: &Notify) -> Changes {
         loop {
             let (mut changes, asked) = tokio::select! {
                 changes = self.settled() => (changes, false),
                 () = rebuild.notified() => (std::mem::take(&mut self.pending), true),
             };
-            if changes.remove(Path::new(SETTINGS)) {
-                settings_saved.notify_one();
-            }
+            self.tell_settings(&mut changes);
             if asked || !changes.is_empty() {
                 return changes;
             }
+        }
+    }
+
+    /// Waits for `work`, and tells a save of settings meanwhile. What else is saved is left for [`next`](Self::next).
+    pub(super) async fn meanwhile(&mut self, work: impl Future<Output = ()>) {
+        let (mut work, mut others) = (pin!(work), Changes::new());
+        loop {
+            tokio::select! {
+                () = &mut work => break,
+                changes = self.settled() => others.extend(changes),
+            }
+            self.tell_settings(&mut others);
+        }
+        self.pending.extend(others);
+    }
+
+    fn tell_settings(&self, changes: &mut Changes) {
+        if changes.remove(Path::new(SETTINGS)) {
+            self.settings_saved.notify_one();
         }
     }
 

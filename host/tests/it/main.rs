@@ -40,6 +40,11 @@ mod failover;
 mod reconnect;
 
 mod migrations;
+mod slow_migrations;
+
+// What is wrong, told everywhere; what is waited for.
+mod health;
+mod starting;
 
 // The leak, its cure, and what lies beyond it; another database without a restart.
 mod leak;

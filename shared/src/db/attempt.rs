@@ -4,12 +4,11 @@
 //! on the server is known to be down, and who asks is told so at once until an attempt succeeds.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
 use deadpool_postgres::{Client as Object, PoolError, TimeoutType};
-use tokio::sync::Mutex as Turns;
 
 use super::{
     book::Line,
@@ -31,32 +30,34 @@ const PAUSES: [Duration; 5] = [
 /// long anybody waits for the attempt of somebody else then. A server that is back is noticed no later.
 pub(super) const BRIEF: Duration = Duration::from_millis(100);
 
-/// What is known of the server, from the last attempt.
-#[derive(Default)]
-pub(super) struct Attempts {
-    /// Held by whoever tries.
-    turns: Turns<()>,
-    /// How the last one failed, and when. `None` once one has succeeded.
-    failed: Mutex<Option<(Instant, String)>>,
-}
-
-impl Attempts {
-    /// Why the server cannot be reached, if that is known.
-    pub(super) fn news(&self) -> Option<String> {
-        self.failed().as_ref().map(|(_, reason)| reason.clone())
-    }
-
-    /// Another server from now on.
-    pub(super) fn forget(&self) {
-        *self.failed() = None;
-    }
-
-    fn failed(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What is known of the way to the server. For whoever wants to tell people; nothing here depends on their reading it.
+#[derive(Clone, Debug, Default)]
+pub enum Reach {
+    /// Nobody has tried, or nobody since the server was seen to answer again.
+    #[default]
+    Untried,
+    /// The last attempt succeeded.
+    Open,
+    /// The connection ended by itself, and nobody has asked for another yet.
+    Lost,
+    /// The last attempt failed.
+    Failed {
+        /// When.
+        at: Instant,
+        /// What the server, or what lies before it, said.
+        reason: String,
+    },
 }
 
 impl Inner {
+    /// Why the server cannot be reached, if that is known.
+    pub(super) fn news(&self) -> Option<String> {
+        match &*self.counts.reach.borrow() {
+            Reach::Failed { reason, .. } => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
     /// A connection of the pool, opened if it must be, and the TLS for its cancels. Whoever has waited since `since`
     /// for an attempt that failed is told of that one.
     pub(super) async fn opened(
@@ -64,16 +65,16 @@ impl Inner {
         line: Line,
         since: Instant,
     ) -> Result<(Object, Tls), DbError> {
-        let _mine = self.attempts.turns.lock().await;
+        let _mine = self.turns.lock().await;
         let source = self.source();
-        let patience = match &*self.attempts.failed() {
-            Some((at, reason)) if *at + BRIEF >= since => {
+        let patience = match &*self.counts.reach.borrow() {
+            Reach::Failed { at, reason } if *at + BRIEF >= since => {
                 let reason = reason.clone();
                 return Err(DbError::Unreachable { reason });
             }
-            Some(_) => Duration::ZERO,
-            None if self.counts.opened.load(Relaxed) == 0 => Duration::ZERO, // never yet: no restart, a mistake
-            None => source.patience,
+            Reach::Failed { .. } => Duration::ZERO,
+            _ if self.counts.opened.load(Relaxed) == 0 => Duration::ZERO, // never yet: no restart, a mistake
+            _ => source.patience,
         };
         let began = Instant::now();
         let mut pauses = PAUSES.iter().chain(PAUSES.last().into_iter().cycle());
@@ -85,10 +86,14 @@ impl Inner {
                 opened => break opened,
             }
         };
-        *self.attempts.failed() = match &opened {
-            Err(error) if !is_busy(error) => Some((Instant::now(), connect_reason(error))),
-            _ => None,
-        };
+        self.counts.reach.send_replace(match &opened {
+            Ok(_) => Reach::Open,
+            Err(error) if is_busy(error) => Reach::Untried,
+            Err(error) => Reach::Failed {
+                at: Instant::now(),
+                reason: connect_reason(error),
+            },
+        });
         match opened {
             Ok(client) => Ok((client, source.tls)),
             Err(error) => Err(self.no_connection(line, error)),

@@ -8,12 +8,12 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use futures_util::stream;
 use tokio_postgres::{
-    Client, Config, NoTls, Socket, config::TargetSessionAttrs, tls::MakeTlsConnect,
+    CancelToken, Client, Config, NoTls, Socket, config::TargetSessionAttrs, tls::MakeTlsConnect,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::io::StreamReader;
 
-use super::{address::addresses, error::describe, pool::DbConfig, tls::Tls};
+use super::{address::addresses, error::describe, pool::DbConfig, tls::Tls, url::DatabaseUrl};
 
 /// What drives a connection: to be spawned on the runtime that shall own it.
 pub type Connection =
@@ -80,6 +80,32 @@ pub(super) async fn open(config: &Config, tls: &Tls) -> Result<(Client, Connecti
 /// Asks the server to end what `client` runs. `tls` is that of the URL which `client` was opened by.
 pub(super) async fn cancel(client: &Client, tls: &Tls) -> Result<(), tokio_postgres::Error> {
     client.cancel_token().cancel_query(tls.connector()).await
+}
+
+/// Ends what a connection runs, while somebody else has the connection.
+pub struct Cancel {
+    token: CancelToken,
+    tls: Tls,
+}
+
+impl Cancel {
+    /// `url` is the one that `client` was opened by.
+    #[must_use]
+    pub fn of(client: &Client, url: &DatabaseUrl) -> Self {
+        Self {
+            token: client.cancel_token(),
+            tls: url.tls().clone(),
+        }
+    }
+
+    /// Asks the server, which tells nobody whether there was anything to end.
+    ///
+    /// # Errors
+    ///
+    /// The server could not be asked.
+    pub async fn send(&self) -> Result<(), tokio_postgres::Error> {
+        self.token.cancel_query(self.tls.connector()).await
+    }
 }
 
 impl Tried {

@@ -14,9 +14,11 @@ use std::{
 
 use deadpool_postgres::Client as Object;
 use futures_util::{FutureExt, future::BoxFuture};
+use tokio::sync::watch;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
+    attempt::Reach,
     book::Line,
     clean::clean_up,
     error::{DbError, is_stale},
@@ -187,6 +189,23 @@ impl Db {
         }
     }
 
+    /// What is known of the way to the server, now and from now on.
+    #[must_use]
+    pub fn reach(&self) -> watch::Receiver<Reach> {
+        self.inner.counts.reach.subscribe()
+    }
+
+    /// Somebody has seen the server answer: who asks next is not told of a failure before that.
+    pub fn server_answers(&self) {
+        self.inner.counts.reach.send_if_modified(|reach| {
+            let outdated = matches!(reach, Reach::Lost | Reach::Failed { .. });
+            if outdated {
+                *reach = Reach::Untried;
+            }
+            outdated
+        });
+    }
+
     /// Forgets every prepared statement: their plans may be of another schema, and their texts of code that is gone.
     pub fn forget_statements(&self) {
         self.inner.pool().manager().statement_caches.clear();
@@ -211,7 +230,7 @@ impl Db {
         // Its connection goes before the new pool can open one.
         *slot = None;
         before.pool.close();
-        inner.attempts.forget();
+        inner.counts.reach.send_replace(Reach::Untried);
         Ok(())
     }
 

@@ -53,7 +53,8 @@ mod address;
 // How the connection is made.
 mod pool;
 
-pub use connect::{ConnectError, Connection, connect};
+pub use attempt::Reach;
+pub use connect::{Cancel, ConnectError, Connection, connect};
 pub use error::{DbError, describe};
 pub use exclusive::Checkout;
 pub use failure::Failure;

@@ -15,12 +15,13 @@ use std::{
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     address::addresses,
+    attempt::Reach,
     book::Book,
     connect::{self, Tried},
     holder::{Holder, Loss},
@@ -143,6 +144,7 @@ pub(super) struct Counts {
     pub(super) backend_pid: AtomicI32,
     pub(super) book: Arc<Book>,
     pub(super) lessons: Arc<Lessons>,
+    pub(super) reach: watch::Sender<Reach>,
 }
 
 /// The pool from inside.
@@ -246,15 +248,18 @@ async fn open(
     counts: Arc<Counts>,
     behind_a_pooler: bool,
 ) -> Result<(Client, JoinHandle<()>), Tried> {
-    let (client, connection) = connect::open(&config, &tls).await?;
-    let book = counts.book.clone();
+    let (client, mut connection) = connect::open(&config, &tls).await?;
+    let counted = counts.clone();
     let driver = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            let reason = book.lost(super::describe(&error));
+        if let Err(error) = (&mut connection).await {
+            let reason = counted.book.lost(super::describe(&error));
             tracing::warn!(
                 "the database connection ended: {reason}; the next statement opens another"
             );
+            counted.reach.send_replace(Reach::Lost);
         }
+        // Only now does anybody see that it has ended: what the next attempt says comes after this.
+        drop(connection);
     });
     let lessons = behind_a_pooler.then_some(&*counts.lessons);
     let asked = ask(&client, lessons).await;

@@ -15,12 +15,14 @@ use std::{
 use deadpool_postgres::{Client as Object, Pool};
 use tokio::{
     runtime::Handle,
-    sync::{OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Mutex as Turns, OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard, RwLockWriteGuard,
+    },
 };
 use tokio_postgres::config::TargetSessionAttrs;
 
 use super::{
-    attempt::{Attempts, BRIEF},
+    attempt::BRIEF,
     book::{Line, Using},
     demoted::{give_up, is_read_only, refused_a_write},
     error::{DbError, describe, ends_connection},
@@ -39,7 +41,8 @@ pub(super) struct Inner {
     /// Of the process: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
     pub(super) runtime: Handle,
     pub(super) counts: Arc<Counts>,
-    pub(super) attempts: Attempts,
+    /// Held by whoever tries to open a connection.
+    pub(super) turns: Turns<()>,
     /// Of the connection in the slot: it works, and is good for nothing. Whoever comes next replaces it.
     spent: AtomicBool,
 }
@@ -98,7 +101,7 @@ impl Inner {
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             counts,
-            attempts: Attempts::default(),
+            turns: Turns::default(),
             spent: AtomicBool::new(false),
         }
     }
@@ -228,7 +231,7 @@ impl Inner {
     /// Bounds a wait for the slot. While the server is known to be down, somebody who tries to reach it may keep the
     /// slot for long; nobody else waits for that.
     async fn turn<T>(&self, line: Line, wait: impl Future<Output = T>) -> Result<T, DbError> {
-        let Some(reason) = self.attempts.news() else {
+        let Some(reason) = self.news() else {
             return self.within(line, wait).await;
         };
         let brief = tokio::time::timeout(BRIEF, wait).await;

@@ -6,6 +6,7 @@ pub(super) mod screen;
 
 // The banner, and what needs more than a line.
 pub(super) mod banner;
+mod health;
 mod measure;
 mod progress;
 mod proof;
@@ -28,7 +29,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{mode::Mode, observer::Observer, status::Refusals};
+use super::{health::Health, mode::Mode, observer::Observer, status::Refusals};
 use banner::Banner;
 use measure::columns;
 use progress::{Building, FRAME};
@@ -93,7 +94,9 @@ impl Terminal {
         mut self,
         mut events: mpsc::UnboundedReceiver<Event>,
         mut refused: watch::Receiver<Refusals>,
+        mut health: watch::Receiver<Health>,
     ) {
+        let mut bad = None;
         let mut frames = tokio::time::interval(FRAME);
         // Told once, of a flood: every request meets the same wall. Not by their number, which may be two at the first look.
         let mut told = false;
@@ -109,6 +112,9 @@ impl Terminal {
                     told = true;
                     let refusals = refused.borrow_and_update().clone();
                     refusal::show(&refusals, self.mode, &self.observer).await;
+                }
+                Ok(()) = health.changed() => {
+                    bad = health::show(health.borrow_and_update().trouble.as_ref(), bad);
                 }
                 _ = frames.tick(), if self.building.is_some() => self.show_progress(),
             }

@@ -6,7 +6,10 @@ use serde_json::json;
 
 use super::{buttons::Token, pages::Page};
 use crate::{
-    dev::schema::SchemaState,
+    dev::{
+        health::{Cause, Trouble},
+        schema::SchemaState,
+    },
     generation::Absence,
     migrate::{Failure, Standing},
 };
@@ -60,6 +63,44 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
             "run": "just migrate, or the button on the page",
         }}),
         text: format!("{title}: {why}\nrun `just migrate`\n"),
+    }
+}
+
+/// The 503 page of a database that is not there, or not there yet. With a button for whom the host trusts, if there is
+/// something to cancel.
+pub(super) fn by_trouble(trouble: &Trouble, back_to: &str, token: Option<&Token>) -> Page {
+    let Trouble {
+        cause,
+        what,
+        remedy,
+        since,
+    } = trouble;
+    let (title, code) = match cause {
+        Cause::Migration => ("A migration takes long", "migrating"),
+        Cause::Starting => ("The database is starting", "database_starting"),
+        _ => ("The database does not answer", "database_down"),
+    };
+    let since = since.format("%H:%M:%S");
+    let html = html! {
+        p.kind { "The app waits" }
+        h1 { (title) }
+        pre.source.said data-dev-trouble tabindex="0" role="region" aria-label="What is wrong" { (what) }
+        p { (remedy) }
+        @if let (Cause::Migration, Some(token)) = (cause, token) {
+            form method="post" action="/__dev/actions/cancel-migration" {
+                input type="hidden" name="token" value=(token.as_str());
+                input type="hidden" name="back" value=(back_to);
+                button { "Cancel the migration" }
+            }
+        }
+        p { "Since " (since) ". This page reloads by itself once it is over." }
+    };
+    Page {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: title.to_owned(),
+        html,
+        json: json!({ "error": { "code": code, "message": what, "run": remedy } }),
+        text: format!("{what}\n{remedy}\n"),
     }
 }
 

@@ -1,12 +1,18 @@
 // Reloads the page after a swap and shows why a build failed. Added by the dev server to HTML pages, never in
 // production. Text from compiler and app reaches the page as text nodes only. The overlay is in overlay.js.
 const REASON = "__dev:reason"; // of the last reload
-const { generation, revision = 0, schema = null, keep } = document.currentScript.dataset; // what this page came from
+const { generation, revision = 0, schema = null, hindrance = null, keep } = document.currentScript.dataset; // what this page came from
+let madeIn; // the hindrance in which this page was made, such as a database that was down; null: none
 
 const pause = follow("/__dev/events", hear);
 
 function hear(data) {
   const news = JSON.parse(data);
+  // What goes on when the page has just come went on when it was made, though nobody may have noticed yet.
+  if (madeIn === undefined) madeIn = hindrance ?? (news.hindrance === null ? null : String(news.hindrance));
+  if (madeIn !== null && String(news.hindrance) !== madeIn) return again(news);
+  const told = document.querySelector("[data-dev-trouble]"); // in a page of the host
+  if (told && news.trouble && told.textContent !== news.trouble) told.textContent = news.trouble;
   if (String(news.schema) !== String(schema)) return again(news); // the app is blocked, or no longer
   const failed = news.phase === "build_failed" || news.phase === "load_failed";
   if (failed) return showFailure(news);
@@ -18,7 +24,7 @@ function hear(data) {
 function again(news) {
   if (keep !== undefined) return; // the answer to a form: to load it again is to send it again
   // Once for the same news: a cache in between may answer with the old page, for ever.
-  const reason = JSON.stringify([location.href, news.generation, news.revision, news.schema]);
+  const reason = JSON.stringify([location.href, news.generation, news.revision, news.schema, madeIn]);
   if (recall(REASON) === reason) return;
   unlessLeaving(() => {
     remember(REASON, reason);

@@ -17,7 +17,11 @@ use shared::PoolOwner;
 use tokio::sync::mpsc;
 
 use crate::{
-    dev::{actions::Action, database::terminate, schema::Schema},
+    dev::{
+        actions::Action,
+        database::terminate,
+        schema::{Schema, SchemaState},
+    },
     reload::Isolation,
 };
 
@@ -100,9 +104,15 @@ impl Buttons {
         };
         match name {
             "migrate" => {
-                let schema = self.schema.clone();
+                let (schema, mut state) = (self.schema.clone(), self.schema.state());
                 // On its own: half an index is left behind if it ends with a client that does not wait.
-                let ran = tokio::spawn(async move { schema.migrate().await }).await;
+                let running = tokio::spawn(async move { schema.migrate().await });
+                let slow =
+                    |state: &SchemaState| state.applying.as_ref().is_some_and(|now| now.slow);
+                let ran = tokio::select! {
+                    ran = running => ran,
+                    _ = state.wait_for(slow) => return Ok("the migration takes long; `health` says what it waits for".to_owned()),
+                };
                 ran.map_err(|error| error.to_string())
                     .and_then(|ran| ran.map_err(|error| error.to_string()))
                     .map_err(|why| (StatusCode::BAD_GATEWAY, why))?;
@@ -111,6 +121,10 @@ impl Buttons {
                     Some(failure) => Err((StatusCode::CONFLICT, failure.to_string())),
                     None => Ok("the database is up to date".to_owned()),
                 }
+            }
+            "cancel-migration" => {
+                self.schema.cancel();
+                Ok("the server was asked to cancel the migration".to_owned())
             }
             "terminate" => {
                 let Some(pid) = sent.pid else {

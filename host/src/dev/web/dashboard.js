@@ -17,7 +17,7 @@ function receive(status) {
   render(status);
   if (!before) arrive();
   else if (lostAt) say("reconnected");
-  else if (before.phase !== status.phase || before.generation !== status.generation) say(...phaseNews(status));
+  else if (summary(before) !== summary(status)) say(...phaseNews(status));
   lostAt = null;
   document.documentElement.classList.remove("lost");
 }
@@ -79,7 +79,12 @@ function say(text, look = "") {
   put("news", text, look);
 }
 
-function phaseNews({ phase, generation }) {
+function summary({ phase, generation, health }) {
+  return JSON.stringify([phase, generation, health.trouble?.what]);
+}
+
+function phaseNews({ phase, generation, health }) {
+  if (hinders(health.trouble)) return [`${health.trouble.what}. ${health.trouble.remedy}`, "bad"];
   const serving = generation ? `still serving generation ${generation}` : "nothing to serve yet";
   if (phase === "active") return [`generation ${generation} is live`];
   if (phase.endsWith("_failed")) return [`${words(phase)}: ${serving}`, "bad"];
@@ -110,12 +115,15 @@ function render(status) {
 function renderTiles({ phase, generation, generations, images, reloads, last_reload, db, activity, ...status }) {
   const failed = phase.endsWith("_failed");
   const look = failed ? "bad" : phase === "active" ? "good" : "busy";
-  put("link", words(phase), `chip ${look}`);
+  const { trouble } = status.health;
+  const [state, tone] = trouble ? [TROUBLES[trouble.cause], "bad"] : [words(phase), look];
+  put("link", state, `chip ${tone}`);
   put("host", `${status.address} · host ${status.version}, PID ${status.host_pid}`);
-  put("phase", words(phase), look);
+  put("phase", state, tone);
   const { progress } = status.build;
-  const serving = generation ? `generation ${generation} is still serving` : "nothing to serve yet";
-  put("phase-note", failed ? serving : progress ? `${progress.built} of ${progress.total}` : "");
+  const serving = generation ? `generation ${generation} serves on` : "nothing to serve yet";
+  const built = progress ? `${progress.built} of ${progress.total}` : "";
+  put("phase-note", isOfTheApp(trouble) ? serving : trouble ? explained(trouble) : built);
   put("generation", generation || "none");
   const inFlight = generations.reduce((sum, each) => sum + each.in_flight, 0);
   const restarts = count(status.restarts, "restart") + (status.restarted ? ` (${status.restarted})` : "");
@@ -133,6 +141,29 @@ function renderTiles({ phase, generation, generations, images, reloads, last_rel
   put("last-reload-note", last_reload ? last_reload.files.join(", ") : "");
   put("backends", db.backends ?? "unknown");
   put("backends-note", db.pids.length > 0 ? pidsAndAges(db.pids, activity ?? []) : "");
+}
+
+const TROUBLES = {
+  starting: "database starting",
+  database: "database down",
+  migration: "migrating",
+  schema: "blocked by migrations",
+  build: "build failed",
+  load: "load failed",
+};
+
+function isOfTheApp(trouble) {
+  return ["build", "load"].includes(trouble?.cause);
+}
+
+function explained({ what, since, remedy }) {
+  const seconds = Math.max(0, (Date.now() - new Date(since)) / 1000);
+  return `for ${age(seconds)}: ${what}. ${remedy}`;
+}
+
+// Whether something else than the app's code keeps the app from answering.
+function hinders(trouble) {
+  return ["starting", "database", "migration"].includes(trouble?.cause);
 }
 
 function pidsAndAges(pids, activity) {
@@ -167,7 +198,8 @@ function renderUnreloadable(unreloadable) {
 }
 
 function renderSchema(status) {
-  const { applied, pending, failure } = status.schema;
+  const { applied, pending, failure, applying } = status.schema;
+  get("cancel").hidden = !applying?.slow;
   const word = pending.length > 0 ? `${pending.length} pending:` : `${applied.length} applied, none pending`;
   const look = failure ? "bad" : pending.length > 0 ? "busy" : applied.length > 0 ? "good" : "quiet";
   put("schema-word", failure ? `a migration failed; ${word}` : word, look);

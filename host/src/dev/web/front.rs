@@ -33,10 +33,11 @@ use super::{
 };
 use crate::{
     dev::{
+        health::{Health, Trouble, of_a_slow_migration},
         requests::{Answered, Requests},
         schema::SchemaState,
     },
-    generation::Generations,
+    generation::{Absence, Generations},
     reload::Report,
     serve::dispatch::{NoAnswer, Served, dispatch},
 };
@@ -50,6 +51,7 @@ pub(in crate::dev) struct Front {
     pub(super) own: Router,
     pub(super) generations: Arc<Generations>,
     pub(super) report: watch::Receiver<Report>,
+    pub(super) health: watch::Receiver<Health>,
     pub(super) schema: watch::Receiver<SchemaState>,
     pub(super) requests: Arc<Requests>,
     pub(super) unreloadable: Arc<UnreloadablePages>,
@@ -78,15 +80,11 @@ impl Front {
         let stale = is_held && hold(&asked, &self.report, self.hold).await;
         let revision = self.report.borrow().revision;
         let since = Instant::now();
-        if let Some((blocked, page)) = self.blocked(&asked, &request, &tether) {
+        let token = self.trusts(&request, &tether).then_some(&self.token);
+        if let Some((blocked, page)) = self.blocked(&asked, token) {
             let generation = self.generations.active().map_or(0, |active| active.id());
-            let response = page.answer(asked.wants());
-            let origin = Origin {
-                generation,
-                revision,
-                schema: Some(blocked),
-            };
-            return self.finish(&asked, origin, response, stale);
+            let origin = self.origin((generation, revision), Some(blocked));
+            return self.finish(&asked, origin, page.answer(asked.wants()), stale);
         }
         asked.ask_plainly(request.headers_mut());
         let Served {
@@ -98,7 +96,7 @@ impl Front {
         let took = since.elapsed();
         let (mut response, panic) = match answer {
             Ok(response) => (response, None),
-            Err(none) => self.in_its_stead(none, &asked, generation).await,
+            Err(none) => self.in_its_stead(none, &asked, token, generation).await,
         };
         // Of a request that was answered as it should be, the app has made something of the failure itself.
         let failure = failure.filter(|_| response.status().is_server_error() && panic.is_none());
@@ -122,12 +120,17 @@ impl Front {
             panic,
             database,
         });
-        let origin = Origin {
+        let origin = self.origin((generation, revision), None);
+        self.finish(&asked, origin, response, stale)
+    }
+
+    fn origin(&self, (generation, revision): (u64, u64), schema: Option<u64>) -> Origin {
+        Origin {
             generation,
             revision,
-            schema: None,
-        };
-        self.finish(&asked, origin, response, stale)
+            schema,
+            hindrance: self.health.borrow().hindrance,
+        }
     }
 
     async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {
@@ -145,16 +148,24 @@ impl Front {
     }
 
     /// Why the app is not even asked, and the revision of the schema that is in the way.
-    fn blocked(
-        &self,
-        asked: &Asked,
-        request: &Request<Incoming>,
-        tether: &Tether,
-    ) -> Option<(u64, Page)> {
+    fn blocked(&self, asked: &Asked, token: Option<&Token>) -> Option<(u64, Page)> {
         let schema = self.schema.borrow();
         let revision = schema.revision()?;
-        let token = self.trusts(request, tether).then_some(&self.token);
-        Some((revision, blocked::by_schema(&schema, asked.target(), token)))
+        let unreached = || schema.failure.as_ref().filter(|_| schema.unreached);
+        let trouble = (self.hindrance())
+            .or_else(|| of_a_slow_migration(&schema))
+            .or_else(|| unreached().map(Trouble::from));
+        let page = match trouble {
+            Some(trouble) => blocked::by_trouble(&trouble, asked.target(), token),
+            None => blocked::by_schema(&schema, asked.target(), token),
+        };
+        Some((revision, page))
+    }
+
+    /// What keeps the app from answering, and is not in its code.
+    fn hindrance(&self) -> Option<Trouble> {
+        let trouble = self.health.borrow().trouble.clone();
+        trouble.filter(|trouble| trouble.cause.hinders())
     }
 
     /// An answer for a request that got none, and the message of the panic if that is why.
@@ -162,10 +173,16 @@ impl Front {
         &self,
         none: NoAnswer,
         asked: &Asked,
+        token: Option<&Token>,
         generation: u64,
     ) -> (Response<Body>, Option<String>) {
         let (page, panic) = match none {
-            NoAnswer::Absent(absence) => (blocked::by_absence(&absence), None),
+            NoAnswer::Absent(absence) => match (&absence, self.hindrance()) {
+                (Absence::Blocked(_), Some(trouble)) => {
+                    (blocked::by_trouble(&trouble, asked.target(), token), None)
+                }
+                _ => (blocked::by_absence(&absence), None),
+            },
             NoAnswer::CutOff(why) => (blocked::by_cut_off(&why), None),
             NoAnswer::Panicked(report) => {
                 let (asked, editor) = (asked.clone(), self.editor.clone());

@@ -70,6 +70,7 @@ pub(super) fn front(parts: Parts) -> io::Result<Arc<Front>> {
         report: sources.report.clone(),
         generations: sources.generations.clone(),
         schema: schema.state(),
+        health: sources.health.clone(),
         editor: sources.editor.clone(),
         stop: stop.clone(),
     });
@@ -90,6 +91,7 @@ pub(super) fn front(parts: Parts) -> io::Result<Arc<Front>> {
             .merge(dashboard),
         generations: sources.generations,
         report: sources.report,
+        health: sources.health,
         schema: schema.state(),
         requests: sources.requests,
         unreloadable: sources.unreloadable,

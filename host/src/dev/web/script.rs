@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     dev::{
+        health::Health,
         schema::SchemaState,
         terminal::{self, NOTE},
     },
@@ -55,6 +56,7 @@ pub(super) struct Script {
     pub(super) report: watch::Receiver<Report>,
     pub(super) generations: Arc<Generations>,
     pub(super) schema: watch::Receiver<SchemaState>,
+    pub(super) health: watch::Receiver<Health>,
     pub(super) editor: Editor,
     /// Ends the streams with the host; the script then waits for the next one.
     pub(super) stop: CancellationToken,
@@ -68,6 +70,8 @@ pub(super) struct Origin {
     pub(super) revision: u64,
     /// Of the schema that blocked the app, if one did.
     pub(super) schema: Option<u64>,
+    /// What kept the app from answering as it would, if anything did.
+    pub(super) hindrance: Option<u64>,
 }
 
 /// One message to the script.
@@ -81,6 +85,8 @@ struct News<'a> {
     errors: usize,
     refused: Option<&'a str>,
     schema: Option<u64>,
+    hindrance: Option<u64>,
+    trouble: Option<&'a str>,
     editor: Option<&'a str>,
     root: &'a Path,
 }
@@ -111,9 +117,11 @@ async fn events(
         tokio::select! {
             changed = script.report.changed() => changed.ok()?,
             changed = script.schema.changed() => changed.ok()?,
+            changed = script.health.changed() => changed.ok()?,
             () = script.stop.cancelled() => return None,
         }
         let now = script.report.borrow_and_update().clone();
+        let health = script.health.borrow_and_update().clone();
         let news = News {
             generation: script.generations.active().map_or(0, |active| active.id()),
             revision: now.revision,
@@ -122,6 +130,8 @@ async fn events(
             errors: now.build.errors,
             refused: now.build.refused.as_deref(),
             schema: script.schema.borrow_and_update().revision(),
+            hindrance: health.hindrance,
+            trouble: health.trouble.as_ref().map(|trouble| trouble.what.as_str()),
             editor: script.editor.template.as_deref(),
             root: &script.editor.root,
         };
@@ -181,12 +191,13 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
         generation,
         revision,
         schema,
+        hindrance,
     } = origin;
-    let revision = match revision {
-        0 => String::new(),
-        revision => format!(" data-revision=\"{revision}\""),
+    let data = |name: &str, value: Option<u64>| {
+        value.map_or_else(String::new, |value| format!(" data-{name}=\"{value}\""))
     };
-    let schema = schema.map_or_else(String::new, |schema| format!(" data-schema=\"{schema}\""));
+    let revision = data("revision", (revision > 0).then_some(revision));
+    let (schema, hindrance) = (data("schema", schema), data("hindrance", hindrance));
     // Loading the answer to a form anew would send the form again.
     let keep = if asked.method == Method::GET {
         ""
@@ -194,7 +205,7 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
         " data-keep"
     };
     format!(
-        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{revision}{schema}{keep}{nonce} defer></script>"
+        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{revision}{schema}{hindrance}{keep}{nonce} defer></script>"
     )
 }
 

@@ -7,5 +7,5 @@ mod server;
 
 pub(crate) use checkout::Checkout;
 pub(crate) use chromium::Chromium;
-pub(crate) use host::{Host, client, eventually};
+pub(crate) use host::{Host, Status, client, eventually};
 pub(crate) use server::{ENCODED, Server, migrate};

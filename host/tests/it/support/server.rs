@@ -144,6 +144,11 @@ impl Server {
         .await;
     }
 
+    /// After [`stop_immediately`](Self::stop_immediately), on the same port.
+    pub(crate) fn start_again(&mut self) {
+        self.process = serve(self.folder.path(), self.port);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.process.id().cast_signed());
         kill(pid, signal).unwrap();

@@ -1,0 +1,263 @@
+//! What is wrong, all in all: one value, computed in one place, shown everywhere.
+//!
+//! The worst comes first: without a database nothing else matters, without the schema no code does.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Local};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::{
+    access::{self, Cluster, Server},
+    schema::SchemaState,
+};
+use crate::{
+    generation::Generations,
+    migrate::Failure,
+    reload::{Phase, Report, Settings},
+};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Health {
+    pub(crate) trouble: Option<Trouble>,
+    /// Which hindrance goes on, if one does: from the first doubt whether the database answers, or while requests wait
+    /// for a migration. A page that was made in one is made again after it.
+    #[serde(skip)]
+    pub(crate) hindrance: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Trouble {
+    pub(crate) cause: Cause,
+    /// A sentence.
+    pub(crate) what: String,
+    /// Another one: what a person can do.
+    pub(crate) remedy: String,
+    pub(crate) since: DateTime<Local>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Cause {
+    /// The private cluster is not ready yet, and that takes long.
+    Starting,
+    /// It cannot be reached.
+    Database,
+    /// A migration takes long.
+    Migration,
+    /// Migrations have failed or are pending.
+    Schema,
+    /// The last save does not compile.
+    Build,
+    /// The last save compiles and is not live.
+    Load,
+}
+
+impl Cause {
+    /// Whether the app is kept from answering as it would, by something that is not in its code.
+    pub(crate) fn hinders(self) -> bool {
+        matches!(self, Self::Starting | Self::Database | Self::Migration)
+    }
+}
+
+/// What it is computed from.
+pub(super) struct Signs {
+    pub(super) access: watch::Receiver<access::State>,
+    pub(super) schema: watch::Receiver<SchemaState>,
+    pub(super) report: watch::Receiver<Report>,
+    pub(super) settings: watch::Receiver<Settings>,
+}
+
+impl Signs {
+    /// Keeps `health` true until the host ends; aborted with it. Requests that wait for the first generation are told
+    /// what they wait for.
+    pub(super) async fn follow(
+        mut self,
+        health: watch::Sender<Health>,
+        generations: Arc<Generations>,
+    ) {
+        let mut hindrances = 0;
+        loop {
+            let found = self.look();
+            let hinders = |trouble: &Trouble| trouble.cause.hinders();
+            let blocking = found.as_ref().filter(|trouble| hinders(trouble));
+            generations.blocked(blocking.map(|trouble| trouble.what.clone()));
+            let hindered = blocking.is_some() || self.access.borrow().is_broken();
+            health.send_if_modified(|health| {
+                let before = health.clone();
+                if hindered && before.hindrance.is_none() {
+                    hindrances += 1;
+                }
+                *health = Health {
+                    trouble: found.map(|trouble| trouble.after(before.trouble.as_ref())),
+                    hindrance: hindered.then_some(hindrances),
+                };
+                *health != before
+            });
+            let changed = tokio::select! {
+                changed = self.access.changed() => changed,
+                changed = self.schema.changed() => changed,
+                changed = self.report.changed() => changed,
+                changed = self.settings.changed() => changed,
+            };
+            if changed.is_err() {
+                return; // the host is ending
+            }
+        }
+    }
+
+    fn look(&mut self) -> Option<Trouble> {
+        let private = self.settings.borrow_and_update().env.database_url.is_none();
+        judge(
+            &self.access.borrow_and_update(),
+            &self.schema.borrow_and_update(),
+            &self.report.borrow_and_update(),
+            private,
+        )
+    }
+}
+
+fn judge(
+    access: &access::State,
+    schema: &SchemaState,
+    report: &Report,
+    private: bool,
+) -> Option<Trouble> {
+    of_the_database(access, schema, private)
+        .or_else(|| of_the_schema(schema))
+        .or_else(|| of_the_app(report))
+}
+
+/// Of a run of migrations that could not connect, before the probe has looked any closer.
+impl From<&Failure> for Trouble {
+    fn from(failure: &Failure) -> Self {
+        let what = format!("The database does not answer: {failure}");
+        Self::new(Cause::Database, what, "It is tried again and again.")
+    }
+}
+
+impl Trouble {
+    fn new(cause: Cause, what: String, remedy: &str) -> Self {
+        Self {
+            cause,
+            what,
+            remedy: remedy.to_owned(),
+            since: Local::now(),
+        }
+    }
+
+    /// The same trouble is as old as it was, however its words have changed.
+    fn after(self, before: Option<&Self>) -> Self {
+        match before {
+            Some(before) if before.cause == self.cause => Self {
+                since: before.since,
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
+fn of_the_database(state: &access::State, schema: &SchemaState, private: bool) -> Option<Trouble> {
+    let (what, remedy) = match (&state.cluster, &state.server) {
+        (Cluster::Slow(what), _) => {
+            let remedy = "It goes on by itself once that is done.";
+            return Some(Trouble::new(Cause::Starting, what.clone(), remedy));
+        }
+        (Cluster::Ended(why), _) if private => (
+            format!("The private PostgreSQL has ended and does not start again: {why}"),
+            "It is started again and again; its log is .dev/postgres/log.",
+        ),
+        (_, Server::Down(why)) => (
+            format!("The database does not answer: {why}"),
+            if private {
+                "It is tried again and again; its log is .dev/postgres/log."
+            } else {
+                "Start that server, or correct DATABASE_URL; either is noticed at once."
+            },
+        ),
+        // As long as this stands the app is not asked, even if the server answers others by now.
+        _ if schema.unreached => return schema.failure.as_ref().map(Trouble::from),
+        _ => return None,
+    };
+    Some(Trouble::new(Cause::Database, what, remedy))
+}
+
+pub(crate) fn of_a_slow_migration(state: &SchemaState) -> Option<Trouble> {
+    let applying = state.applying.as_ref().filter(|applying| applying.slow)?;
+    let mut what = match &applying.file {
+        Some(file) => format!("{file} is being applied"),
+        None => "migrations/ is being compared with the database".to_owned(),
+    };
+    let mut remedy = "Wait, or cancel it: by the button here or on the dashboard, or with Ctrl-C.";
+    if let Some(blocker) = &applying.waits_for {
+        what.push_str(&format!(" and waits for a lock of {blocker}"));
+        remedy = "End that session, or cancel the migration: by the button here or on the dashboard, or with Ctrl-C.";
+    }
+    Some(Trouble {
+        since: applying.since,
+        ..Trouble::new(Cause::Migration, what, remedy)
+    })
+}
+
+fn of_the_schema(state: &SchemaState) -> Option<Trouble> {
+    if let Some(slow) = of_a_slow_migration(state) {
+        return Some(slow);
+    }
+    if let Some(failure) = &state.failure {
+        let remedy = "Correct the file and save it, or try again: m, or the button on the page.";
+        return Some(Trouble::new(Cause::Schema, failure.to_string(), remedy));
+    }
+    let pending = &state.standing.pending;
+    (!pending.is_empty()).then(|| {
+        let what = format!("Migrations are pending: {}", pending.join(", "));
+        let remedy = "Press m, or the button on the page, or run `just migrate`.";
+        Trouble::new(Cause::Schema, what, remedy)
+    })
+}
+
+fn of_the_app(report: &Report) -> Option<Trouble> {
+    let (cause, what) = match report.phase {
+        Phase::BuildFailed => (Cause::Build, "The last save does not compile"),
+        Phase::LoadFailed => (Cause::Load, "The last save compiles but is not live"),
+        _ => return None,
+    };
+    let what = match &report.build.refused {
+        Some(why) if cause == Cause::Load => format!("{what}: {why}"),
+        _ => what.to_owned(),
+    };
+    Some(Trouble::new(cause, what, "Correct it and save."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{migrate::Failure, reload::Reloads};
+
+    #[test]
+    fn the_worst_comes_first() {
+        let mut access = access::State::default();
+        let mut schema = SchemaState::default();
+        let mut report = Report::new(Reloads::default());
+        let cause = |access: &access::State, schema: &SchemaState, report: &Report| {
+            let found = judge(access, schema, report, true);
+            found.map(|trouble| trouble.cause)
+        };
+        assert_eq!(cause(&access, &schema, &report), None);
+        report.phase = Phase::BuildFailed;
+        assert_eq!(cause(&access, &schema, &report), Some(Cause::Build));
+        schema.standing.pending.push("V3__colour".into());
+        assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
+        access.server = Server::Doubtful;
+        assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
+        access.server = Server::Down("refused".into());
+        assert_eq!(cause(&access, &schema, &report), Some(Cause::Database));
+        access.server = Server::Fine;
+        // That there was no connection is no fault of a migration.
+        schema.failure = Some(Failure::new(None, "refused".into()));
+        assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
+        schema.unreached = true;
+        assert_eq!(cause(&access, &schema, &report), Some(Cause::Database));
+    }
+}

@@ -1,0 +1,26 @@
+//! A line when the database is in trouble, and one when it is good again. What a save has broken is told with the save.
+
+use super::{BAD, GOOD, NOTE, line};
+use crate::dev::health::{Cause, Trouble};
+
+/// Tells what is new. Takes and returns what the last line was about.
+pub(super) fn show(now: Option<&Trouble>, before: Option<Cause>) -> Option<Cause> {
+    let now = now.filter(|trouble| trouble.cause.hinders());
+    match (before, now) {
+        (before, Some(trouble)) if before != Some(trouble.cause) => {
+            let Trouble { what, remedy, .. } = trouble;
+            let (tone, sign) = match trouble.cause {
+                Cause::Database => (BAD, "✗"),
+                _ => (NOTE, "…"),
+            };
+            line(format_args!(
+                "{tone}{sign} {what}{tone:#}\n          {remedy}"
+            ));
+        }
+        (Some(Cause::Database), None) => {
+            line(format_args!("{GOOD}✓{GOOD:#} the database answers"));
+        }
+        _ => {}
+    }
+    now.map(|trouble| trouble.cause)
+}

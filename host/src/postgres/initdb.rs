@@ -1,0 +1,106 @@
+//! Makes an empty cluster, all of it or nothing.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+
+use super::{
+    Binaries, PostgresError,
+    cluster::{open_log, tail},
+    identity::Identity,
+    places::{Places, USER},
+    wait::poll,
+};
+
+/// Half a second as a rule. On a slow disk it may take many.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// initdb, into another folder first: one that was interrupted must not look like a cluster.
+pub(super) async fn initialize(
+    binaries: &Binaries,
+    identity: &Identity,
+    places: &Places,
+    tell: &mut dyn FnMut(String),
+) -> Result<(), PostgresError> {
+    let folder = places.data.with_extension("unfinished");
+    // Of a host that was killed in the middle of this.
+    remove(&folder).map_err(PostgresError::file(&folder))?;
+    let (out, errors) = open_log(&places.log)?;
+    let mut initdb = Command::new(binaries.program("initdb"));
+    initdb
+        .arg("-D")
+        .arg(&folder)
+        // Trust: only who can reach the 0700 folder of the socket can connect at all.
+        .args(["-U", USER, "-A", "trust", "--no-sync", "--no-instructions"])
+        .args(["--encoding=UTF8", "--locale=C"])
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(errors);
+    identity.apply(&mut initdb);
+    let child = initdb.spawn().map_err(|source| PostgresError::Run {
+        program: "initdb".into(),
+        source,
+    })?;
+    let mut running = Running {
+        child,
+        folder: Some(folder.clone()),
+    };
+    let waits_for = || "initdb is making the private cluster".to_owned();
+    let ended = poll(LIMIT, tell, waits_for, || {
+        running.child.try_wait().transpose()
+    });
+    match ended.await {
+        Some(Ok(status)) if status.success() => {}
+        Some(Err(source)) => {
+            return Err(PostgresError::Run {
+                program: "initdb".into(),
+                source,
+            });
+        }
+        Some(Ok(_)) | None => {
+            return Err(PostgresError::Initdb {
+                output: tail(&places.log),
+            });
+        }
+    }
+    running.folder = None;
+    fs::rename(&folder, &places.data).map_err(PostgresError::file(&places.data))
+}
+
+/// Ended when dropped, and what it has made removed unless that is whole.
+struct Running {
+    child: Child,
+    folder: Option<PathBuf>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(folder) = &self.folder else { return };
+        // Its group: the servers that it runs for a moment write there too.
+        let group = Pid::from_raw(self.child.id().cast_signed());
+        if killpg(group, Signal::SIGKILL).is_ok()
+            && let Err(error) = self.child.wait()
+        {
+            tracing::debug!("initdb: {error}");
+        }
+        if let Err(error) = remove(folder) {
+            tracing::debug!("{}: {error}", folder.display()); // the next start tries again, and says so
+        }
+    }
+}
+
+fn remove(folder: &PathBuf) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

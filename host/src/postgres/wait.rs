@@ -1,0 +1,30 @@
+//! Waits for something that only looking tells, and says what it waits for once that takes long.
+
+use std::time::{Duration, Instant};
+
+pub(super) const POLL: Duration = Duration::from_millis(1);
+
+/// A wait is worth a word after this, and again as often.
+const LONG: Duration = Duration::from_secs(2);
+
+/// Asks until there is an answer; `None` at the limit. Gives way to whoever ends the wait.
+pub(super) async fn poll<T>(
+    limit: Duration,
+    tell: &mut dyn FnMut(String),
+    waits_for: impl Fn() -> String,
+    mut ask: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let since = Instant::now();
+    let mut word = LONG;
+    while since.elapsed() < limit {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if since.elapsed() > word {
+            tell(waits_for());
+            word += LONG;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    None
+}

@@ -1,0 +1,193 @@
+//! A database that is down: waited for at the start, told wherever a person looks, and forgotten once it is back.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{Checkout, Chromium, Host, Server, Status};
+
+/// A page that needs the database.
+const LAB: &str = r#"Router::new().route("/lab", get(async |State(app): State<AppState>| {
+    let (status, heading) = match app.db.query("SELECT 1", &[]).await {
+        Ok(_) => (StatusCode::OK, "One"),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Broken"),
+    };
+    (status, Html(format!("<!doctype html><html lang='en'><title>Lab</title><body><main><h1>{heading}</h1></main></body></html>")))
+}))"#;
+
+fn cause(status: &Status) -> &str {
+    status.0["health"]["trouble"]["cause"]
+        .as_str()
+        .unwrap_or("none")
+}
+
+fn is(heading: &str) -> String {
+    format!("document.querySelector('h1').textContent === '{heading}'")
+}
+
+fn dashboard_says(chip: &str) -> String {
+    format!("document.querySelector('#link').textContent === '{chip}'")
+}
+
+#[tokio::test]
+async fn a_database_that_is_down_is_told_everywhere_and_waited_for() {
+    let mut server = Server::start().await;
+    server.stop_immediately();
+    let checkout = Checkout::new();
+    checkout.add_lab(LAB);
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
+    let host = Host::spawn_in(checkout, &[("DATABASE_URL", &url)]).await;
+    let status = host
+        .until("the trouble", |status| cause(status) == "database")
+        .await;
+    let what = status.0["health"]["trouble"]["what"].as_str().unwrap();
+    assert!(what.contains(&server.port.to_string()), "{what}");
+    assert_eq!((status.phase(), status.generation()), ("starting", 0));
+    let answer = host.get("/api/counters").await;
+    assert_eq!(answer.status(), 503);
+    let json: Value = answer.json().await.unwrap();
+    assert_eq!(json["error"]["code"], "database_down");
+
+    let browser = Chromium::start().await;
+    if let Some(browser) = &browser {
+        browser.open(&host.url("/__dev")).await;
+        let told = dashboard_says("database down");
+        browser.until("the chip", &told).await;
+        let note = "document.querySelector('#phase-note').textContent.includes('DATABASE_URL')";
+        browser.until("what to do", note).await;
+        browser.open(&host.url("/lab")).await;
+        let told = is("The database does not answer");
+        browser.until("the page that waits", &told).await;
+        let faults = browser.accessibility_faults().await;
+        assert!(faults.is_empty(), "{faults:#?}");
+        browser.screenshot("database-down").await;
+    }
+    server.start_again();
+    host.until("the first generation", |status| {
+        status.phase() == "active" && cause(status) == "none"
+    })
+    .await;
+    let log = host.log();
+    assert_eq!(
+        log.matches("The database does not answer").count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(log.matches("the database answers").count(), 1, "{log}");
+    if let Some(browser) = &browser {
+        browser.until("the app's page, by itself", &is("One")).await;
+    }
+
+    // While it runs, and nobody asks it for anything.
+    host.backend().await;
+    server.stop_immediately();
+    let status = host
+        .until("the trouble", |status| cause(status) == "database")
+        .await;
+    assert_eq!((status.phase(), status.generation()), ("active", 1));
+    if let Some(browser) = &browser {
+        browser.open(&host.url("/__dev")).await;
+        let told = dashboard_says("database down");
+        browser.until("the chip", &told).await;
+        browser.open(&host.url("/lab")).await;
+        browser.until("the app's own answer", &is("Broken")).await;
+    }
+    server.start_again();
+    host.until("health", |status| cause(status) == "none").await;
+    assert_eq!(host.get("/api/ping").await.status(), 200);
+    if let Some(browser) = browser {
+        browser
+            .until("the page, healed by itself", &is("One"))
+            .await;
+        browser.open(&host.url("/__dev")).await;
+        browser.until("the chip", &dashboard_says("active")).await;
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser.close().await;
+    }
+}
+
+/// A way to `server` that lets so many connections through, and closes the others.
+async fn way_to(server: &Server, lets: usize) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, far) = (listener.local_addr().unwrap().port(), server.port);
+    let came = Arc::<AtomicUsize>::default();
+    let counted = came.clone();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            if counted.fetch_add(1, Relaxed) < lets {
+                let mut far = TcpStream::connect(("127.0.0.1", far)).await.unwrap();
+                tokio::spawn(async move {
+                    // Either side may end it.
+                    drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+                });
+            }
+        }
+    });
+    (port, came)
+}
+
+#[tokio::test]
+async fn settings_are_followed_out_of_any_trouble_and_back_again() {
+    let server = Server::start().await;
+    let checkout = Checkout::new();
+    let wrong = format!(
+        "DATABASE_URL=postgres://plain:wrong@127.0.0.1:{}/postgres\n",
+        server.port
+    );
+    checkout.write(".env", &wrong);
+    let host = Host::spawn_in(checkout, &[]).await;
+    let status = host
+        .until("the refusal", |status| cause(status) == "database")
+        .await;
+    let what = status.0["health"]["trouble"]["what"].as_str().unwrap();
+    assert!(what.contains("28P01") && !what.contains("wrong"), "{what}");
+    let right = format!("DATABASE_URL='{}'\n", server.url("plain", "127.0.0.1", ""));
+    host.checkout.write(".env", &right);
+    host.until("the app", |status| {
+        status.phase() == "active" && cause(status) == "none"
+    })
+    .await;
+    assert_eq!(host.get("/api/ping").await.status(), 200);
+
+    // Good enough to be moved to, and gone once the pool has moved.
+    let (port, came) = way_to(&server, 1).await;
+    let gone = format!("DATABASE_URL=postgres://postgres@127.0.0.1:{port}/postgres\n");
+    host.checkout.write(".env", &gone);
+    let status = host
+        .until("the trouble", |status| cause(status) == "database")
+        .await;
+    assert!(came.load(Relaxed) > 1);
+    let what = status.0["health"]["trouble"]["what"].as_str().unwrap();
+    assert!(what.contains(&port.to_string()), "{what}");
+    let entries = status.0["environment"].as_array().unwrap();
+    let in_force = entries
+        .iter()
+        .find(|entry| entry["name"] == "DATABASE_URL")
+        .unwrap();
+    let in_force = in_force["value"].as_str().unwrap();
+    assert!(in_force.contains(&port.to_string()), "{in_force}");
+    assert!(
+        !host.log().contains("keeping the previous settings"),
+        "{}",
+        host.log()
+    );
+
+    host.checkout.write(".env", &right);
+    host.until("the way back", |status| cause(status) == "none")
+        .await;
+    assert_eq!(host.get("/api/ping").await.status(), 200);
+
+    // What cannot be moved to leaves all as it is.
+    host.checkout.write(".env", &wrong);
+    crate::support::eventually("the refusal", async || {
+        host.log()
+            .contains("keeping the previous settings")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(host.get("/api/ping").await.status(), 200);
+}
