@@ -55,15 +55,16 @@ async fn ask(stream: &mut TcpStream) {
 
 #[tokio::test]
 async fn a_connection_that_says_too_little_is_closed() {
-    let (address, answered, _stop) = server(10, Duration::from_millis(100)).await;
+    let (address, answered, _stop) = server(10, Duration::from_secs(2)).await;
     let beginnings: [&[u8]; 4] = [b"", b"PRI * HT", b"GET / HTTP/1.1\r\nHost: local", REQUEST];
-    for said in beginnings {
+    let silent = beginnings.map(async |said| {
         let mut stream = TcpStream::connect(address).await.expect("it listens");
         stream.write_all(said).await.expect("it is open");
         let mut rest = Vec::new();
         let closed = within("the end", stream.read_to_end(&mut rest)).await;
         closed.expect("an orderly end");
-    }
+    });
+    futures_util::future::join_all(silent).await;
     assert_eq!(answered.load(SeqCst), 1);
 }
 
