@@ -282,13 +282,14 @@ async fn repeats_are_one_line_and_a_number() {
 #[tokio::test]
 async fn a_narrow_terminal_gets_a_shorter_line() {
     let checkout = Checkout::new();
-    checkout.add_lab(GOOD);
+    let warned = GOOD.replace("println!", "let unused = 1; println!");
+    checkout.add_lab(&warned);
     let terminal = Terminal::run(checkout, r#"stty cols 60; exec "$0" "$@""#, &[]).await;
     terminal.until("press h for keys").await;
     terminal.host.backend().await;
     for (generation, said) in [(2, "two"), (3, "three")] {
         let checkout = &terminal.host.checkout;
-        checkout.write_lab(&GOOD.replace("said", said));
+        checkout.write_lab(&warned.replace("said", said));
         terminal.until(&format!("✓ gen {generation}")).await;
     }
     let screen = terminal.screen();

@@ -13,6 +13,12 @@ pub(super) fn columns() -> Option<usize> {
     Some(usize::from(width.0)).filter(|columns| *columns > 1)
 }
 
+/// Whether a line with the time before it takes no more than so many columns.
+pub(super) fn fits(line: &str, columns: Option<usize>) -> bool {
+    let width = STAMP + strip_str(line).to_string().chars().count();
+    columns.is_none_or(|columns| width <= columns)
+}
+
 /// In columns, of a line whose characters are known to take one each.
 pub(super) fn width(line: &str) -> Option<usize> {
     let plain = strip_str(line).to_string();

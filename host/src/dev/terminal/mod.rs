@@ -31,7 +31,7 @@ use tokio::{
 
 use super::{health::Health, mode::Mode, observer::Observer, status::Refusals};
 use banner::Banner;
-use measure::columns;
+use measure::{columns, fits};
 use progress::{Building, FRAME};
 pub(crate) use screen::line;
 use screen::{Outcome, outcome, print};
@@ -248,8 +248,14 @@ impl Terminal {
             of: format!("{of} {:?} {}", self.files, rendered(diagnostics)),
             details: rendered(&news),
         };
-        let text = format_args!("{text}{}", as_before(known));
-        outcome(what, text, self.generations.at_rest());
+        let counted = format!("{text}{}", as_before(known));
+        // What an earlier line has said is the first to go where there is no room.
+        let text = if fits(&counted, columns()) {
+            &counted
+        } else {
+            text
+        };
+        outcome(what, format_args!("{text}"), self.generations.at_rest());
     }
 
     /// The same for a program.

@@ -2,9 +2,7 @@
 //!
 //! A terminal that is too narrow gets less, and no line that wraps.
 
-use anstream::adapter::strip_str;
-
-use super::{BOLD, DIM, GOOD, measure::STAMP, what};
+use super::{BOLD, DIM, GOOD, measure::fits, what};
 use crate::reload::LastReload;
 
 /// The connection beside a reload.
@@ -34,13 +32,9 @@ enum Part {
 
 /// The line for a terminal of that many columns; all of it where the width is unknown.
 pub(super) fn line(last: &LastReload, proof: &Proof, columns: Option<usize>) -> String {
-    let fits = |line: &String| {
-        let width = STAMP + strip_str(line).to_string().chars().count();
-        columns.is_none_or(|columns| width <= columns)
-    };
     let mut lines = (0..=LEAST.len()).map(|left_out| without(&LEAST[..left_out], last, proof));
     lines
-        .find(fits)
+        .find(|line| fits(line, columns))
         .unwrap_or_else(|| without(&LEAST, last, proof))
 }
 
