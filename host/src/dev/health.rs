@@ -133,7 +133,7 @@ fn judge(
 impl From<&Failure> for Trouble {
     fn from(failure: &Failure) -> Self {
         let what = format!("The database does not answer: {failure}");
-        Self::new(Cause::Database, what, "It is tried again and again.")
+        Self::new(Cause::Database, what, "The host keeps trying.")
     }
 }
 
@@ -162,17 +162,17 @@ impl Trouble {
 fn of_the_database(state: &access::State, schema: &SchemaState, private: bool) -> Option<Trouble> {
     let (what, remedy) = match (&state.cluster, &state.server) {
         (Cluster::Slow(what), _) => {
-            let remedy = "It goes on by itself once that is done.";
+            let remedy = "The app continues once that is done.";
             return Some(Trouble::new(Cause::Starting, what.clone(), remedy));
         }
         (Cluster::Ended(why), _) if private => (
             format!("The private PostgreSQL has ended and does not start again: {why}"),
-            "It is started again and again; its log is .dev/postgres/log.",
+            "The host keeps restarting it; its log is .dev/postgres/log.",
         ),
         (_, Server::Down(why)) => (
             format!("The database does not answer: {why}"),
             if private {
-                "It is tried again and again; its log is .dev/postgres/log."
+                "The host keeps trying; its log is .dev/postgres/log."
             } else {
                 "Start that server, or correct DATABASE_URL; either is noticed at once."
             },
@@ -227,7 +227,7 @@ fn of_the_app(report: &Report) -> Option<Trouble> {
         Some(why) if cause == Cause::Load => format!("{what}: {why}"),
         _ => what.to_owned(),
     };
-    Some(Trouble::new(cause, what, "Correct it and save."))
+    Some(Trouble::new(cause, what, "Fix it and save again."))
 }
 
 #[cfg(test)]

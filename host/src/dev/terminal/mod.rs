@@ -232,7 +232,7 @@ impl Terminal {
             screen::lift(self.generations.at_rest());
         }
         let text = format!(
-            "{GOOD}✓{GOOD:#} {}  {DIM}needs no build; open pages are loaded again{DIM:#}",
+            "{GOOD}✓{GOOD:#} {}  {DIM}needs no build; open pages reload{DIM:#}",
             what(&files)
         );
         self.files = files;

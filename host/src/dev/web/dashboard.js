@@ -121,7 +121,7 @@ function renderTiles({ phase, generation, generations, images, reloads, last_rel
   put("host", `${status.address} · host ${status.version}, PID ${status.host_pid}`);
   put("phase", state, tone);
   const { progress } = status.build;
-  const serving = generation ? `generation ${generation} serves on` : "nothing to serve yet";
+  const serving = generation ? `generation ${generation} is still serving` : "nothing to serve yet";
   const built = progress ? `${progress.built} of ${progress.total}` : "";
   put("phase-note", isOfTheApp(trouble) ? serving : trouble ? explained(trouble) : built);
   put("generation", generation || "none");
