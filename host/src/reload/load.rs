@@ -27,10 +27,10 @@ use super::publish::Live;
 
 const LIBRARY: &str = "app_lib";
 
-/// hot-lib-reloader's own debounce. It polls at a quarter of this; below 5 ms that costs more than it gains.
-const DEBOUNCE: Duration = Duration::from_millis(5);
+/// hot-lib-reloader's own debounce. A publication is one rename: there is nothing to wait for.
+const DEBOUNCE: Duration = Duration::from_millis(1);
 
-/// How long hot-lib-reloader may take to notice a publication. It takes 10 ms.
+/// How long hot-lib-reloader may take to notice a publication. It takes a few milliseconds.
 const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Why a library was not loaded. The active generation is untouched by all of them.

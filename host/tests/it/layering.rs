@@ -67,6 +67,7 @@ fn every_file_says_what_it_owns_and_none_is_a_novel() {
     for (file, text) in sources_of(&[
         "host/src",
         "host/accept",
+        "host/debounce",
         "host/tests",
         "shared",
         "app_lib/src",
@@ -86,6 +87,7 @@ fn unsafe_stays_where_it_is_expected() {
     for (file, text) in sources_of(&[
         "host/src",
         "host/accept",
+        "host/debounce",
         "host/demo",
         "shared",
         "app_lib/src",

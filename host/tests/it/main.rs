@@ -19,6 +19,9 @@ mod generations;
 mod restart;
 mod routing;
 
+// Nothing happens.
+mod idle;
+
 // It keeps too much code of the app's.
 mod memory;
 
