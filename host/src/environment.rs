@@ -17,11 +17,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// What one image of the host passes on to the next, and to nobody else.
+/// How one image of the host passes its descriptors on to the next, and to nobody else.
 #[cfg(feature = "dev")]
-pub(crate) const CARRIED: &str = "HOST_CARRIED_OVER";
-#[cfg(feature = "dev")]
-const PASSED_ON: [&str; 3] = [CARRIED, "LISTEN_FDS", "LISTEN_PID"];
+const PASSED_ON: [&str; 2] = ["LISTEN_FDS", "LISTEN_PID"];
 
 static GIVEN: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
 

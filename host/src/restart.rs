@@ -1,25 +1,44 @@
 //! Replaces this process by its own new build, under the same PID and with the same listening socket.
 //!
-//! Its code has changed, or it keeps too much old code of the app. Owns the question whether the host's files have changed, and the `exec`. The socket crosses it as file descriptor
-//! 3 (listenfd's convention): whoever connects meanwhile waits in the kernel's queue. Called from the main thread
-//! only: `exec` ends every other thread, and the death of the thread that spawned the cluster would stop it.
+//! Its code has changed, or it keeps too much old code of the app. Owns the question whether the host's files have
+//! changed, the `exec`, and what crosses it: the listening socket as file descriptor 3 (listenfd's convention), so that
+//! connections wait in the kernel's queue, and next to it a memory file of numbers to go on from. Nothing of it stays in
+//! the environment, where child processes would find it. Called from the main thread only: `exec` ends every other
+//! thread, and the death of the thread that spawned the cluster would stop it.
 
 use std::{
-    env, io, net::TcpListener, os::unix::process::CommandExt, path::PathBuf, process::Command,
+    env,
+    fs::{self, File},
+    io::{self, Write},
+    net::TcpListener,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    path::PathBuf,
+    process::Command,
 };
 
 use command_fds::{CommandFdExt, FdMapping};
+use listenfd::ListenFd;
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sys::memfd::{MFdFlags, memfd_create},
+    unistd::close,
+};
 use serde::{Deserialize, Serialize};
 use shared::PoolOwner;
 
 use crate::{
-    environment::{self, CARRIED},
     identity::Identities,
-    reload::{Isolation, Reloads},
+    reload::{Isolation, Reloads, restore_user_environment},
 };
 
 /// The descriptor that listenfd looks at first.
 const LISTEN_FD: i32 = 3;
+
+/// The one after it: [`Carried`], in memory.
+const CARRIED_FD: i32 = 4;
 
 /// The files this process runs from, as they were when it started.
 pub(crate) struct Image {
@@ -64,18 +83,42 @@ pub(crate) struct Carried {
     pub(crate) mode: Option<(PoolOwner, Isolation)>,
 }
 
-impl Carried {
-    /// What the image before left, or a first start.
-    pub(crate) fn take() -> Self {
-        env::var(CARRIED)
-            .ok()
-            .and_then(|json| serde_json::from_str(&json).ok())
-            .unwrap_or_default()
+/// What this image has from the one before; of a first start nothing.
+pub(crate) struct Inherited {
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) carried: Carried,
+}
+
+impl Inherited {
+    /// Once: it is taken out of the environment too.
+    pub(crate) fn take() -> io::Result<Self> {
+        let mut passed = ListenFd::from_env();
+        let listener = passed.take_tcp_listener(0)?;
+        if let Some(listener) = &listener {
+            // It crossed `exec` without close-on-exec; from here on children must not get it.
+            fcntl(listener.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+            listener.set_nonblocking(true)?;
+        }
+        let carried = match passed.take_raw_fd(1)? {
+            Some(memory) => {
+                let json = fs::read(format!("/proc/self/fd/{memory}"));
+                close(memory)?;
+                // A second socket from elsewhere is none of ours.
+                json.ok()
+                    .and_then(|json| serde_json::from_slice(&json).ok())
+            }
+            None => None,
+        };
+        Ok(Self {
+            listener,
+            carried: carried.unwrap_or_default(),
+        })
     }
 }
 
 /// Everything is drained; only the `exec` is left to do.
 pub(crate) struct Restart {
+    pub(crate) root: PathBuf,
     pub(crate) executable: PathBuf,
     pub(crate) listener: TcpListener,
     pub(crate) carried: Carried,
@@ -92,25 +135,40 @@ pub(crate) struct RestartError {
 impl Restart {
     /// Does not return if it succeeds.
     pub(crate) fn exec(self) -> RestartError {
-        let carried = serde_json::to_string(&self.carried).expect("numbers and strings");
-        let mut next = Command::new(&self.executable);
-        next.args(env::args_os().skip(1))
-            .env_clear()
-            .envs(environment::to_inherit().map(|(name, value)| (name, value)))
-            .env("LISTEN_FDS", "1")
-            .env("LISTEN_PID", std::process::id().to_string())
-            .env(CARRIED, carried);
-        let socket = FdMapping {
-            parent_fd: self.listener.into(),
-            child_fd: LISTEN_FD,
+        let executable = self.executable.clone();
+        let source = self.replace_image();
+        RestartError { executable, source }
+    }
+
+    fn replace_image(self) -> io::Error {
+        let memory = match in_memory(&self.carried) {
+            Ok(memory) => memory,
+            Err(error) => return error,
         };
-        let source = match next.fd_mappings(vec![socket]) {
+        let mut next = Command::new(&self.executable);
+        next.args(env::args_os().skip(1));
+        restore_user_environment(&mut next, &self.root);
+        next.env("LISTEN_FDS", "2")
+            .env("LISTEN_PID", std::process::id().to_string());
+        let passed = vec![
+            FdMapping {
+                parent_fd: self.listener.into(),
+                child_fd: LISTEN_FD,
+            },
+            FdMapping {
+                parent_fd: memory,
+                child_fd: CARRIED_FD,
+            },
+        ];
+        match next.fd_mappings(passed) {
             Ok(next) => next.exec(),
             Err(collision) => io::Error::other(collision),
-        };
-        RestartError {
-            executable: self.executable,
-            source,
         }
     }
+}
+
+fn in_memory(carried: &Carried) -> io::Result<OwnedFd> {
+    let mut memory = File::from(memfd_create("carried", MFdFlags::MFD_CLOEXEC)?);
+    memory.write_all(&serde_json::to_vec(carried)?)?;
+    Ok(memory.into())
 }

@@ -243,6 +243,7 @@ impl Running {
             .last()
             .map_or(self.carried.last_id, |generation| generation.id);
         Restart {
+            root: self.project.root().to_owned(),
             executable: self.executable,
             listener: self.listener,
             carried: Carried {

@@ -19,7 +19,7 @@ use super::{
     terminal,
 };
 use crate::{
-    restart::{Carried, Image},
+    restart::{Carried, Image, Inherited},
     serve::listen,
     settings,
 };
@@ -47,7 +47,9 @@ pub(super) struct Start {
 impl Start {
     pub(super) fn new(options: Options) -> Result<Self, BoxError> {
         let since = Instant::now();
-        let carried = Carried::take();
+        let Inherited { listener, carried } = Inherited::take().map_err(|error| {
+            format!("cannot use what the process before the restart left: {error}")
+        })?;
         let project = Project::find()?;
         // From whichever folder it was started: places in backtraces, and files that the app opens, are found from here.
         std::env::set_current_dir(project.root())?;
@@ -58,7 +60,7 @@ impl Start {
         let image = Image::of_this_process()?;
         let lock = project.lock()?;
 
-        let listener = match listen::inherited()? {
+        let listener = match listener {
             Some(listener) => listener,
             None => listen::bind(env.host, env.port)?,
         };

@@ -19,6 +19,7 @@ mod pace;
 // What both are made of: a message, a process.
 mod diagnostic;
 mod group;
+mod user;
 
 use std::{
     collections::BTreeSet,
@@ -34,9 +35,9 @@ use serde::Serialize;
 
 pub(crate) use cargo::Progress;
 pub(crate) use diagnostic::{Diagnostic, worst};
-pub(crate) use group::as_the_person_had_it;
 pub(super) use inputs::Inputs;
 pub(crate) use pace::{Kind, UnderWay};
+pub(crate) use user::restore_user_environment;
 
 /// The package whose library is reloaded.
 pub(super) const APP: &str = "app_lib";

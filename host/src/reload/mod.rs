@@ -51,7 +51,7 @@ use shared::{BoxError, abi::Entry};
 use state::{Next, Order, Rest, State};
 use watch::{Changes, FOLDERS, Watch, names, since_saved};
 
-pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, as_the_person_had_it, worst};
+pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, restore_user_environment, worst};
 pub(crate) use parts::{Ready, Reload, RestartNeeded, Settings};
 pub(crate) use report::{Build, Event, Images, LastReload, Phase, Reloads, Report};
 pub(crate) use retire::{Retired, retire};

@@ -1,4 +1,4 @@
-//! The listening socket: bound here, or inherited from the process before a restart.
+//! The listening socket, or why there is none.
 
 use std::{
     io,
@@ -15,9 +15,6 @@ pub(crate) enum ListenError {
         address: SocketAddr,
         source: io::Error,
     },
-    #[error("cannot use the socket inherited from before the restart: {0}")]
-    #[cfg(feature = "dev")]
-    Inherited(io::Error),
 }
 
 /// Binds, or says who has the port.
@@ -32,26 +29,6 @@ pub(crate) fn bind(host: IpAddr, port: u16) -> Result<TcpListener, ListenError> 
         _ => ListenError::Bind { address, source },
     })?;
     nonblocking(listener).map_err(|source| ListenError::Bind { address, source })
-}
-
-/// The socket that the image before passed on (listenfd's convention), if there is one.
-#[cfg(feature = "dev")]
-pub(crate) fn inherited() -> Result<Option<TcpListener>, ListenError> {
-    let listener = listenfd::ListenFd::from_env()
-        .take_tcp_listener(0)
-        .map_err(ListenError::Inherited)?;
-    let Some(listener) = listener else {
-        return Ok(None);
-    };
-    // It crossed `exec` without close-on-exec; from here on children must not get it.
-    nix::fcntl::fcntl(
-        &listener,
-        nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC),
-    )
-    .map_err(|errno| ListenError::Inherited(errno.into()))?;
-    nonblocking(listener)
-        .map(Some)
-        .map_err(ListenError::Inherited)
 }
 
 fn nonblocking(listener: TcpListener) -> io::Result<TcpListener> {

@@ -236,7 +236,13 @@ async fn the_buttons_do_what_they_say() {
 
 #[tokio::test]
 async fn the_switches_are_turned_by_a_restart_on_the_same_socket() {
-    let host = Host::with_lab("Router::new()").await;
+    let checkout = Checkout::new();
+    checkout.add_lab(
+        r#"Router::new().route("/environment", get(async || format!("{:?}", std::env::vars_os())))"#,
+    );
+    let (path, toolchain) = tell_on_cargo(&checkout);
+    let environment = [("PATH", &*path), ("RUSTUP_TOOLCHAIN", &*toolchain)];
+    let host = Host::start_in(checkout, &environment).await;
     let pid = host.pid();
     let mine = token(&host).await;
     let switch = "pool=app&isolation=off";
@@ -255,6 +261,41 @@ async fn the_switches_are_turned_by_a_restart_on_the_same_socket() {
     let stale = act(&host, "mode", switch, &[("x-dev-token", &mine)]).await;
     assert_eq!(stale.0, 403);
     assert!(stale.1.starts_with("stale token"), "{}", stale.1);
+
+    // Neither the app nor a compiler finds anything that was meant for the new image of the host, or that rustup has
+    // read in the project's file, which may say something else by now.
+    assert_eq!(status.number("/restarts"), 1, "it knows that it is one");
+    let of_cargo = std::fs::read_to_string(host.checkout.path("cargo.log")).unwrap();
+    assert_eq!(of_cargo.matches("cargo runs\n").count(), 2, "{of_cargo}");
+    let of_app = host.text("/environment").await;
+    for variable in ["LISTEN_", "CARRIED", "RUSTUP_TOOLCHAIN"] {
+        assert!(!of_cargo.contains(variable), "{of_cargo}");
+        assert!(!of_app.contains(variable), "{of_app}");
+    }
+}
+
+/// A path whose cargo writes down its environment, and the toolchain that rustup makes of the project's file.
+fn tell_on_cargo(checkout: &Checkout) -> (String, String) {
+    use std::os::unix::fs::PermissionsExt;
+    let (log, bin) = (checkout.path("cargo.log"), checkout.path("bin"));
+    let path = std::env::var("PATH").unwrap();
+    std::fs::create_dir(&bin).unwrap();
+    checkout.write(
+        "bin/cargo",
+        &format!(
+            "#!/bin/sh\n(echo cargo runs; env) >> '{}'\nPATH='{path}' exec cargo \"$@\"\n",
+            log.display()
+        ),
+    );
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(bin.join("cargo"), executable).unwrap();
+    let toolchain = std::fs::read_to_string(checkout.path("rust-toolchain.toml")).unwrap();
+    let (_, channel) = toolchain.split_once("channel = \"").unwrap();
+    let (channel, _) = channel.split_once('"').unwrap();
+    (
+        format!("{}:{path}", bin.display()),
+        format!("{channel}-x86_64-unknown-linux-gnu"),
+    )
 }
 
 #[tokio::test]

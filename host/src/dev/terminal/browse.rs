@@ -3,13 +3,13 @@
 use std::process::Stdio;
 
 use super::line;
-use crate::{dev::Project, reload::as_the_person_had_it};
+use crate::{dev::Project, reload::restore_user_environment};
 
 /// Tries the system's launchers one after the other. If none succeeds it says where to look.
 pub(super) async fn browse(url: String) {
     for mut launcher in open::commands(&url) {
         if let Ok(project) = Project::find() {
-            as_the_person_had_it(&mut launcher, project.root());
+            restore_user_environment(&mut launcher, project.root());
         }
         let mut launcher = tokio::process::Command::from(launcher);
         // A group of its own: Ctrl-C here must not end the browser.

@@ -1,9 +1,9 @@
-//! A compiler as a process: in a group of its own that ends with us, in the environment that the person had.
+//! A compiler as a process: in a group of its own that ends with us.
 
 use std::{
     ffi::OsStr,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     process::{ExitStatus, Stdio},
 };
 
@@ -13,7 +13,7 @@ use nix::{
 };
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use crate::environment;
+use super::user::restore_user_environment;
 
 /// A command in `root` whose output is read.
 pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
@@ -24,7 +24,7 @@ pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    as_the_person_had_it(command.as_std_mut(), root);
+    restore_user_environment(command.as_std_mut(), root);
     command
 }
 
@@ -58,46 +58,6 @@ impl Drop for Group {
             && let Err(errno) = killpg(Pid::from_raw(id.cast_signed()), Signal::SIGKILL)
         {
             tracing::debug!("ending the compiler: {errno}"); // it ended by itself just now
-        }
-    }
-}
-
-/// Gives a command the user's environment: without what `.env` has added to ours, and without what `cargo run` put into
-/// it. Fingerprints include parts of it, and with a difference everything would be built again, into libraries that do
-/// not fit the running host.
-pub(crate) fn as_the_person_had_it(command: &mut std::process::Command, root: &Path) {
-    command.env_clear();
-    for (name, value) in environment::to_inherit() {
-        let key = name.to_str().unwrap_or_default();
-        let set_by_cargo = key == "CARGO"
-            || key == "OUT_DIR"
-            || [
-                "CARGO_PKG_",
-                "CARGO_MANIFEST_",
-                "CARGO_BIN_",
-                "CARGO_CRATE_",
-                "CARGO_PRIMARY_",
-            ]
-            .iter()
-            .any(|prefix| key.starts_with(prefix));
-        if set_by_cargo {
-            continue;
-        }
-        if !matches!(key, "LD_LIBRARY_PATH" | "DYLD_FALLBACK_LIBRARY_PATH") {
-            command.env(name, value);
-            continue;
-        }
-        // `cargo run` prepends the target folder and the toolchain's; what is left was the user's.
-        let own: Vec<PathBuf> = std::env::split_paths(value)
-            .filter(|path| {
-                !path.starts_with(root)
-                    && !path.components().any(|part| part.as_os_str() == "rustlib")
-            })
-            .collect();
-        if let Ok(own) = std::env::join_paths(&own)
-            && !own.is_empty()
-        {
-            command.env(name, own);
         }
     }
 }
