@@ -16,6 +16,9 @@ mod cargo;
 mod inputs;
 mod pace;
 
+// Which packages cargo looks into.
+mod packages;
+
 // What both are made of: a message, a process.
 mod diagnostic;
 mod group;
@@ -73,25 +76,33 @@ pub(super) enum Step {
 /// Builds the app again and again.
 pub(super) struct Builder {
     root: PathBuf,
-    /// The folders whose changes are told. A package elsewhere may change unseen.
-    watched: Vec<PathBuf>,
     replays: bool,
     /// While there is no doubt about it.
     captured: Option<Captured>,
     inputs: Inputs,
+    /// Named by the manifests, and seen by cargo.
+    packages: BTreeSet<PathBuf>,
     pace: Pace,
 }
 
 impl Builder {
     /// Of the workspace at `root`; always through cargo unless it `replays`.
-    pub(super) fn new(root: &Path, watched: &[&str], replays: bool) -> Self {
+    pub(super) fn new(root: &Path, replays: bool) -> Self {
         Self {
             root: root.to_owned(),
-            watched: watched.iter().map(|folder| root.join(folder)).collect(),
             replays,
             captured: None,
             inputs: Inputs::default(),
+            packages: BTreeSet::new(),
             pace: Pace::default(),
+        }
+    }
+
+    /// Looks which packages a build after these `changes` comes to, so that they are watched before it reads them.
+    pub(super) fn look(&mut self, changes: &BTreeSet<PathBuf>) {
+        let is_source = |file: &PathBuf| file.extension().is_some_and(|it| it == "rs");
+        if changes.is_empty() || !changes.iter().all(is_source) {
+            self.packages.append(&mut packages::declared(&self.root));
         }
     }
 
@@ -151,7 +162,11 @@ impl Builder {
                 step(Step::Is(self.under_way(kind, since)));
             }
         };
-        let (outcome, seen) = cargo::build(&self.root, told).await;
+        let (outcome, mut seen) = cargo::build(&self.root, told).await;
+        if let Outcome::Built { .. } = &outcome {
+            self.packages = packages::declared(&self.root);
+        }
+        self.packages.append(&mut seen.packages);
         if let Outcome::Built { artifact, .. } = &outcome {
             let out_dir = artifact.with_file_name("deps");
             self.inputs.script_reads = match &seen.script {
@@ -164,7 +179,7 @@ impl Builder {
             match &mut self.captured {
                 Some(captured) => captured.compiled_by_cargo(&self.inputs.sources),
                 None if self.replays => {
-                    self.captured = Captured::new(&self.root, &seen, &self.watched);
+                    self.captured = Captured::new(&self.root, &seen);
                 }
                 None => {}
             }
@@ -203,6 +218,11 @@ impl Builder {
     /// What the app was made of last.
     pub(super) fn inputs(&self) -> &Inputs {
         &self.inputs
+    }
+
+    /// The folders of the path packages that cargo looks into.
+    pub(super) fn packages(&self) -> &BTreeSet<PathBuf> {
+        &self.packages
     }
 
     fn follow(&mut self, out_dir: &Path) {

@@ -49,7 +49,7 @@ use load::Loader;
 use saved::sort;
 use shared::{BoxError, abi::Entry};
 use state::{Next, Order, Rest, State};
-use watch::{Changes, FOLDERS, Watch, names, since_saved};
+use watch::{Changes, Watch, names, since_saved};
 
 pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, restore_user_environment, worst};
 pub(crate) use parts::{Ready, Reload, RestartNeeded, Settings};
@@ -86,7 +86,7 @@ impl Reload {
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         watch.meanwhile(ready).await;
         let mut reloading = Loop {
-            builder: Builder::new(&self.root, &FOLDERS, self.replay),
+            builder: Builder::new(&self.root, self.replay),
             reload: self,
             watch,
             loader: Arc::new(Mutex::new(loader)),
@@ -221,6 +221,8 @@ impl Loop {
             arrival,
             ..
         } = self;
+        builder.look(known);
+        watch.follow(builder.packages(), &builder.inputs().sources);
         let inputs = builder.inputs().clone();
         reload.under_way(Some(builder.estimate(known)));
         let first = reload.serving().is_none();
@@ -258,6 +260,7 @@ impl Loop {
             }
         };
         let build = since.elapsed();
+        watch.follow(builder.packages(), &builder.inputs().sources);
         reload.progress(None);
         reload.under_way(None);
         match outcome {
@@ -271,7 +274,6 @@ impl Loop {
                 warnings,
                 by,
             }) => {
-                watch.follow(&builder.inputs().sources);
                 let made = Made {
                     artifact,
                     warnings,

@@ -3,7 +3,7 @@
 //!
 //! Only a file in the folder of the app can be of the last sort, and only while it is certain what the app was made of.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{
     build::{APP, Inputs},
@@ -25,7 +25,7 @@ pub(super) fn sort(root: &Path, inputs: &Inputs, changes: Changes, certain: bool
     for file in changes {
         let schema = file.starts_with(MIGRATIONS);
         sorted.schema |= schema;
-        if inputs.hold(root, &file) || !schema && is_input(root, &file, certain) {
+        if inputs.hold(root, &file) || !schema && is_input(&file, certain) {
             sorted.build.insert(file);
         } else if !schema {
             sorted.read.insert(file);
@@ -35,17 +35,19 @@ pub(super) fn sort(root: &Path, inputs: &Inputs, changes: Changes, certain: bool
 }
 
 /// Whether a build may come out differently, though the app was not made of this file.
-fn is_input(root: &Path, file: &PathBuf, certain: bool) -> bool {
+fn is_input(file: &Path, certain: bool) -> bool {
     !certain
         || !file.starts_with(APP)
         || file.ends_with("Cargo.toml")
         || file.extension().is_some_and(|extension| extension == "rs")
-        // What is in a new folder is not told.
-        || root.join(file).is_dir()
+        // What is in a folder that comes or goes is not told.
+        || file.extension().is_none()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

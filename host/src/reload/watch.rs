@@ -1,42 +1,43 @@
 //! Tells which files were saved: notify, filtered to what a build can depend on, settled for a few milliseconds.
 //!
-//! Owns which changes count. Refuses editors' swap files, everything under `target`, and reads: rustc opening a
-//! source would otherwise start the next build.
+//! Owns what a save is. Refuses reads: rustc opening a source would otherwise start the next build.
+
+// What is watched, and the links in there.
+mod links;
+mod places;
+
+// Which files count.
+mod counts;
 
 use std::{
     collections::BTreeSet,
     fs,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::CreateKind,
-    event::MetadataKind, event::ModifyKind,
+    Config, Event, EventKind, RecommendedWatcher, Watcher,
+    event::{CreateKind, MetadataKind, ModifyKind, RemoveKind, RenameMode},
 };
 use tokio::{
     sync::{Notify, mpsc},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
+
+use places::Places;
+
+pub(super) use counts::{MIGRATIONS, SETTINGS};
 
 /// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
 const SETTLE: Duration = Duration::from_millis(8);
 
-pub(super) const FOLDERS: [&str; 4] = ["app_lib", "shared", "host", MIGRATIONS];
 /// A file written before this was not saved just now.
 const LONG_AGO: Duration = Duration::from_secs(10);
 
-const ROOT_FILES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", SETTINGS];
-
-/// No source of the app's, but of the schema it runs on.
-pub(super) const MIGRATIONS: &str = "migrations";
-
-/// Settings are no source: a save of theirs is told to whoever reads them, and builds nothing.
-pub(super) const SETTINGS: &str = ".env";
-
-/// Changed files, relative to the root.
+/// Changed files, relative to the root; those outside of it are absolute.
 pub(crate) type Changes = BTreeSet<PathBuf>;
 
 /// As they are shown.
@@ -56,74 +57,35 @@ pub(super) fn since_saved(root: &Path, changes: &Changes) -> Option<Duration> {
 
 /// A running watch.
 pub(crate) struct Watch {
-    saved: mpsc::UnboundedReceiver<PathBuf>,
+    events: mpsc::UnboundedReceiver<notify::Result<Event>>,
     /// Seen and not yet returned: kept here, so that a cancelled `next` loses nothing.
     pending: Changes,
-    /// Sources that lie elsewhere, as `include_str!("../../README.md")` names one.
-    followed: Followed,
-    /// Ends the watch when dropped, and with it `saved`.
-    watcher: RecommendedWatcher,
-    root: PathBuf,
+    places: Places,
     /// Rung when the file of the settings is saved.
     settings_saved: Arc<Notify>,
 }
 
-type Followed = Arc<Mutex<BTreeSet<PathBuf>>>;
-
 impl Watch {
     pub(crate) fn new(root: &Path, settings_saved: Arc<Notify>) -> notify::Result<Self> {
-        let (sender, saved) = mpsc::unbounded_channel();
-        let (base, followed) = (root.to_owned(), Followed::default());
-        let also = followed.clone();
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<Event>| match event {
-                // Nobody receives while the host ends.
-                Ok(event) => {
-                    let also = also.lock().unwrap_or_else(PoisonError::into_inner);
-                    changed(&event, &base, &also).for_each(|path| drop(sender.send(path)));
-                }
-                Err(error) => tracing::warn!("watching files: {error}"),
-            })?;
-        for folder in FOLDERS.map(|folder| root.join(folder)) {
-            if folder.is_dir() {
-                watcher.watch(&folder, RecursiveMode::Recursive)?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let hear = move |event: notify::Result<Event>| {
+            if event.as_ref().map_or(true, is_change) {
+                drop(sender.send(event)); // nobody receives while the host ends
             }
-        }
-        watcher.watch(root, RecursiveMode::NonRecursive)?;
-        if root.join(".cargo").is_dir() {
-            watcher.watch(&root.join(".cargo"), RecursiveMode::NonRecursive)?;
-        }
+        };
+        let config = Config::default().with_follow_symlinks(false);
+        let watcher = RecommendedWatcher::new(hear, config)?;
         Ok(Self {
-            saved,
+            events,
             pending: Changes::new(),
-            followed,
-            watcher,
-            root: root.to_owned(),
+            places: Places::new(root, watcher)?,
             settings_saved,
         })
     }
 
-    /// What else the app is made of counts as well.
-    pub(super) fn follow(&mut self, sources: &BTreeSet<PathBuf>) {
-        let elsewhere: BTreeSet<PathBuf> = sources
-            .iter()
-            .filter(|file| file.is_relative() && !file.starts_with("target"))
-            .filter(|file| !counts(file, false))
-            .cloned()
-            .collect();
-        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        for file in elsewhere.difference(&followed) {
-            // Its folder: an editor that replaces the file would take the watch on it away.
-            let folder = self.root.join(file);
-            let folder = folder.parent().unwrap_or(&self.root);
-            let watched =
-                FOLDERS.iter().any(|known| file.starts_with(known)) || folder == self.root;
-            if !watched && let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive)
-            {
-                tracing::warn!("cannot watch {}: {error}", folder.display());
-            }
-        }
-        *followed = elsewhere;
+    /// What the app is made of counts as well, wherever it lies: the folders of its path packages, and its sources.
+    pub(super) fn follow(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
+        self.places.follow(packages, sources);
     }
 
     /// Waits for a save of sources and returns what it comprises; a save of settings is told on the way. When `rebuild`
@@ -161,71 +123,76 @@ impl Watch {
     }
 
     async fn settled(&mut self) -> Changes {
-        if self.pending.is_empty() {
-            match self.saved.recv().await {
-                Some(first) => drop(self.pending.insert(first)),
+        while self.pending.is_empty() {
+            match self.events.recv().await {
+                Some(event) => drop(self.take(event)),
                 None => std::future::pending().await, // the watcher lives as long as `self`
             }
         }
-        while let Ok(Some(more)) = timeout(SETTLE, self.saved.recv()).await {
-            self.pending.insert(more);
+        let mut quiet = Instant::now() + SETTLE;
+        while let Ok(Some(event)) = timeout_at(quiet, self.events.recv()).await {
+            if self.take(event) {
+                quiet = Instant::now() + SETTLE;
+            }
         }
         std::mem::take(&mut self.pending)
     }
+
+    /// Whether the event is part of a save.
+    fn take(&mut self, event: notify::Result<Event>) -> bool {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!("saves may go unnoticed: {error}");
+                return false;
+            }
+        };
+        let mut found = Vec::new();
+        if event.need_rescan() {
+            found = self.places.start_over();
+        }
+        let (comes, goes) = (is_coming(event.kind), is_going(event.kind));
+        for path in &event.paths {
+            if comes || goes {
+                found.extend(self.places.moved(path));
+            }
+            found.extend(self.places.changes_at(path, is_folder(event.kind, path)));
+        }
+        let part_of_a_save = !found.is_empty();
+        self.pending.extend(found);
+        part_of_a_save
+    }
 }
 
-/// The files of an event that count.
-fn changed(
-    event: &Event,
-    base: &Path,
-    followed: &BTreeSet<PathBuf>,
-) -> impl Iterator<Item = PathBuf> {
-    // The system's queue ran over, and nobody knows what was in it.
-    let lost = event.need_rescan().then(|| PathBuf::from(FOLDERS[0]));
-    // Of a new folder: what was put into it before it was watched is not reported any more.
-    let folder = matches!(event.kind, EventKind::Create(CreateKind::Folder));
-    let files = event
-        .paths
-        .iter()
-        .filter_map(move |path| path.strip_prefix(base).ok());
-    files
-        .filter(move |path| {
-            is_change(event.kind) && (counts(path, folder) || followed.contains(*path))
-        })
-        .map(Path::to_owned)
-        .chain(lost)
-}
-
-fn is_change(kind: EventKind) -> bool {
+/// Reading is none. A new time of writing is: `touch` asks for a build.
+fn is_change(event: &Event) -> bool {
     !matches!(
-        kind,
+        event.kind,
         EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(MetadataKind::AccessTime))
     )
 }
 
-/// Whether a build could come out differently after a change of this file.
-fn counts(path: &Path, folder: bool) -> bool {
-    let mut parts = path.components().map(Component::as_os_str);
-    let Some(first) = parts.next().and_then(|part| part.to_str()) else {
-        return false;
-    };
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return false;
-    };
-    let written_by_an_editor = name.ends_with('~')
-        || name.starts_with(".#")
-        || name.ends_with(".swp")
-        || name.ends_with(".swx")
-        || name.ends_with(".tmp")
-        || name == "4913";
-    if written_by_an_editor || path.components().any(|part| part.as_os_str() == "target") {
-        return false;
-    }
-    match parts.next().and_then(|part| part.to_str()) {
-        None => ROOT_FILES.contains(&first),
-        Some("tests" | "benches") => false,
-        Some(_) if first == MIGRATIONS => name.ends_with(".sql"),
-        Some("config.toml") if first == ".cargo" => true,
-        Some(_) => FOLDERS.contains(&first) && (folder || Path::new(name).extension().is_some()),
+fn is_coming(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To))
+    )
+}
+
+fn is_going(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))
+    )
+}
+
+/// Whether it is of a folder that comes or goes: what is in it is not reported by itself.
+fn is_folder(kind: EventKind, path: &Path) -> bool {
+    match kind {
+        EventKind::Create(CreateKind::Folder) | EventKind::Remove(RemoveKind::Folder) => true,
+        // It has gone, and nobody knows.
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) => path.extension().is_none(),
+        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => path.is_dir(),
+        _ => false,
     }
 }

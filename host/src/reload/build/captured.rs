@@ -72,13 +72,8 @@ enum Told {
 }
 
 impl Captured {
-    /// From a build that has succeeded. `None`: cargo did not compile the app in it, or something may change unseen.
-    pub(super) fn new(root: &Path, seen: &Seen, watched: &[PathBuf]) -> Option<Self> {
-        let unseen = |folder: &&PathBuf| !watched.iter().any(|seen| folder.starts_with(seen));
-        if let Some(folder) = seen.packages.iter().find(unseen) {
-            tracing::debug!("{} is not watched: cargo it is", folder.display());
-            return None;
-        }
+    /// From a build that has succeeded. `None`: cargo did not compile the app in it.
+    pub(super) fn new(root: &Path, seen: &Seen) -> Option<Self> {
         let cargo_s = Invocation::of(APP, "cdylib", &seen.said)?;
         let script_reads = match &seen.script {
             Some(out_dir) => script_reads(out_dir, root)?,

@@ -4,12 +4,13 @@
 //! host. So talkative (`-vv`) that it names the compiler's command, which nobody else knows.
 
 use std::{
+    collections::BTreeSet,
     env::consts::DLL_SUFFIX,
     io,
     path::{Path, PathBuf},
 };
 
-use cargo_metadata::Message;
+use cargo_metadata::{Message, camino::Utf8Path};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
@@ -37,8 +38,8 @@ pub(super) enum Said {
 pub(super) struct Seen {
     /// The whole of stderr, progress bars aside.
     pub(super) said: String,
-    /// Folders of the packages that lie on this machine, the app's among them.
-    pub(super) packages: Vec<PathBuf>,
+    /// Folders of the path packages that it came to, the app's among them.
+    pub(super) packages: BTreeSet<PathBuf>,
     /// Where the app's build script, if it has one, has put what it made.
     pub(super) script: Option<PathBuf>,
     /// Of packages other than the app. They come again with each build until they are mended.
@@ -186,7 +187,7 @@ async fn messages(stdout: impl AsyncRead + Unpin) -> io::Result<Seen> {
                 if built.package_id.repr.starts_with("path+")
                     && let Some(folder) = built.manifest_path.parent()
                 {
-                    seen.packages.push(folder.into());
+                    seen.packages.insert(folder.into());
                 }
                 if built.target.name == APP {
                     let library = |file: &&cargo_metadata::camino::Utf8PathBuf| {
@@ -200,6 +201,9 @@ async fn messages(stdout: impl AsyncRead + Unpin) -> io::Result<Seen> {
             Ok(Message::CompilerMessage(compiler)) => {
                 // `-vv` brings warnings of dependencies too, which nobody here can mend.
                 let here = compiler.package_id.repr.starts_with("path+");
+                if here {
+                    seen.packages.extend(package_of(&compiler.target.src_path));
+                }
                 let diagnostic = Diagnostic::of(compiler.message)
                     .filter(|diagnostic| here || diagnostic.is_error());
                 match compiler.target.name == APP
@@ -220,4 +224,11 @@ async fn messages(stdout: impl AsyncRead + Unpin) -> io::Result<Seen> {
     let script = scripts.into_iter().find(|(id, _)| Some(id) == app.as_ref());
     seen.script = script.map(|(_, folder)| folder.into());
     Ok(seen)
+}
+
+/// The folder of the package that a target's root file is of.
+fn package_of(source: &Utf8Path) -> Option<PathBuf> {
+    let mut above = source.ancestors().skip(1);
+    let folder = above.find(|folder| folder.join("Cargo.toml").is_file())?;
+    Some(folder.into())
 }

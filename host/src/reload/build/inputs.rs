@@ -30,7 +30,8 @@ pub(super) fn dep_info(out_dir: &Path) -> PathBuf {
     out_dir.join(format!("{APP}.d"))
 }
 
-/// The sources in rustc's dep-info, relative to `root` where they lie in it; `None` if it cannot be read.
+/// The sources in rustc's dep-info, relative to `root` where they lie in it; `None` if it cannot be read. One that is
+/// reached through a link has both its names.
 ///
 /// Its first line is `app_lib.d: app_lib/src/lib.rs app_lib/src/../../README.md`, with spaces in names escaped.
 pub(super) fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBuf>> {
@@ -38,13 +39,16 @@ pub(super) fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBu
     let (_, files) = text.lines().next()?.split_once(": ")?;
     let files = files.replace("\\ ", "\0");
     let canonical = fs::canonicalize(root).ok()?;
-    let relative = |file: &str| {
+    let names = |file: &str| {
         let file = root.join(file.replace('\0', " "));
-        let file = fs::canonicalize(&file).unwrap_or(file);
-        file.strip_prefix(&canonical)
-            .map_or_else(|_| file.clone(), Path::to_owned)
+        let real = fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
+        let named = plain(&file);
+        [
+            named.strip_prefix(root).unwrap_or(&named).to_owned(),
+            real.strip_prefix(&canonical).unwrap_or(&real).to_owned(),
+        ]
     };
-    Some(files.split_ascii_whitespace().map(relative).collect())
+    Some(files.split_ascii_whitespace().flat_map(names).collect())
 }
 
 /// What the app's build script says it reads. `None`: it does not say, and cargo runs it after every save.
@@ -62,8 +66,8 @@ pub(super) fn script_reads(out_dir: &Path, root: &Path) -> Option<Vec<PathBuf>> 
     (!reads.is_empty()).then_some(reads)
 }
 
-/// Without `..`, so that it can be compared.
-fn plain(path: &Path) -> PathBuf {
+/// Without `..`, so that it can be compared though nothing may be there.
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

@@ -155,7 +155,10 @@ fn restore(from: &Path, to: &Path) {
     for entry in fs::read_dir(to).unwrap() {
         let path = entry.unwrap().path();
         if !from.join(path.file_name().unwrap()).exists() {
-            fs::remove_file(path).unwrap();
+            match path.is_dir() && !path.is_symlink() {
+                true => fs::remove_dir_all(path).unwrap(),
+                false => fs::remove_file(path).unwrap(),
+            }
         }
     }
     for entry in fs::read_dir(from).unwrap() {

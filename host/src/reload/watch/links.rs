@@ -1,0 +1,71 @@
+//! Symbolic links among the sources, and the names that their targets have through them.
+//!
+//! inotify knows a file by the folder it lies in, so that a save behind a link is seen at the target only.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::counts;
+
+/// Links, and where they lead.
+#[derive(Default)]
+pub(super) struct Links(BTreeMap<PathBuf, PathBuf>);
+
+impl Links {
+    /// Knows those at and below these paths, and no others.
+    pub(super) fn start_over<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
+        self.0.clear();
+        paths.for_each(|path| self.find(path));
+    }
+
+    /// Takes in those at and below `path`.
+    pub(super) fn find(&mut self, path: &Path) {
+        // A link to a folder above itself is an error of the walk, and is left out. So is one that leads nowhere, but
+        // for `path` itself: a save may be about to put its target there.
+        let walk = WalkDir::new(path)
+            .follow_links(true)
+            .into_iter()
+            .filter_entry(|entry| entry.depth() == 0 || !counts::is_tool_folder(entry.file_name()));
+        let found = walk.flatten().filter(DirEntry::path_is_symlink);
+        let links = found.map(DirEntry::into_path);
+        for link in links.chain(path.is_symlink().then(|| path.to_owned())) {
+            if let Some(target) = target_of(&link) {
+                self.0.insert(link, target);
+            }
+        }
+    }
+
+    /// `path` has come or gone.
+    pub(super) fn forget(&mut self, path: &Path) {
+        self.0.retain(|link, _| !link.starts_with(path));
+    }
+
+    pub(super) fn targets(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.values()
+    }
+
+    /// What `path` is called through the links that lead to it or to a folder above it.
+    pub(super) fn names_of(&self, path: &Path) -> impl Iterator<Item = PathBuf> {
+        self.0.iter().filter_map(|(link, target)| {
+            let rest = path.strip_prefix(target).ok()?;
+            Some(match rest.as_os_str().is_empty() {
+                true => link.clone(),
+                false => link.join(rest),
+            })
+        })
+    }
+}
+
+fn target_of(link: &Path) -> Option<PathBuf> {
+    if let Ok(target) = link.canonicalize() {
+        return Some(target);
+    }
+    let target = link.parent()?.join(fs::read_link(link).ok()?);
+    let folder = target.parent()?.canonicalize().ok()?;
+    Some(folder.join(target.file_name()?))
+}

@@ -1,0 +1,260 @@
+//! What is watched: the project's folders, path packages elsewhere, single files elsewhere, and what links lead to.
+//!
+//! Each of them may be missing, or be deleted and made again, as `git checkout` of another branch does: the nearest
+//! folder above it is watched for that.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::{
+    counts::{self, FOLDERS, ROOT_FILES},
+    links::Links,
+};
+
+/// Places, and the watch on them.
+pub(super) struct Places {
+    root: PathBuf,
+    /// Folders of path packages, absolute, without those in [`FOLDERS`].
+    packages: BTreeSet<PathBuf>,
+    /// Sources that lie elsewhere, as `include_str!("../../README.md")` names one. Absolute.
+    files: BTreeSet<PathBuf>,
+    links: Links,
+    armed: BTreeMap<PathBuf, RecursiveMode>,
+    /// Ends the watch when dropped.
+    watcher: RecommendedWatcher,
+}
+
+impl Places {
+    /// Watches the project at `root`.
+    pub(super) fn new(root: &Path, watcher: RecommendedWatcher) -> notify::Result<Self> {
+        let mut places = Self {
+            root: root.to_owned(),
+            packages: BTreeSet::new(),
+            files: BTreeSet::new(),
+            links: Links::default(),
+            armed: BTreeMap::new(),
+            watcher,
+        };
+        places.find_links();
+        places.arm_all()?;
+        Ok(places)
+    }
+
+    /// What the app is made of now: the folders of all its path packages, and its sources as the compiler names them.
+    pub(super) fn follow(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
+        let ours = FOLDERS.map(|folder| self.root.join(folder));
+        let packages: BTreeSet<PathBuf> = packages
+            .iter()
+            .filter(|package| !ours.iter().any(|folder| package.starts_with(folder)))
+            .cloned()
+            .collect();
+        if packages != self.packages {
+            self.packages = packages;
+            self.find_links();
+        }
+        // What a build script has made is no source.
+        let is_made = |file: &&PathBuf| {
+            file.components()
+                .any(|part| counts::is_tool_folder(part.as_os_str()))
+        };
+        self.files = sources
+            .iter()
+            .filter(|file| !is_made(file))
+            .map(|file| self.root.join(file))
+            .filter(|file| self.names_of(file, false).is_empty())
+            .collect();
+        self.arm();
+    }
+
+    /// The names under which a changed path counts, relative to the root where they lie in it.
+    pub(super) fn changes_at(&self, path: &Path, folder: bool) -> Vec<PathBuf> {
+        let mut names = self.names_of(path, folder);
+        if names.is_empty() && self.files.contains(path) {
+            names.push(path.to_owned());
+        }
+        names.iter().map(|name| self.relative(name)).collect()
+    }
+
+    /// After `path` has come or gone: what is watched may have become another place. Tells which of the places that
+    /// count are concerned.
+    pub(super) fn moved(&mut self, path: &Path) -> Vec<PathBuf> {
+        self.links.forget(path);
+        if !self.changes_at(path, true).is_empty() {
+            self.links.find(path);
+        }
+        let is_link = path.is_symlink();
+        let wanted = self.wanted();
+        let mut places = wanted.keys().chain(self.armed.keys());
+        if is_link || places.any(|place| place.starts_with(path)) {
+            self.disarm(path);
+            self.arm();
+        }
+        let folders = FOLDERS.map(|folder| self.root.join(folder));
+        folders
+            .iter()
+            .chain(&self.packages)
+            .chain(&self.files)
+            .filter(|place| place.starts_with(path) && *place != &self.root)
+            .map(|place| self.relative(place))
+            .collect()
+    }
+
+    /// The system has lost events: nobody knows what has changed, and new folders are not watched. Tells all that counts.
+    pub(super) fn start_over(&mut self) -> Vec<PathBuf> {
+        self.disarm(Path::new("/"));
+        self.find_links();
+        self.arm();
+        let everything = FOLDERS.iter().chain(&ROOT_FILES).map(PathBuf::from);
+        let elsewhere = self.packages.iter().chain(&self.files);
+        everything
+            .chain(elsewhere.map(|place| self.relative(place)))
+            .filter(|place| self.root.join(place).exists())
+            .collect()
+    }
+
+    fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+
+    /// Itself if it counts, and the links that lead to it.
+    fn names_of(&self, path: &Path, folder: bool) -> Vec<PathBuf> {
+        std::iter::once(path.to_owned())
+            .chain(self.links.names_of(path))
+            .filter(|name| self.counts(name, folder))
+            .collect()
+    }
+
+    fn counts(&self, path: &Path, folder: bool) -> bool {
+        if let Ok(path) = path.strip_prefix(&self.root)
+            && counts::in_project(path, folder)
+        {
+            return true;
+        }
+        // A package above the project has no say in it.
+        let inside =
+            |package: &&PathBuf| !(path.starts_with(&self.root) && self.root.starts_with(package));
+        self.packages.iter().filter(inside).any(|package| {
+            path.strip_prefix(package)
+                .is_ok_and(|path| counts::in_package(path, folder))
+        })
+    }
+
+    fn find_links(&mut self) {
+        let folders = FOLDERS.map(|folder| self.root.join(folder));
+        let files = ROOT_FILES.map(|file| self.root.join(file));
+        let all = folders.iter().chain(&self.packages).chain(&files);
+        self.links.start_over(all);
+    }
+
+    /// Every folder that is to be watched, and is there.
+    fn wanted(&self) -> BTreeMap<PathBuf, RecursiveMode> {
+        let mut deep: BTreeSet<PathBuf> = FOLDERS.map(|folder| self.root.join(folder)).into();
+        let mut flat = BTreeSet::from([self.root.clone(), self.root.join(".cargo")]);
+        let mut absent = BTreeSet::new();
+        for package in &self.packages {
+            flat.insert(package.clone());
+            absent.insert(package.clone());
+            // Its folders and not itself: its `target` may hold thousands.
+            let below = fs::read_dir(package).into_iter().flatten().flatten();
+            deep.extend(
+                below
+                    .filter(|entry| {
+                        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                        is_folder
+                            && !counts::is_tool_folder(&entry.file_name())
+                            && !self.root.starts_with(entry.path())
+                    })
+                    .map(|entry| entry.path()),
+            );
+        }
+        for target in self.links.targets() {
+            match target.is_dir() {
+                true => drop(deep.insert(target.clone())),
+                false => drop(absent.insert(target.clone())),
+            }
+        }
+        absent.extend(self.files.iter().cloned());
+        // Of a file its folder: an editor that replaces it would take a watch on it away.
+        let above = |place: &PathBuf| {
+            place
+                .ancestors()
+                .skip(1)
+                .find(|it| it.is_dir())
+                .map(Path::to_owned)
+        };
+        flat.extend(absent.iter().chain(&deep).filter_map(above));
+        let is_below_deep = |place: &PathBuf| place.ancestors().any(|it| deep.contains(it));
+        flat.retain(|place| !is_below_deep(place));
+        let deep = deep
+            .iter()
+            .map(|place| (place.clone(), RecursiveMode::Recursive));
+        let flat = flat
+            .into_iter()
+            .map(|place| (place, RecursiveMode::NonRecursive));
+        flat.chain(deep)
+            .filter(|(place, _)| place.is_dir())
+            .collect()
+    }
+
+    fn arm(&mut self) {
+        if let Err(error) = self.arm_all() {
+            tracing::warn!("saves may go unnoticed: {error}");
+        }
+    }
+
+    fn arm_all(&mut self) -> notify::Result<()> {
+        // Again, since a folder may have come between the look and the watch.
+        for _ in 0..4 {
+            let wanted = self.wanted();
+            let idle = |place: &&PathBuf| !wanted.contains_key(*place);
+            let idle: Vec<PathBuf> = self.armed.keys().filter(idle).cloned().collect();
+            idle.iter().for_each(|place| self.disarm(place));
+            let missing: Vec<_> = wanted
+                .into_iter()
+                .filter(|(place, mode)| self.armed.get(place) != Some(mode))
+                .collect();
+            if missing.is_empty() {
+                break;
+            }
+            for (place, mode) in missing {
+                match self.watcher.watch(&place, mode) {
+                    Ok(()) => drop(self.armed.insert(place, mode)),
+                    Err(error) if is_gone(&error) => {}
+                    Err(error) => return Err(error.add_path(place)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// With all that is below: ending the watch on a folder and its folders ends those too.
+    fn disarm(&mut self, path: &Path) {
+        let below: Vec<PathBuf> = self
+            .armed
+            .keys()
+            .filter(|place| place.starts_with(path))
+            .cloned()
+            .collect();
+        below.iter().for_each(|place| self.unwatch(place));
+    }
+
+    fn unwatch(&mut self, place: &Path) {
+        self.armed.remove(place);
+        if let Err(error) = self.watcher.unwatch(place) {
+            tracing::debug!("{}: {error}", place.display()); // it has gone, and its watch with it
+        }
+    }
+}
+
+fn is_gone(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
