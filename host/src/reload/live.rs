@@ -111,6 +111,12 @@ impl Loop {
     }
 }
 
+/// How long a save waits for statements under way, so that the session can be reset. As a rule one that takes
+/// milliseconds: a page's query, or the count of backends.
+const PATIENCE_BEFORE_SWAP: Duration = Duration::from_millis(100);
+/// The same once the code before has ended, when only statements of the new code can be under way.
+const PATIENCE_AFTER_DRAIN: Duration = Duration::from_secs(1);
+
 impl Reload {
     /// Returns what the swap alone took.
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
@@ -131,7 +137,7 @@ impl Reload {
         let generation = start::start(entry, state, self.isolation, limit).await?;
         self.last_id = id;
         // What the code before has left in the session ends with it. If it is at work there now, when it is done.
-        self.db.reset_session().await;
+        self.db.reset_session(PATIENCE_BEFORE_SWAP).await;
         let since = Instant::now();
         let before = self.generations.swap(generation);
         let swap = since.elapsed();
@@ -142,7 +148,8 @@ impl Reload {
             let generations = self.generations.clone();
             self.retiring.spawn(async move {
                 let retired = retire(&generations, before, drain).await;
-                db.reset_session().await;
+                // Again, if it could not be done before the swap; what the code before did since ends with it too.
+                db.reset_session(PATIENCE_AFTER_DRAIN).await;
                 drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended
             });
         }

@@ -14,6 +14,14 @@ const PAGES: &str = r#"Router::new()
     .route("/attached", get(async || ([("content-disposition", "attachment")], Html("<body></body>"))))
     .route("/part", get(async || (StatusCode::PARTIAL_CONTENT, Html("<body></body>"))))"#;
 
+/// What is added to a page of generation 1.
+fn tag_with(host: &Host, more: &str) -> String {
+    let pid = host.pid();
+    format!(
+        "<script src=\"/__dev/browser.js\" data-host=\"{pid}\" data-generation=\"1\"{more} defer></script>"
+    )
+}
+
 #[tokio::test]
 async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
     let host = Host::with_lab(PAGES).await;
@@ -21,7 +29,7 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
     let length = page.content_length();
     let text = page.text().await.unwrap();
     assert_eq!(length, Some(text.len() as u64));
-    let tag = "<script src=\"/__dev/browser.js\" data-generation=\"1\" defer></script>";
+    let tag = tag_with(&host, "");
     assert_eq!(
         text,
         format!("<!doctype html><html><body><p>GEN</p></BODY></html>{tag}")
@@ -29,7 +37,7 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
     let policy = host.text("/policy").await;
     assert_eq!(
         policy,
-        "<body></body><script src=\"/__dev/browser.js\" data-generation=\"1\" nonce=\"abc123==\" defer></script>"
+        format!("<body></body>{}", tag_with(&host, " nonce=\"abc123==\""))
     );
 
     // With it, "not modified" would bring back the script of an old page.
@@ -83,7 +91,7 @@ const STREAMS: &str = r#"{
 #[tokio::test]
 async fn pages_that_stream_or_could_be_cached_or_compressed_get_the_script() {
     let host = Host::with_lab(STREAMS).await;
-    let tag = "<script src=\"/__dev/browser.js\" data-generation=\"1\" defer></script>";
+    let tag = tag_with(&host, "");
 
     let mut slow = host.get("/slow").await;
     let first = slow.chunk().await.unwrap().unwrap();

@@ -311,3 +311,28 @@ async fn the_dashboard_shows_the_leak_grow_and_cures_it() {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
 }
+
+#[tokio::test]
+async fn a_page_of_the_host_before_follows_the_next_one_on_the_same_port() {
+    let Some(browser) = Chromium::start().await else {
+        return;
+    };
+    let heading = |is: &str| format!("document.querySelector('h1')?.textContent === '{is}'");
+    let host = Host::with_lab(&page("Before")).await;
+    let base = host.base.clone();
+    browser.open(&host.url("/lab")).await;
+    browser.until("the first page", &heading("Before")).await;
+    let (_, checkout) = host.stop().await;
+
+    checkout.write_lab(&page("After"));
+    let mut again = checkout.host();
+    let port = base.rsplit(':').next().unwrap();
+    again.args(["dev", "--port", port]);
+    let log = std::fs::File::create(checkout.path("host.log")).unwrap();
+    again.stdout(log.try_clone().unwrap()).stderr(log);
+    let host = Host::spawn(checkout, again).await;
+    assert_eq!(host.until_generation(1).await.generation(), 1);
+    browser
+        .until("the page of the next host", &heading("After"))
+        .await;
+}

@@ -234,12 +234,13 @@ impl Db {
         Ok(())
     }
 
-    /// Takes back whatever was said to the session, without waiting for anybody: `false` if the connection is in use.
+    /// Takes back whatever was said to the session. Waits at most `patience` for those who use the connection, and
+    /// meanwhile nobody else gets it; `false` if they are not done by then.
     ///
     /// For the moment between two generations. Statements whose text would mark the session are refused; a function
     /// that they call may still have done so. Dropped half-way it leaves the connection as it found it, or clean.
-    pub async fn reset_session(&self) -> bool {
-        let Ok(slot) = self.inner.slot.try_write() else {
+    pub async fn reset_session(&self, patience: Duration) -> bool {
+        let Ok(slot) = tokio::time::timeout(patience, self.inner.slot.write()).await else {
             return false;
         };
         match &*slot {

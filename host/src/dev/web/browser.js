@@ -1,7 +1,7 @@
 // Reloads the page after a swap and shows why a build failed. Added by the dev server to HTML pages, never in
 // production. Text from compiler and app reaches the page as text nodes only. The overlay is in overlay.js.
 const REASON = "__dev:reason"; // of the last reload
-const { generation, revision = 0, schema = null, hindrance = null, keep } = document.currentScript.dataset; // what this page came from
+const { host, generation, revision = 0, schema = null, hindrance = null, keep } = document.currentScript.dataset; // what this page came from
 let madeIn; // the hindrance in which this page was made, such as a database that was down; null: none
 
 const pause = follow("/__dev/events", hear);
@@ -18,13 +18,14 @@ function hear(data) {
   if (failed) return showFailure(news);
   if (news.phase !== "active") return; // while it builds, the last word stands
   forgetFailure();
+  if (news.host !== Number(host)) return again(news); // another host counts its generations from 1 again
   if (news.generation !== Number(generation) || news.revision !== Number(revision)) again(news);
 }
 
 function again(news) {
   if (keep !== undefined) return; // the answer to a form: to load it again is to send it again
   // Once for the same news: a cache in between may answer with the old page, for ever.
-  const reason = JSON.stringify([location.href, news.generation, news.revision, news.schema, madeIn]);
+  const reason = JSON.stringify([location.href, news.host, news.generation, news.revision, news.schema, madeIn]);
   if (recall(REASON) === reason) return;
   unlessLeaving(() => {
     remember(REASON, reason);

@@ -77,6 +77,8 @@ pub(super) struct Origin {
 /// One message to the script.
 #[derive(Serialize)]
 struct News<'a> {
+    /// PID of the host, which restarts keep: each counts its generations from 1.
+    host: u32,
     generation: u64,
     revision: u64,
     phase: Phase,
@@ -123,6 +125,7 @@ async fn events(
         let now = script.report.borrow_and_update().clone();
         let health = script.health.borrow_and_update().clone();
         let news = News {
+            host: std::process::id(),
             generation: script.generations.active().map_or(0, |active| active.id()),
             revision: now.revision,
             phase: now.phase,
@@ -198,6 +201,7 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
     };
     let revision = data("revision", (revision > 0).then_some(revision));
     let (schema, hindrance) = (data("schema", schema), data("hindrance", hindrance));
+    let host = std::process::id();
     // Loading the answer to a form anew would send the form again.
     let keep = if asked.method == Method::GET {
         ""
@@ -205,7 +209,7 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
         " data-keep"
     };
     format!(
-        "<script src=\"/__dev/browser.js\" data-generation=\"{generation}\"{revision}{schema}{hindrance}{keep}{nonce} defer></script>"
+        "<script src=\"/__dev/browser.js\" data-host=\"{host}\" data-generation=\"{generation}\"{revision}{schema}{hindrance}{keep}{nonce} defer></script>"
     )
 }
 
