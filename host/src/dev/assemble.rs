@@ -187,6 +187,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         db: db.clone(),
         settings: current,
         settings_saved: bells.settings_saved.clone(),
+        cleaned: bells.cleaned.clone(),
         rebuild: bells.rebuild.clone(),
         replay,
         pool_owner: mode.pool,

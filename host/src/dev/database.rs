@@ -35,6 +35,8 @@ pub(crate) struct Database {
     cluster: Option<Cluster>,
     /// How often it could not be started again, since it ended by itself.
     failed_revivals: u32,
+    /// Its data has been deleted since it last ran.
+    emptied: bool,
     /// Of a short command: released after the cluster has stopped, so that no host takes it for an orphan's.
     _lock: Option<Lock>,
 }
@@ -57,6 +59,7 @@ impl Database {
             url,
             cluster,
             failed_revivals: 0,
+            emptied: false,
             _lock: None,
         })
     }
@@ -79,6 +82,7 @@ impl Database {
                 url: url_of(project.root())?,
                 cluster: None,
                 failed_revivals: 0,
+                emptied: false,
                 _lock: None,
             }),
             (None, Err(_)) => {
@@ -162,19 +166,27 @@ impl Database {
         self.cluster.as_ref().is_some_and(Cluster::has_ended)
     }
 
-    /// Starts the private cluster again if it has ended by itself. The pool connects again with the next query.
-    pub(crate) async fn revive(&mut self, access: &Access) {
-        let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.has_ended()) else {
-            return;
+    /// Starts the private cluster again if it has ended by itself, or makes it again if its data has been deleted. The
+    /// pool connects again with the next query. `true`: the database is empty now.
+    pub(crate) async fn revive(&mut self, access: &Access) -> bool {
+        let needs_it = |cluster: &&mut Cluster| cluster.has_ended() || cluster.has_lost_data();
+        let Some(cluster) = self.cluster.as_mut().filter(needs_it) else {
+            return false;
         };
+        self.emptied |= cluster.has_lost_data();
         let slow = &mut |what| access.cluster_is(access::Cluster::Slow(what));
         match cluster.revive(slow).await {
             Ok(()) => {
                 self.failed_revivals = 0;
                 access.cluster_is(access::Cluster::Ready);
-                terminal::line(format_args!(
-                    "PostgreSQL stopped unexpectedly and was restarted"
-                ));
+                let emptied = std::mem::take(&mut self.emptied);
+                terminal::line(match emptied {
+                    true => format_args!(
+                        "✗ the data of the private PostgreSQL was deleted and is lost; a new, empty cluster runs now"
+                    ),
+                    false => format_args!("PostgreSQL stopped unexpectedly and was restarted"),
+                });
+                return emptied;
             }
             Err(error) => {
                 self.failed_revivals += 1;
@@ -183,6 +195,7 @@ impl Database {
                 }
             }
         }
+        false
     }
 
     /// Leaves the cluster to the next image of this process.

@@ -2,8 +2,8 @@
 
 use std::{
     env,
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    fs::{self, File, TryLockError},
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -80,75 +80,82 @@ impl Project {
     }
 
     /// Takes the checkout for this process: two hosts would fight over the cluster and the published library.
+    ///
+    /// By a lock on the folder itself, which no cleaning can remove while the project is there.
     pub(crate) fn lock(&self) -> Result<Lock, ProjectError> {
-        let path = self.lock_file();
-        let fail = |source| ProjectError::File {
-            path: path.clone(),
-            source,
-        };
-        fs::create_dir_all(self.root.join(".dev")).map_err(fail)?;
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { file, path }),
+        let root = self.open_root()?;
+        match root.try_lock() {
+            Ok(()) => Ok(Lock {
+                _root: root,
+                announced: self.announced(),
+            }),
             Err(TryLockError::WouldBlock) => {
-                let running = self.read_lock_file().map_or_else(
+                let running = self.read_announced().map_or_else(
                     || "starting".to_owned(),
                     |running| format!("pid {}, http://{}", running.pid, running.address),
                 );
                 Err(ProjectError::InUse { running })
             }
-            Err(TryLockError::Error(source)) => Err(fail(source)),
+            Err(TryLockError::Error(source)) => Err(ProjectError::File {
+                path: self.root.clone(),
+                source,
+            }),
         }
     }
 
     /// The host that runs here.
     pub(crate) fn running(&self) -> Result<Running, ProjectError> {
-        let Ok(file) = File::open(self.lock_file()) else {
-            return Err(ProjectError::NotRunning);
-        };
         // Shared: two that look must not take each other for a host.
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => self.read_lock_file().ok_or(ProjectError::NotRunning),
+        match self.open_root()?.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => self.read_announced().ok_or(ProjectError::NotRunning),
             _ => Err(ProjectError::NotRunning),
         }
     }
 
-    fn read_lock_file(&self) -> Option<Running> {
-        serde_json::from_slice(&fs::read(self.lock_file()).ok()?).ok()
+    fn open_root(&self) -> Result<File, ProjectError> {
+        File::open(&self.root).map_err(|source| ProjectError::File {
+            path: self.root.clone(),
+            source,
+        })
     }
 
-    fn lock_file(&self) -> PathBuf {
+    fn read_announced(&self) -> Option<Running> {
+        serde_json::from_slice(&fs::read(self.announced()).ok()?).ok()
+    }
+
+    fn announced(&self) -> PathBuf {
         self.root.join(".dev/host.json")
     }
 }
 
 /// The checkout is this process's until this is dropped, or until the process ends however it ends.
 pub(crate) struct Lock {
-    file: File,
-    path: PathBuf,
+    _root: File,
+    announced: PathBuf,
 }
 
 impl Lock {
-    /// Writes down who has it, for `host connections` and for whoever comes second.
+    /// Writes down who has it, for the commands that work beside it and for a second `host dev`.
     pub(crate) fn announce(&self, address: SocketAddr) -> Result<(), ProjectError> {
         let running = serde_json::to_vec(&Running {
             pid: std::process::id(),
             address,
         })
         .expect("a number and an address");
-        let written = self
-            .file
-            .set_len(0)
-            .and_then(|()| (&self.file).write_all(&running));
-        written.map_err(|source| ProjectError::File {
-            path: self.path.clone(),
-            source,
-        })
+        let folder = self.announced.parent().unwrap_or(&self.announced);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&self.announced, &running))
+            .map_err(|source| ProjectError::File {
+                path: self.announced.clone(),
+                source,
+            })
+    }
+
+    /// The same, if somebody has deleted what was written.
+    pub(crate) fn announce_again(&self, address: SocketAddr) -> Result<(), ProjectError> {
+        match self.announced.exists() {
+            true => Ok(()),
+            false => self.announce(address),
+        }
     }
 }

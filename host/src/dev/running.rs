@@ -8,6 +8,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc, watch},
     task::{JoinError, JoinHandle},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,6 +19,7 @@ use super::{
     follow::Follow,
     mode::Switches,
     project::{Lock, Project},
+    schema::Schema,
     terminal::{keys::Keys, line},
 };
 use crate::{
@@ -63,9 +65,14 @@ pub(super) struct Bells {
     pub(super) end: Arc<Notify>,
     /// `.env` was saved.
     pub(super) settings_saved: Arc<Notify>,
+    /// `.dev`, or something in it, was deleted.
+    pub(super) cleaned: Arc<Notify>,
     /// For a build without a save.
     pub(super) rebuild: Arc<Notify>,
 }
+
+/// Nothing more is being deleted when nothing was for this long.
+const CLEANED: Duration = Duration::from_millis(500);
 
 /// How often a private cluster that has ended is started again.
 const REVIVAL_PAUSE: Duration = Duration::from_millis(300);
@@ -100,6 +107,7 @@ impl Running {
         let Bells {
             end,
             settings_saved,
+            cleaned,
             rebuild,
         } = &self.bells;
         tokio::select! {
@@ -113,9 +121,19 @@ impl Running {
             let tend = async {
                 tokio::select! {
                     // A compiler as a rule; the cluster, when somebody killed it.
-                    _ = children.recv() => self.database.revive(&self.access).await,
+                    _ = children.recv() => revive(&mut self.database, &self.access, &self.follow.schema).await,
                     () = tokio::time::sleep(REVIVAL_PAUSE), if self.database.has_ended() => {
-                        self.database.revive(&self.access).await;
+                        revive(&mut self.database, &self.access, &self.follow.schema).await;
+                    }
+                    () = cleaned.notified() => {
+                        // `git clean` deletes one thing after another, and must find nothing new among them.
+                        while timeout(CLEANED, cleaned.notified()).await.is_ok() {}
+                        let address = self.listener.local_addr().map_err(BoxError::from);
+                        let announced = address.and_then(|address| Ok(self.lock.announce_again(address)?));
+                        if let Err(error) = announced {
+                            line(format_args!("✗ .dev was deleted and cannot be made again: {error}"));
+                        }
+                        revive(&mut self.database, &self.access, &self.follow.schema).await;
                     }
                     () = settings_saved.notified() => {
                         let changed = self.follow.follow(&self.project, &mut self.database).await;
@@ -254,5 +272,12 @@ impl Running {
                 mode: switched.or(self.carried.mode),
             },
         }
+    }
+}
+
+/// The private cluster runs, and has the schema that the app needs.
+async fn revive(database: &mut Database, access: &Access, schema: &Schema) {
+    if database.revive(access).await {
+        schema.follow().await;
     }
 }

@@ -5,8 +5,8 @@
 //! half-made cluster. Stopping blocks, since it is the last thing that happens.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    path::{Path, PathBuf},
+    fs,
+    path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -26,6 +26,7 @@ use super::{
     Binaries, PostgresError,
     identity::Identity,
     initdb::initialize,
+    log::{open_log, tail, what_it_does},
     pidfile::PidFile,
     places::{PORT, Places, USER},
     wait::{POLL, poll},
@@ -81,7 +82,7 @@ impl Cluster {
         &mut self,
         tell: &mut dyn FnMut(String),
     ) -> Result<(), PostgresError> {
-        if !self.places.data.join("PG_VERSION").exists() {
+        if self.has_lost_data() {
             initialize(&self.binaries, &self.identity, &self.places, tell).await?;
         }
         match left_running(&self.places.data, tell).await? {
@@ -109,12 +110,26 @@ impl Cluster {
         !self.pid.is_some_and(is_alive)
     }
 
-    /// Starts it again after it has ended by itself. On the main thread, as [`start`](Self::start).
+    /// Whether somebody has deleted it, or it has not been made yet.
+    pub(crate) fn has_lost_data(&self) -> bool {
+        !self.places.data.join("PG_VERSION").exists()
+    }
+
+    /// Starts it again after it has ended by itself; makes it again, empty, after its data has been deleted. On the main
+    /// thread, as [`start`](Self::start).
     pub(crate) async fn revive(
         &mut self,
         tell: &mut dyn FnMut(String),
     ) -> Result<(), PostgresError> {
-        (self.pid, self.ready) = (None, false);
+        self.ready = false;
+        if self.has_ended() {
+            self.pid = None;
+        }
+        if self.has_lost_data() {
+            self.stop(); // what is left of it has nothing to write
+            self.places.make(&self.identity)?;
+            initialize(&self.binaries, &self.identity, &self.places, tell).await?;
+        }
         self.spawn(tell).await
     }
 
@@ -235,32 +250,6 @@ async fn left_running(
         ended.await.ok_or(PostgresError::Orphan { pid: file.pid })?;
     }
     Ok(None)
-}
-
-/// In the words of its log since this start.
-fn what_it_does(log: &Path, from: u64) -> String {
-    let text = fs::read(log).unwrap_or_default();
-    let from = usize::try_from(from).unwrap_or_default().min(text.len());
-    let said = String::from_utf8_lossy(&text[from..]);
-    let recovers = ["automatic recovery", "redo in progress", "redo starts"];
-    if recovers.iter().any(|words| said.contains(words)) {
-        "PostgreSQL is recovering after it was not shut down properly".to_owned()
-    } else {
-        "PostgreSQL is starting".to_owned()
-    }
-}
-
-pub(super) fn open_log(log: &PathBuf) -> Result<(File, File), PostgresError> {
-    let opened = OpenOptions::new().create(true).append(true).open(log);
-    let out = opened.map_err(PostgresError::file(log))?;
-    let errors = out.try_clone().map_err(PostgresError::file(log))?;
-    Ok((out, errors))
-}
-
-pub(super) fn tail(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
 fn is_alive(pid: Pid) -> bool {

@@ -14,8 +14,8 @@ use nix::{
 
 use super::{
     Binaries, PostgresError,
-    cluster::{open_log, tail},
     identity::Identity,
+    log::{open_log, tail},
     places::{Places, USER},
     wait::poll,
 };

@@ -13,6 +13,9 @@ mod identity;
 // Where it lies.
 mod places;
 
+// What it has written.
+mod log;
+
 // What a running server says of itself.
 mod pidfile;
 

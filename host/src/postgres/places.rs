@@ -31,7 +31,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Makes the folders that are missing.
+    /// Those of the project at `root`, made if they are missing.
     pub(super) fn of(root: &Path, identity: &Identity) -> Result<Self, PostgresError> {
         // Another user cannot reach into a project below a home folder of mode 0700.
         let base = match identity {
@@ -49,14 +49,22 @@ impl Places {
             > SOCKET_PATH_LIMIT
         {
             socket = own_folder(root).join("s");
-            make_private(&own_folder(root), identity)?;
         }
-        make_private(&socket, identity)?;
-        Ok(Self {
+        let places = Self {
             data: base.join("data"),
             log: base.join("log"),
             socket,
-        })
+        };
+        places.make(identity)?;
+        Ok(places)
+    }
+
+    /// Makes the folders that are missing.
+    pub(super) fn make(&self, identity: &Identity) -> Result<(), PostgresError> {
+        for place in [&self.data, &self.socket] {
+            make_private(place.parent().unwrap_or(place), identity)?;
+        }
+        make_private(&self.socket, identity)
     }
 
     pub(super) fn url(&self, user: &str) -> DatabaseUrl {

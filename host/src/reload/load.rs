@@ -23,7 +23,7 @@ use hot_lib_reloader::{HotReloaderError, LibReloader};
 use libloading::os::unix::Library;
 use shared::abi::{ENTRY_SYMBOL, Entry, Mismatch, STAMP_SYMBOL, Stamp};
 
-use super::publish::Live;
+use super::publish::{Live, PublishError};
 
 const LIBRARY: &str = "app_lib";
 
@@ -36,11 +36,8 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 /// Why a library was not loaded. The active generation is untouched by all of them.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
-    #[error("cannot publish {}: {source}", artifact.display())]
-    Publish {
-        artifact: PathBuf,
-        source: io::Error,
-    },
+    #[error("cannot publish the library: {0}")]
+    Publish(#[from] PublishError),
     #[error("cannot open the library: {0}")]
     Open(#[from] HotReloaderError),
     #[error(
@@ -86,14 +83,7 @@ impl Loader {
         artifact: &Path,
         again: bool,
     ) -> Result<Option<Entry>, LoadError> {
-        let published =
-            self.live
-                .publish(artifact, again)
-                .map_err(|source| LoadError::Publish {
-                    artifact: artifact.to_owned(),
-                    source,
-                })?;
-        if !published {
+        if !self.live.publish(artifact, again)? {
             return Ok(None);
         }
         let reloader = self.open()?;

@@ -80,8 +80,12 @@ struct Arrival {
 impl Reload {
     /// After `ready`, builds and loads the app, and again for every save, until the host itself must be restarted.
     pub(crate) async fn run(self, ready: Ready) -> Result<RestartNeeded, BoxError> {
-        let mut watch = Watch::new(&self.root, self.settings_saved.clone())
-            .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
+        let mut watch = Watch::new(
+            &self.root,
+            self.settings_saved.clone(),
+            self.cleaned.clone(),
+        )
+        .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
         let loader = Loader::new(self.root.join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         watch.meanwhile(ready).await;

@@ -21,6 +21,8 @@ pub(crate) struct Reload {
     pub(crate) settings: published::Receiver<Settings>,
     /// Rung when the file they come from is saved.
     pub(crate) settings_saved: Arc<Notify>,
+    /// Rung when `.dev`, or something in it, is deleted.
+    pub(crate) cleaned: Arc<Notify>,
     /// Rings when somebody wants a build without a save.
     pub(crate) rebuild: Arc<Notify>,
     /// Whether rustc may be asked alone.

@@ -4,8 +4,8 @@
 //! when the bytes are the ones published last, so that saving a file without a change reloads nothing.
 
 use std::{
-    fs,
-    io::{self, Read},
+    fs::{self, File},
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
 };
 
@@ -18,6 +18,8 @@ pub(super) struct Live {
     library: PathBuf,
     /// How many bytes were added to the artifact that is published.
     added: u64,
+    /// What was published last, open: it can be compared with even after somebody has deleted the folder.
+    last: Option<File>,
 }
 
 impl Live {
@@ -37,6 +39,7 @@ impl Live {
             folder,
             library,
             added: 0,
+            last: None,
         })
     }
 
@@ -44,44 +47,69 @@ impl Live {
         &self.folder
     }
 
-    /// Publishes `artifact`, unless it is published already. `true` if anything changed.
+    /// Publishes `artifact`, unless it is what was published last. `true` if anything changed.
     ///
     /// With `again` it is published in any case: a byte at its end, which no loader reads, makes another library of
     /// it, with statics of its own.
-    pub(super) fn publish(&mut self, artifact: &Path, again: bool) -> io::Result<bool> {
-        let is_published = same_bytes(artifact, &self.library, self.added)?;
+    pub(super) fn publish(&mut self, artifact: &Path, again: bool) -> Result<bool, PublishError> {
+        let file = File::open(artifact).map_err(at(artifact))?;
+        let is_published = match &mut self.last {
+            Some(last) => same_bytes(&file, last, self.added).map_err(at(artifact))?,
+            None => false,
+        };
         if is_published && !again {
+            if !self.library.exists() {
+                self.put(artifact, self.added)?; // somebody has deleted it
+            }
             return Ok(false);
         }
         let added = if is_published { self.added + 1 } else { 0 };
+        self.put(artifact, added)?;
+        self.last = Some(File::open(&self.library).map_err(at(&self.library))?);
+        self.added = added;
+        Ok(true)
+    }
+
+    fn put(&self, artifact: &Path, added: u64) -> Result<(), PublishError> {
+        fs::create_dir_all(&self.folder).map_err(at(&self.folder))?;
         let next = self.folder.join("next");
         match fs::remove_file(&next) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&next)(error)),
             _ => {}
         }
         // A link costs nothing, and linkers replace their output instead of writing into it. Across file systems: copy.
         if added > 0 || fs::hard_link(artifact, &next).is_err() {
-            let length = fs::copy(artifact, &next)?;
-            fs::File::options()
-                .write(true)
-                .open(&next)?
-                .set_len(length + added)?;
+            let lengthen = |length| {
+                let copy = File::options().write(true).open(&next)?;
+                copy.set_len(length + added)
+            };
+            fs::copy(artifact, &next)
+                .and_then(lengthen)
+                .map_err(at(&next))?;
         }
-        fs::rename(&next, &self.library)?;
-        self.added = added;
-        Ok(true)
+        fs::rename(&next, &self.library).map_err(at(&self.library))
     }
 }
 
+/// The file that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub(crate) struct PublishError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
+    let path = path.to_owned();
+    |source| PublishError { path, source }
+}
+
 /// Whether `right` is `left` with so many bytes `added`.
-fn same_bytes(left: &Path, right: &Path, added: u64) -> io::Result<bool> {
-    let (mut left, mut right) = match (fs::File::open(left)?, fs::File::open(right)) {
-        (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        (left, right) => (left, right?),
-    };
+fn same_bytes(mut left: &File, right: &mut File, added: u64) -> io::Result<bool> {
     if left.metadata()?.len() + added != right.metadata()?.len() {
         return Ok(false);
     }
+    right.rewind()?;
     let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         let read = left.read(&mut a)?;

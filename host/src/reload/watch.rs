@@ -63,10 +63,16 @@ pub(crate) struct Watch {
     places: Places,
     /// Rung when the file of the settings is saved.
     settings_saved: Arc<Notify>,
+    /// Rung when the host's own folder, or something in it, has been deleted.
+    cleaned: Arc<Notify>,
 }
 
 impl Watch {
-    pub(crate) fn new(root: &Path, settings_saved: Arc<Notify>) -> notify::Result<Self> {
+    pub(crate) fn new(
+        root: &Path,
+        settings_saved: Arc<Notify>,
+        cleaned: Arc<Notify>,
+    ) -> notify::Result<Self> {
         let (sender, events) = mpsc::unbounded_channel();
         let hear = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, is_change) {
@@ -80,6 +86,7 @@ impl Watch {
             pending: Changes::new(),
             places: Places::new(root, watcher)?,
             settings_saved,
+            cleaned,
         })
     }
 
@@ -153,6 +160,9 @@ impl Watch {
         }
         let (comes, goes) = (is_coming(event.kind), is_going(event.kind));
         for path in &event.paths {
+            if goes && self.places.is_own(path) {
+                self.cleaned.notify_one();
+            }
             if comes || goes {
                 found.extend(self.places.moved(path));
             }

@@ -1,10 +1,10 @@
 //! How the host starts, refuses to, and ends.
 
-use std::{net::TcpListener, path::Path};
+use std::{fs, net::TcpListener, path::Path};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Checkout, Host};
+use crate::support::{Checkout, Host, eventually};
 
 #[tokio::test]
 async fn every_wrong_setting_is_named_at_once_and_no_secret_is() {
@@ -76,6 +76,67 @@ async fn a_second_host_in_a_checkout_is_refused() {
         "{said}"
     );
     assert_eq!(host.get("/api/ping").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_deleted_dev_folder_is_made_again_and_the_project_stays_locked() {
+    let host = Host::with_lab("Router::new()").await;
+    let name = serde_json::json!({ "name": "a" });
+    let create = || {
+        host.client
+            .post(host.url("/api/counters"))
+            .json(&name)
+            .send()
+    };
+    assert_eq!(create().await.unwrap().status(), 201);
+
+    // All at once: PostgreSQL writes into it while it is being deleted.
+    fs::rename(host.checkout.path(".dev"), host.checkout.path("deleted")).unwrap();
+    let said = "the data of the private PostgreSQL was deleted";
+    eventually("the loss to be told", async || {
+        host.log().contains(said).then_some(())
+    })
+    .await;
+    let second = host.checkout.host().args(["dev", "--port", "0"]).output();
+    let refused = String::from_utf8(second.unwrap().stderr).unwrap();
+    assert!(
+        refused.contains(&format!("pid {}, {}", host.pid(), host.base)),
+        "{refused}"
+    );
+    // Empty, and migrated.
+    eventually("the new database", async || {
+        (create().await.unwrap().status() == 201).then_some(())
+    })
+    .await;
+    let counters = host.json("/api/counters").await;
+    assert_eq!(counters.as_array().unwrap().len(), 1, "{counters}");
+    assert_eq!(host.log().matches(said).count(), 1, "{}", host.log());
+
+    // Nothing has changed; then something has.
+    let lab = |answer: &str| format!(r#"Router::new().route("/lab", get(async || {answer:?}))"#);
+    host.checkout.write_lab("Router::new()");
+    host.until("the same result", |status| {
+        status.number("/reloads/unchanged") == 1
+    })
+    .await;
+    host.checkout.write_lab(&lab("one"));
+    host.until_generation(2).await;
+    assert_eq!(host.text("/lab").await, "one");
+
+    // What is in the way is named.
+    let live = host.checkout.path(".dev/live");
+    fs::remove_dir_all(&live).unwrap();
+    fs::write(&live, "").unwrap();
+    host.checkout.write_lab(&lab("two"));
+    let refused = host
+        .until("the refusal", |status| status.phase() == "load_failed")
+        .await;
+    let why = refused.0["build"]["refused"].as_str().unwrap();
+    assert!(why.contains(live.to_str().unwrap()), "{why}");
+    fs::remove_file(&live).unwrap();
+    host.checkout.write_lab(&lab("three"));
+    host.until_generation(3).await;
+    assert_eq!(host.text("/lab").await, "three");
 }
 
 #[tokio::test]

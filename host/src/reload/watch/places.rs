@@ -16,6 +16,9 @@ use super::{
     links::Links,
 };
 
+/// The host's own folder. Nothing in it is a source; that it is there matters.
+const OWN: &str = ".dev";
+
 /// Places, and the watch on them.
 pub(super) struct Places {
     root: PathBuf,
@@ -117,6 +120,12 @@ impl Places {
             .collect()
     }
 
+    /// Whether this is the host's own folder, or one of the things in it.
+    pub(super) fn is_own(&self, path: &Path) -> bool {
+        let own = self.root.join(OWN);
+        path == own || path.parent() == Some(&own)
+    }
+
     fn relative(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
@@ -154,7 +163,11 @@ impl Places {
     /// Every folder that is to be watched, and is there.
     fn wanted(&self) -> BTreeMap<PathBuf, RecursiveMode> {
         let mut deep: BTreeSet<PathBuf> = FOLDERS.map(|folder| self.root.join(folder)).into();
-        let mut flat = BTreeSet::from([self.root.clone(), self.root.join(".cargo")]);
+        let mut flat = BTreeSet::from([
+            self.root.clone(),
+            self.root.join(".cargo"),
+            self.root.join(OWN),
+        ]);
         let mut absent = BTreeSet::new();
         for package in &self.packages {
             flat.insert(package.clone());
