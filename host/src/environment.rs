@@ -19,41 +19,41 @@ use std::{
 
 /// How one image of the host passes its descriptors on to the next, and to nobody else.
 #[cfg(feature = "dev")]
-const PASSED_ON: [&str; 2] = ["LISTEN_FDS", "LISTEN_PID"];
+const LISTEN_VARIABLES: [&str; 2] = ["LISTEN_FDS", "LISTEN_PID"];
 
-static GIVEN: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
+static ORIGINAL: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
 
 /// What the user gave. The first call decides what that is: it comes before all else.
-pub(crate) fn given() -> &'static [(OsString, OsString)] {
-    GIVEN.get_or_init(|| std::env::vars_os().collect())
+pub(crate) fn original() -> &'static [(OsString, OsString)] {
+    ORIGINAL.get_or_init(|| std::env::vars_os().collect())
 }
 
 /// The same for a child process or the next image.
 #[cfg(feature = "dev")]
-pub(crate) fn to_inherit() -> impl Iterator<Item = &'static (OsString, OsString)> {
-    let ours = |name: &OsString| PASSED_ON.iter().any(|passed| name == passed);
-    given().iter().filter(move |(name, _)| !ours(name))
+pub(crate) fn for_children() -> impl Iterator<Item = &'static (OsString, OsString)> {
+    let ours = |name: &OsString| LISTEN_VARIABLES.iter().any(|passed| name == passed);
+    original().iter().filter(move |(name, _)| !ours(name))
 }
 
 #[cfg(feature = "dev")]
-fn is_given(name: &OsStr) -> bool {
-    given().iter().any(|(given, _)| given == name)
+fn is_original(name: &OsStr) -> bool {
+    original().iter().any(|(original, _)| original == name)
 }
 
 /// Whether the variable is there and the user did not give it.
 #[cfg(feature = "dev")]
-pub(crate) fn came_later(name: &str) -> bool {
-    !is_given(name.as_ref()) && std::env::var_os(name).is_some()
+pub(crate) fn was_added(name: &str) -> bool {
+    !is_original(name.as_ref()) && std::env::var_os(name).is_some()
 }
 
 /// Puts the variables of `.env` where the app finds them, in place of those that were there from the file before.
 /// Returns whether that changes anything.
 #[cfg(feature = "dev")]
-pub(crate) fn give_to_app(file: &[(String, String)]) -> bool {
+pub(crate) fn apply_dotenv(file: &[(String, String)]) -> bool {
     static FROM_FILE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let next: BTreeMap<String, String> = file
         .iter()
-        .filter(|(name, _)| !is_given(name.as_ref()))
+        .filter(|(name, _)| !is_original(name.as_ref()))
         .cloned()
         .collect();
     let mut now = FROM_FILE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,14 +4,14 @@ use std::{error::Error, io};
 
 /// The error with all its causes. For a file that is missing it says where a relative path begins, since the system
 /// names neither.
-pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let (mut text, mut is_missing_file) = (error.to_string(), false);
     let mut next = Some(error);
     while let Some(cause) = next {
-        let said = cause.to_string();
+        let message = cause.to_string();
         // Some errors repeat their cause.
-        if !text.ends_with(&said) {
-            text.push_str(&format!(": {said}"));
+        if !text.ends_with(&message) {
+            text.push_str(&format!(": {message}"));
         }
         is_missing_file |= cause
             .downcast_ref::<io::Error>()

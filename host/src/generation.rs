@@ -5,11 +5,11 @@
 //! has been closed never gets another lease, so "no leases left" is final, and only then does its runtime end.
 
 mod active;
-mod standing;
+mod snapshot;
 
 pub(crate) use active::{Absence, Generations};
-use standing::Remembered;
-pub(crate) use standing::{Stage, Standing};
+use snapshot::RetiredGeneration;
+pub(crate) use snapshot::{Snapshot, Stage};
 
 use std::{
     cmp::Reverse,
@@ -169,7 +169,7 @@ impl Generation {
     }
 
     /// Requests whose code has been running for `limit` without coming to an await.
-    fn burning(&self, limit: Duration) -> Vec<Arc<Request>> {
+    fn not_yielding(&self, limit: Duration) -> Vec<Arc<Request>> {
         let inside = self.inside();
         let requests = inside.leases.iter().map(|(_, request)| request);
         requests
@@ -192,17 +192,17 @@ impl Generation {
         self.inside().stage = Stage::Retired;
     }
 
-    fn remembered(&self) -> Remembered {
-        Remembered {
+    fn summary(&self) -> RetiredGeneration {
+        RetiredGeneration {
             id: self.id,
             served: self.served(),
             since: self.since,
         }
     }
 
-    fn standing(&self) -> Standing {
+    fn snapshot(&self) -> Snapshot {
         let inside = self.inside();
-        Standing {
+        Snapshot {
             id: self.id,
             state: inside.stage,
             in_flight: inside.leases.len(),

@@ -32,7 +32,7 @@ mod reload;
 #[cfg(feature = "dev")]
 mod dev;
 #[cfg(feature = "dev")]
-mod identity;
+mod file_stamps;
 #[cfg(feature = "dev")]
 mod migrate;
 #[cfg(feature = "dev")]
@@ -54,6 +54,6 @@ use shared_dylib as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    environment::given(); // before anything could change it
+    environment::original(); // before anything could change it
     cli::run()
 }

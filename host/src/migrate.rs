@@ -39,7 +39,7 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// It may go away by itself: worth another try unasked.
     #[serde(skip)]
-    pub(crate) passes: bool,
+    pub(crate) is_transient: bool,
 }
 
 fn place(file: &Option<String>, line: &Option<usize>) -> String {
@@ -53,7 +53,7 @@ fn place(file: &Option<String>, line: &Option<usize>) -> String {
 impl Failure {
     pub(crate) fn new(file: Option<String>, message: String) -> Self {
         Self {
-            passes: file.is_none(),
+            is_transient: file.is_none(),
             file,
             line: None,
             message,
@@ -63,7 +63,7 @@ impl Failure {
 
 /// What the database has, and what it lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Standing {
+pub(crate) struct Status {
     pub(crate) applied: Vec<String>,
     pub(crate) pending: Vec<String>,
 }
@@ -113,16 +113,16 @@ fn has_statement(sql: &str) -> bool {
 /// What came of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    pub(crate) standing: Standing,
-    /// Of `standing.applied`, what this run has added.
+    pub(crate) status: Status,
+    /// Of `status.applied`, what this run has added.
     pub(crate) now: Vec<String>,
     pub(crate) failure: Option<Failure>,
 }
 
 /// Who looks after a run.
-pub(crate) struct Oversight<'a> {
+pub(crate) struct RunControl<'a> {
     /// Told the name of each file before it is applied.
-    pub(crate) at_file: &'a (dyn Fn(&str) + Send + Sync),
+    pub(crate) before_file: &'a (dyn Fn(&str) + Send + Sync),
     /// Cancelled when nothing more is to be begun. What is at work is for its owner to end, at the server.
     pub(crate) stop: &'a CancellationToken,
 }
@@ -134,18 +134,18 @@ pub(crate) async fn run(
     client: &mut Client,
     files: &[Migration],
     apply: bool,
-    oversight: &Oversight<'_>,
+    control: &RunControl<'_>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    outcome.failure = match lock(client, oversight.stop).await {
-        Ok(()) => run_locked(client, files, apply, oversight, &mut outcome)
+    outcome.failure = match lock(client, control.stop).await {
+        Ok(()) => run_locked(client, files, apply, control, &mut outcome)
             .await
             .err(),
         Err(failure) => Some(failure),
     };
-    if let (Some(failure), true) = (&mut outcome.failure, oversight.stop.is_cancelled()) {
+    if let (Some(failure), true) = (&mut outcome.failure, control.stop.is_cancelled()) {
         failure.message = format!("cancelled; {}", failure.message);
-        failure.passes = false;
+        failure.is_transient = false;
     }
     // A lost connection has given the lock back already.
     drop(client.batch_execute(UNLOCK).await);
@@ -156,24 +156,24 @@ async fn run_locked(
     client: &mut Client,
     files: &[Migration],
     apply: bool,
-    oversight: &Oversight<'_>,
+    control: &RunControl<'_>,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
     // A large table takes its time. Whoever lends the connection has its session reset, or closes it.
     drop(client.batch_execute("SET statement_timeout = 0").await);
     let verified = refine(client, files, NOTHING).await;
-    outcome.standing = compare(client, files).await?;
+    outcome.status = compare(client, files).await?;
     verified?;
     if apply {
-        for name in outcome.standing.pending.clone() {
-            if oversight.stop.is_cancelled() {
+        for name in outcome.status.pending.clone() {
+            if control.stop.is_cancelled() {
                 return Err(stopped());
             }
-            (oversight.at_file)(&name);
+            (control.before_file)(&name);
             let file = files.iter().find(|file| file.to_string() == name);
             apply_one(client, files, file.expect("names are of these files")).await?;
-            outcome.standing.pending.remove(0);
-            outcome.standing.applied.push(name.clone());
+            outcome.status.pending.remove(0);
+            outcome.status.applied.push(name.clone());
             outcome.now.push(name);
         }
     }
@@ -205,7 +205,7 @@ async fn refine(client: &mut Client, files: &[Migration], target: Target) -> Res
     }
 }
 
-async fn compare(client: &mut Client, files: &[Migration]) -> Result<Standing, Failure> {
+async fn compare(client: &mut Client, files: &[Migration]) -> Result<Status, Failure> {
     let applied = Runner::new(files)
         .get_applied_migrations_async(client)
         .await
@@ -213,7 +213,7 @@ async fn compare(client: &mut Client, files: &[Migration]) -> Result<Standing, F
     let pending = files
         .iter()
         .filter(|file| applied.iter().all(|done| done.version() != file.version()));
-    Ok(Standing {
+    Ok(Status {
         pending: pending.map(ToString::to_string).collect(),
         applied: applied.iter().map(ToString::to_string).collect(),
     })
@@ -262,7 +262,7 @@ fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {
         file: Some(format!("migrations/{file}.sql")),
         line,
         message: describe(error),
-        passes: false,
+        is_transient: false,
     }
 }
 

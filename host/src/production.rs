@@ -56,7 +56,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     let router = match starting.await {
         Ok(Ok(router)) => router,
         Ok(Err(error)) => {
-            return Err(format!("app() failed: {}", failure::in_full(&*error)).into());
+            return Err(format!("app() failed: {}", failure::with_causes(&*error)).into());
         }
         Err(_) => {
             return Err(format!(

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use shared::PoolOwner;
 
 use crate::{
-    identity::Identities,
+    file_stamps::FileStamps,
     reload::{Isolation, Reloads, restore_user_environment},
 };
 
@@ -44,7 +44,7 @@ const CARRIED_FD: i32 = 4;
 pub(crate) struct Image {
     /// Kept from the start: once the linker has replaced the file, the system only knows a deleted one.
     executable: PathBuf,
-    files: Identities,
+    files: FileStamps,
 }
 
 impl Image {
@@ -56,7 +56,7 @@ impl Image {
             env::consts::DLL_SUFFIX
         );
         let beside = executable.with_file_name(dylib);
-        let files = Identities::of([executable.clone(), beside]);
+        let files = FileStamps::of([executable.clone(), beside]);
         Ok(Self { executable, files })
     }
 

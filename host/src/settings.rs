@@ -38,7 +38,7 @@ pub(crate) fn read(
     flags: &Flags,
 ) -> Result<Env, Faults> {
     // As the user gave it: what `.env` has put there must not outrank `.env`.
-    let environment = environment::given()
+    let environment = environment::original()
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
     let mut variables = Variables::default()

@@ -85,7 +85,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     let keep_memory_mb = (keep_memory > 0).then_some(keep_memory);
 
     // Before there is any app, and after what must not see them: PostgreSQL's programs are started by now.
-    environment::give_to_app(&project.dotenv()?);
+    environment::apply_dotenv(&project.dotenv()?);
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));
     let (events, happened) = mpsc::unbounded_channel();
@@ -199,7 +199,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         environment: 0,
         report,
         events,
-        follow_schema: Box::new(move || {
+        update_schema: Box::new(move || {
             let schema = schema.clone();
             async move { schema.follow().await }.boxed()
         }),

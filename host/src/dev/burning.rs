@@ -21,7 +21,7 @@ pub(super) async fn watch(generations: Arc<Generations>) {
     let mut named: Vec<Arc<Request>> = Vec::new();
     loop {
         tokio::time::sleep(LOOK).await;
-        let burning = generations.burning(LIMIT);
+        let burning = generations.not_yielding(LIMIT);
         let is_among = |all: &[Arc<Request>], one: &Arc<Request>| {
             all.iter().any(|each| Arc::ptr_eq(each, one))
         };

@@ -14,7 +14,7 @@ use super::{
     terminal,
 };
 use crate::{
-    migrate::{self, Oversight},
+    migrate::{self, RunControl},
     postgres::{Cluster, url_of},
 };
 
@@ -223,12 +223,12 @@ pub(super) async fn terminate(url: &DatabaseUrl, env: &Env, pid: i32) -> Result<
 
 async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<usize, BoxError> {
     let migrations = migrate::load(&project.migrations())?;
-    let oversight = Oversight {
-        at_file: &|_| {},
+    let control = RunControl {
+        before_file: &|_| {},
         stop: &CancellationToken::new(),
     };
     let outcome = on_connection(url, env, async |client| {
-        Ok(migrate::run(client, &migrations, true, &oversight).await)
+        Ok(migrate::run(client, &migrations, true, &control).await)
     })
     .await?;
     for name in &outcome.now {

@@ -13,7 +13,7 @@ const HIDDEN: &str = "xNOTxFROMxTHExENVIRONMENTx";
 /// The variables of the file, in its order. None if there is no file.
 pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, dotenvy::Error> {
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, environment::came_later),
+        Ok(text) => parse(&text, environment::was_added),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(dotenvy::Error::Io(error)),
     }

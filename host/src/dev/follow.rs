@@ -68,7 +68,7 @@ impl Follow {
         } else {
             before_config
         };
-        let changed = environment::give_to_app(&file);
+        let changed = environment::apply_dotenv(&file);
         // Generations get them at their start; those that run keep what they were given.
         if changed || env != before {
             self.settings.send_replace(Settings {

@@ -82,7 +82,7 @@ impl Signs {
             let found = self.look();
             let hinders = |trouble: &Trouble| trouble.cause.hinders();
             let blocking = found.as_ref().filter(|trouble| hinders(trouble));
-            generations.blocked(blocking.map(|trouble| trouble.what.clone()));
+            generations.set_blocked(blocking.map(|trouble| trouble.what.clone()));
             let hindered = blocking.is_some() || self.access.borrow().is_broken();
             health.send_if_modified(|health| {
                 let before = health.clone();
@@ -209,7 +209,7 @@ fn of_the_schema(state: &SchemaState) -> Option<Trouble> {
         let remedy = "Correct the file and save it, or try again: m, or the button on the page.";
         return Some(Trouble::new(Cause::Schema, failure.to_string(), remedy));
     }
-    let pending = &state.standing.pending;
+    let pending = &state.status.pending;
     (!pending.is_empty()).then(|| {
         let what = format!("Migrations are pending: {}", pending.join(", "));
         let remedy = "Press m, or the button on the page, or run `just migrate`.";
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(cause(&access, &schema, &report), None);
         report.phase = Phase::BuildFailed;
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Build));
-        schema.standing.pending.push("V3__colour".into());
+        schema.status.pending.push("V3__colour".into());
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
         access.server = Server::Doubtful;
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));

@@ -212,7 +212,7 @@ impl Running {
         match self.generations.active() {
             Some(active) => active.end_streams(),
             // Requests that wait for the first generation get their answer: it does not come any more.
-            None => self.generations.absent(Absence::Stopping),
+            None => self.generations.set_absent(Absence::Stopping),
         }
         self.stop.cancel();
         let (generations, drain) = (self.generations.clone(), self.drain);
@@ -256,7 +256,7 @@ impl Running {
         }
         drop(self.lock);
         let reloads = self.reported.borrow().reloads;
-        let (_, generations) = self.generations.standing();
+        let (_, generations) = self.generations.snapshots();
         let last_id = generations
             .last()
             .map_or(self.carried.last_id, |generation| generation.id);

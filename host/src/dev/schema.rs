@@ -159,7 +159,7 @@ impl Schema {
                 self.follow().await;
                 // Should the next attempt fail again, though the server answers others.
                 tokio::time::sleep(BRIEF).await;
-            } else if blocked.failure.is_some_and(|failure| failure.passes) {
+            } else if blocked.failure.is_some_and(|failure| failure.is_transient) {
                 tokio::time::sleep(LOOK).await;
                 self.follow().await;
             } else {
@@ -178,13 +178,13 @@ impl Schema {
             return Ok(());
         };
         let Outcome {
-            standing, failure, ..
+            status, failure, ..
         } = self.run_files(&files, false).await?;
-        if failure.is_none() && standing.pending.is_empty() {
+        if failure.is_none() && status.pending.is_empty() {
             line(format_args!("Migrations up to date"));
             self.db.forget_statements();
             self.state.send_modify(|state| {
-                state.standing = standing;
+                state.status = status;
                 state.failure = None;
                 state.revision += 1;
             });
@@ -196,7 +196,7 @@ impl Schema {
         let _alone = self.running.lock().await;
         let before = self.state.borrow().clone();
         let as_before = |failure| Outcome {
-            standing: before.standing.clone(),
+            status: before.status.clone(),
             failure: Some(failure),
             ..Outcome::default()
         };
@@ -211,7 +211,7 @@ impl Schema {
             Err(failure) => (as_before(failure), None),
         };
         let Outcome {
-            standing,
+            status,
             now,
             failure,
         } = outcome;
@@ -221,7 +221,7 @@ impl Schema {
             self.access.doubt();
         }
         let mut state = SchemaState {
-            standing,
+            status,
             failure,
             applying: None,
             unreached,

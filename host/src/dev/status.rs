@@ -21,7 +21,7 @@ use super::{
     web::{Editor, Unreloadable, UnreloadablePages},
 };
 use crate::{
-    generation::{Generations, Standing},
+    generation::{Generations, Snapshot},
     reload::{Build, Isolation, LastReload, Phase, Reloads, Report, Settings},
 };
 
@@ -64,7 +64,7 @@ pub(crate) struct Status {
     replays: bool,
     /// Counts saves of files that the app reads as it runs.
     revision: u64,
-    generations: Vec<Standing>,
+    generations: Vec<Snapshot>,
     images: Kept,
     db: Connections,
     /// Everybody who is connected to this database; `null` as `db.backends`.
@@ -174,7 +174,7 @@ impl Sources {
             images,
             revision,
         } = self.report.borrow().clone();
-        let (generation, generations) = self.generations.standing();
+        let (generation, generations) = self.generations.snapshots();
         let host_pid = std::process::id();
         let census = census.as_ref();
         Status {

@@ -15,7 +15,7 @@ use axum::{Router, http::Method};
 use shared::request::Request;
 use tokio::sync::watch;
 
-use super::{Generation, Lease, Remembered, Standing};
+use super::{Generation, Lease, RetiredGeneration, Snapshot};
 
 /// How many generations are listed, for whoever asks what happened.
 const LISTED: usize = 50;
@@ -34,14 +34,14 @@ pub(crate) struct Generations {
 enum Listed {
     Alive(Arc<Generation>),
     /// What is told of one that has ended. The generation itself would keep its runtime's descriptors open.
-    Retired(Remembered),
+    Retired(RetiredGeneration),
 }
 
 impl Listed {
-    fn standing(&self) -> Standing {
+    fn snapshot(&self) -> Snapshot {
         match self {
-            Self::Alive(generation) => generation.standing(),
-            Self::Retired(remembered) => remembered.standing(),
+            Self::Alive(generation) => generation.snapshot(),
+            Self::Retired(summary) => summary.snapshot(),
         }
     }
 }
@@ -132,32 +132,32 @@ impl Generations {
     pub(crate) fn forget(&self, ended: &Generation) {
         for listed in self.history().iter_mut() {
             if matches!(listed, Listed::Alive(generation) if generation.id() == ended.id()) {
-                *listed = Listed::Retired(ended.remembered());
+                *listed = Listed::Retired(ended.summary());
             }
         }
     }
 
     /// Requests whose code has been running for `limit` without coming to an await, and how many threads the requests
     /// of their generation have.
-    pub(crate) fn burning(&self, limit: Duration) -> Vec<(Arc<Request>, usize)> {
+    pub(crate) fn not_yielding(&self, limit: Duration) -> Vec<(Arc<Request>, usize)> {
         let mut all = Vec::new();
         for listed in self.history().iter() {
             if let Listed::Alive(generation) = listed {
                 let threads = generation.handle.metrics().num_workers();
-                let burning = generation.burning(limit);
-                all.extend(burning.into_iter().map(|request| (request, threads)));
+                let not_yielding = generation.not_yielding(limit);
+                all.extend(not_yielding.into_iter().map(|request| (request, threads)));
             }
         }
         all
     }
 
     /// Tells requests that wait for the first generation why there is none.
-    pub(crate) fn absent(&self, why: Absence) {
+    pub(crate) fn set_absent(&self, why: Absence) {
         self.absence.send_replace(why);
     }
 
     /// Tells requests that wait for the first generation what else that waits for; `None`: for nothing any more.
-    pub(crate) fn blocked(&self, why: Option<String>) {
+    pub(crate) fn set_blocked(&self, why: Option<String>) {
         self.absence.send_if_modified(|absence| {
             let next = match (&*absence, why) {
                 (Absence::Starting | Absence::Blocked(_), Some(why)) => Absence::Blocked(why),
@@ -171,7 +171,7 @@ impl Generations {
 
     /// Takes the active generation out: the process is ending.
     pub(crate) fn take(&self) -> Option<Arc<Generation>> {
-        self.absent(Absence::Stopping);
+        self.set_absent(Absence::Stopping);
         self.active.swap(None)
     }
 
@@ -180,9 +180,9 @@ impl Generations {
     }
 
     /// The active one's number (0: none) and how each stands, oldest first, all at one moment.
-    pub(crate) fn standing(&self) -> (u64, Vec<Standing>) {
+    pub(crate) fn snapshots(&self) -> (u64, Vec<Snapshot>) {
         let history = self.history();
-        let all = history.iter().map(Listed::standing).collect();
+        let all = history.iter().map(Listed::snapshot).collect();
         (self.active().map_or(0, |active| active.id()), all)
     }
 
@@ -194,7 +194,7 @@ impl Generations {
         let entered = self.entered.load(SeqCst);
         history
             .iter()
-            .all(|listed| listed.standing().in_flight == 0)
+            .all(|listed| listed.snapshot().in_flight == 0)
             .then_some(entered)
     }
 

@@ -30,7 +30,7 @@ impl Binaries {
             Some(folder) => Self::at(&folder).into_iter().collect(),
             None => in_path
                 .into_iter()
-                .chain(usual_places())
+                .chain(usual_folders())
                 .filter_map(|folder| Self::at(&folder))
                 .collect(),
         };
@@ -79,7 +79,7 @@ impl Binaries {
 }
 
 /// Newest first.
-fn usual_places() -> Vec<PathBuf> {
+fn usual_folders() -> Vec<PathBuf> {
     let mut versions = Vec::new();
     for (parent, prefix) in [
         ("/usr/lib/postgresql", ""),

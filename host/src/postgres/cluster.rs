@@ -24,11 +24,11 @@ use shared::db::DatabaseUrl;
 
 use super::{
     Binaries, PostgresError,
-    identity::Identity,
     initdb::initialize,
-    log::{open_log, tail, what_it_does},
+    log::{open_log, progress, tail},
+    paths::{PORT, Paths, USER},
     pidfile::PidFile,
-    places::{PORT, Places, USER},
+    run_as::RunAs,
     wait::{POLL, poll},
 };
 
@@ -44,23 +44,23 @@ pub(crate) struct Cluster {
     pid: Option<Pid>,
     /// It takes connections.
     ready: bool,
-    places: Places,
+    paths: Paths,
     binaries: Binaries,
-    identity: Identity,
+    run_as: RunAs,
     max_connections: Option<u16>,
 }
 
 impl Cluster {
     /// The cluster of the project at `root`, not yet started. Fails on whatever only a person can put right.
     pub(crate) fn of(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
-        let identity = Identity::choose()?;
-        let places = Places::of(root, &identity)?;
-        let made_by = fs::read_to_string(places.data.join("PG_VERSION"))
+        let run_as = RunAs::choose()?;
+        let paths = Paths::of(root, &run_as)?;
+        let made_by = fs::read_to_string(paths.data.join("PG_VERSION"))
             .ok()
             .map(|version| version.trim().to_owned());
         let binaries = Binaries::find(made_by.as_deref()).map_err(|error| match error {
             PostgresError::OtherVersion { made_by, found, .. } => PostgresError::OtherVersion {
-                data: places.data.clone(),
+                data: paths.data.clone(),
                 made_by,
                 found,
             },
@@ -69,25 +69,25 @@ impl Cluster {
         Ok(Self {
             pid: None,
             ready: false,
-            places,
+            paths,
             binaries,
-            identity,
+            run_as,
             max_connections,
         })
     }
 
     /// Starts it, or takes back the one that this process started before a restart. A start that takes long says what
-    /// it waits for. Awaited on the main thread, never spawned: see [`Identity::apply`].
+    /// it waits for. Awaited on the main thread, never spawned: see [`RunAs::apply`].
     pub(crate) async fn start(
         &mut self,
-        tell: &mut dyn FnMut(String),
+        on_wait: &mut dyn FnMut(String),
     ) -> Result<(), PostgresError> {
         if self.has_lost_data() {
-            initialize(&self.binaries, &self.identity, &self.places, tell).await?;
+            initialize(&self.binaries, &self.run_as, &self.paths, on_wait).await?;
         }
-        match left_running(&self.places.data, tell).await? {
+        match left_running(&self.paths.data, on_wait).await? {
             Some(pid) => (self.pid, self.ready) = (Some(pid), true),
-            None => self.spawn(tell).await?,
+            None => self.spawn(on_wait).await?,
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Cluster {
     }
 
     pub(crate) fn url_for(&self, role: &str) -> DatabaseUrl {
-        self.places.url(role)
+        self.paths.url(role)
     }
 
     /// "15.18".
@@ -112,14 +112,14 @@ impl Cluster {
 
     /// Whether somebody has deleted it, or it has not been made yet.
     pub(crate) fn has_lost_data(&self) -> bool {
-        !self.places.data.join("PG_VERSION").exists()
+        !self.paths.data.join("PG_VERSION").exists()
     }
 
     /// Starts it again after it has ended by itself; makes it again, empty, after its data has been deleted. On the main
     /// thread, as [`start`](Self::start).
     pub(crate) async fn revive(
         &mut self,
-        tell: &mut dyn FnMut(String),
+        on_wait: &mut dyn FnMut(String),
     ) -> Result<(), PostgresError> {
         self.ready = false;
         if self.has_ended() {
@@ -127,10 +127,10 @@ impl Cluster {
         }
         if self.has_lost_data() {
             self.stop(); // what is left of it has nothing to write
-            self.places.make(&self.identity)?;
-            initialize(&self.binaries, &self.identity, &self.places, tell).await?;
+            self.paths.make(&self.run_as)?;
+            initialize(&self.binaries, &self.run_as, &self.paths, on_wait).await?;
         }
-        self.spawn(tell).await
+        self.spawn(on_wait).await
     }
 
     /// Lets it run on: the next image of this process takes it back.
@@ -138,14 +138,14 @@ impl Cluster {
         self.pid = None;
     }
 
-    async fn spawn(&mut self, tell: &mut dyn FnMut(String)) -> Result<(), PostgresError> {
-        let from = fs::metadata(&self.places.log).map_or(0, |log| log.len());
+    async fn spawn(&mut self, on_wait: &mut dyn FnMut(String)) -> Result<(), PostgresError> {
+        let from = fs::metadata(&self.paths.log).map_or(0, |log| log.len());
         let mut child = self.launch()?;
         let pid = Pid::from_raw(child.id().cast_signed());
         self.pid = Some(pid);
-        let Places { data, log, .. } = &self.places;
-        let waits_for = || what_it_does(log, from);
-        let ready = poll(READY_LIMIT, tell, waits_for, || {
+        let Paths { data, log, .. } = &self.paths;
+        let describe = || progress(log, from);
+        let ready = poll(READY_LIMIT, on_wait, describe, || {
             match PidFile::read(data) {
                 Some(file) if file.pid == pid.as_raw() && file.status == "ready" => {
                     return Some(true);
@@ -178,7 +178,7 @@ impl Cluster {
     }
 
     fn launch(&self) -> Result<Child, PostgresError> {
-        let Places { data, socket, log } = &self.places;
+        let Paths { data, socket, log } = &self.paths;
         let (out, errors) = open_log(log)?;
         let mut postgres = Command::new(self.binaries.program("postgres"));
         postgres
@@ -194,7 +194,7 @@ impl Cluster {
         if let Some(limit) = self.max_connections {
             postgres.arg("-c").arg(format!("max_connections={limit}"));
         }
-        self.identity.apply(&mut postgres);
+        self.run_as.apply(&mut postgres);
         postgres.spawn().map_err(|source| PostgresError::Run {
             program: "postgres".into(),
             source,
@@ -215,7 +215,7 @@ impl Cluster {
             &[(Signal::SIGQUIT, QUIT_LIMIT), (Signal::SIGKILL, STOP_LIMIT)]
         };
         for (signal, limit) in steps {
-            if kill(pid, *signal) == Err(Errno::ESRCH) || wait_for_end(pid, *limit) {
+            if kill(pid, *signal) == Err(Errno::ESRCH) || wait_for_exit(pid, *limit) {
                 return;
             }
         }
@@ -235,7 +235,7 @@ impl Drop for Cluster {
 /// about to go would only move the surprise.
 async fn left_running(
     data: &Path,
-    tell: &mut dyn FnMut(String),
+    on_wait: &mut dyn FnMut(String),
 ) -> Result<Option<Pid>, PostgresError> {
     let Some(file) = PidFile::read(data).filter(|file| file.is_alive() && file.serves(data)) else {
         return Ok(None);
@@ -245,8 +245,10 @@ async fn left_running(
         return Ok(Some(pid));
     }
     if kill(pid, Signal::SIGINT).is_ok() {
-        let waits_for = || format!("a PostgreSQL of an earlier run (PID {pid}) is ending");
-        let ended = poll(STOP_LIMIT, tell, waits_for, || has_gone(pid).then_some(()));
+        let describe = || format!("a PostgreSQL of an earlier run (PID {pid}) is ending");
+        let ended = poll(STOP_LIMIT, on_wait, describe, || {
+            has_exited(pid).then_some(())
+        });
         ended.await.ok_or(PostgresError::Orphan { pid: file.pid })?;
     }
     Ok(None)
@@ -260,7 +262,7 @@ fn is_alive(pid: Pid) -> bool {
 }
 
 /// Reaped, if it is ours to reap.
-fn has_gone(pid: Pid) -> bool {
+fn has_exited(pid: Pid) -> bool {
     match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::StillAlive) => false,
         Ok(_) => true,
@@ -275,10 +277,10 @@ fn has_gone(pid: Pid) -> bool {
     }
 }
 
-fn wait_for_end(pid: Pid, limit: Duration) -> bool {
+fn wait_for_exit(pid: Pid, limit: Duration) -> bool {
     let since = Instant::now();
     while since.elapsed() < limit {
-        if has_gone(pid) {
+        if has_exited(pid) {
             return true;
         }
         sleep(POLL);

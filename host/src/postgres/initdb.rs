@@ -14,9 +14,9 @@ use nix::{
 
 use super::{
     Binaries, PostgresError,
-    identity::Identity,
     log::{open_log, tail},
-    places::{Places, USER},
+    paths::{Paths, USER},
+    run_as::RunAs,
     wait::poll,
 };
 
@@ -26,14 +26,14 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// initdb, into another folder first: one that was interrupted must not look like a cluster.
 pub(super) async fn initialize(
     binaries: &Binaries,
-    identity: &Identity,
-    places: &Places,
-    tell: &mut dyn FnMut(String),
+    run_as: &RunAs,
+    paths: &Paths,
+    on_wait: &mut dyn FnMut(String),
 ) -> Result<(), PostgresError> {
-    let folder = places.data.with_extension("unfinished");
+    let folder = paths.data.with_extension("unfinished");
     // Of a host that was killed in the middle of this.
     remove(&folder).map_err(PostgresError::file(&folder))?;
-    let (out, errors) = open_log(&places.log)?;
+    let (out, errors) = open_log(&paths.log)?;
     let mut initdb = Command::new(binaries.program("initdb"));
     initdb
         .arg("-D")
@@ -45,7 +45,7 @@ pub(super) async fn initialize(
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(errors);
-    identity.apply(&mut initdb);
+    run_as.apply(&mut initdb);
     let child = initdb.spawn().map_err(|source| PostgresError::Run {
         program: "initdb".into(),
         source,
@@ -54,8 +54,8 @@ pub(super) async fn initialize(
         child,
         folder: Some(folder.clone()),
     };
-    let waits_for = || "initdb is making the private cluster".to_owned();
-    let ended = poll(LIMIT, tell, waits_for, || {
+    let describe = || "initdb is making the private cluster".to_owned();
+    let ended = poll(LIMIT, on_wait, describe, || {
         running.child.try_wait().transpose()
     });
     match ended.await {
@@ -68,12 +68,12 @@ pub(super) async fn initialize(
         }
         Some(Ok(_)) | None => {
             return Err(PostgresError::Initdb {
-                output: tail(&places.log),
+                output: tail(&paths.log),
             });
         }
     }
     running.folder = None;
-    fs::rename(&folder, &places.data).map_err(PostgresError::file(&places.data))
+    fs::rename(&folder, &paths.data).map_err(PostgresError::file(&paths.data))
 }
 
 /// Ended when dropped, and what it has made removed unless that is whole.

@@ -8,7 +8,7 @@ use std::{
 use super::PostgresError;
 
 /// In the words of its log since this start.
-pub(super) fn what_it_does(log: &Path, from: u64) -> String {
+pub(super) fn progress(log: &Path, from: u64) -> String {
     let text = fs::read(log).unwrap_or_default();
     let from = usize::try_from(from).unwrap_or_default().min(text.len());
     let said = String::from_utf8_lossy(&text[from..]);

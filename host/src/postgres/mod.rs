@@ -8,10 +8,10 @@
 mod binaries;
 
 // Who the server runs as, since PostgreSQL refuses root, and that it dies with us.
-mod identity;
+mod run_as;
 
 // Where it lies.
-mod places;
+mod paths;
 
 // What it has written.
 mod log;
@@ -28,7 +28,7 @@ mod wait;
 
 pub(crate) use binaries::Binaries;
 pub(crate) use cluster::Cluster;
-pub(crate) use places::url_of;
+pub(crate) use paths::url_of;
 
 use std::{io, path::PathBuf};
 

@@ -10,19 +10,19 @@ const LONG: Duration = Duration::from_secs(2);
 /// Asks until there is an answer; `None` at the limit. Gives way to whoever ends the wait.
 pub(super) async fn poll<T>(
     limit: Duration,
-    tell: &mut dyn FnMut(String),
-    waits_for: impl Fn() -> String,
+    on_wait: &mut dyn FnMut(String),
+    describe: impl Fn() -> String,
     mut ask: impl FnMut() -> Option<T>,
 ) -> Option<T> {
     let since = Instant::now();
-    let mut word = LONG;
+    let mut next_report = LONG;
     while since.elapsed() < limit {
         if let Some(answer) = ask() {
             return Some(answer);
         }
-        if since.elapsed() > word {
-            tell(waits_for());
-            word += LONG;
+        if since.elapsed() > next_report {
+            on_wait(describe());
+            next_report += LONG;
         }
         tokio::time::sleep(POLL).await;
     }

@@ -31,7 +31,7 @@ use std::{
 };
 
 use captured::Captured;
-use cargo::Said;
+use cargo::CargoUpdate;
 use inputs::{dep_info, script_reads, sources_in};
 use pace::Pace;
 use serde::Serialize;
@@ -68,9 +68,9 @@ pub(crate) enum Compiler {
 
 /// What is told of a build while it runs.
 pub(super) enum Step {
-    At(Progress),
+    Progress(Progress),
     /// It compiles something else than was thought; more than the app, if it is of that kind.
-    Is(UnderWay),
+    Estimate(UnderWay),
 }
 
 /// Builds the app again and again.
@@ -99,7 +99,7 @@ impl Builder {
     }
 
     /// Looks which packages a build after these `changes` comes to, so that they are watched before it reads them.
-    pub(super) fn look(&mut self, changes: &BTreeSet<PathBuf>) {
+    pub(super) fn look_for_packages(&mut self, changes: &BTreeSet<PathBuf>) {
         let is_source = |file: &PathBuf| file.extension().is_some_and(|it| it == "rs");
         if changes.is_empty() || !changes.iter().all(is_source) {
             self.packages.append(&mut packages::declared(&self.root));
@@ -110,7 +110,7 @@ impl Builder {
     pub(super) fn estimate(&self, changes: &BTreeSet<PathBuf>) -> UnderWay {
         let is_elsewhere = |file: &PathBuf| {
             let in_a_folder = file.components().count() > 1;
-            in_a_folder && !file.starts_with(APP) && !self.inputs.hold(&self.root, file)
+            in_a_folder && !file.starts_with(APP) && !self.inputs.contains(&self.root, file)
         };
         let replays =
             |captured: &Captured| captured.is_warm() && captured.covers(&self.root, changes);
@@ -147,48 +147,48 @@ impl Builder {
         if let Some(captured) = self.captured.as_mut().filter(|captured| captured.is_warm()) {
             if let Some(outcome) = captured.replay(&self.root).await {
                 let out_dir = captured.out_dir().to_owned();
-                self.follow(&out_dir);
-                return self.timed(outcome, kind, since);
+                self.read_sources(&out_dir);
+                return self.record_duration(outcome, kind, since);
             }
             tracing::debug!("rustc alone left a doubt; asking cargo");
             self.captured = None;
             kind = Kind::App;
-            step(Step::Is(self.under_way(kind, since)));
+            step(Step::Estimate(self.under_way(kind, since)));
         }
-        let told = |said| match said {
-            Said::At(progress) => step(Step::At(progress)),
-            Said::Dependencies => {
+        let on_update = |update| match update {
+            CargoUpdate::Progress(progress) => step(Step::Progress(progress)),
+            CargoUpdate::Dependencies => {
                 kind = Kind::Dependencies;
-                step(Step::Is(self.under_way(kind, since)));
+                step(Step::Estimate(self.under_way(kind, since)));
             }
         };
-        let (outcome, mut seen) = cargo::build(&self.root, told).await;
+        let (outcome, mut output) = cargo::build(&self.root, on_update).await;
         if let Outcome::Built { .. } = &outcome {
             self.packages = packages::declared(&self.root);
         }
-        self.packages.append(&mut seen.packages);
+        self.packages.append(&mut output.packages);
         if let Outcome::Built { artifact, .. } = &outcome {
             let out_dir = artifact.with_file_name("deps");
-            self.inputs.script_reads = match &seen.script {
+            self.inputs.script_reads = match &output.script_out_dir {
                 Some(out_dir) => {
                     script_reads(out_dir, &self.root).unwrap_or_else(|| vec![self.root.join(APP)])
                 }
                 None => Vec::new(),
             };
-            self.follow(&out_dir);
+            self.read_sources(&out_dir);
             match &mut self.captured {
                 Some(captured) => captured.compiled_by_cargo(&self.inputs.sources),
                 None if self.replays => {
-                    self.captured = Captured::new(&self.root, &seen);
+                    self.captured = Captured::new(&self.root, &output);
                 }
                 None => {}
             }
         }
-        self.timed(outcome, kind, since)
+        self.record_duration(outcome, kind, since)
     }
 
     /// One that failed says nothing of how long the next one takes.
-    fn timed(&mut self, outcome: Outcome, kind: Kind, since: Instant) -> Outcome {
+    fn record_duration(&mut self, outcome: Outcome, kind: Kind, since: Instant) -> Outcome {
         if let Outcome::Built { .. } = outcome {
             self.pace.took(kind, since.elapsed());
         }
@@ -225,7 +225,7 @@ impl Builder {
         &self.packages
     }
 
-    fn follow(&mut self, out_dir: &Path) {
+    fn read_sources(&mut self, out_dir: &Path) {
         if let Some(sources) = sources_in(&dep_info(out_dir), &self.root) {
             self.inputs.sources = sources;
         }

@@ -17,14 +17,14 @@ use super::{Images, Phase, Reload, publish::LIVE};
 use crate::generation::Stage;
 
 /// How often it is looked whether a moment of rest has come. Only while one is waited for.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
 impl Reload {
     /// Measures, and returns if that is past the budget and the moment is right; else never. A save cancels it.
     ///
     /// The moment: no request inside any generation, none on its way out. A stream may never end, so the moment is
     /// waited for no longer than `DRAIN_TIMEOUT_MS`: then those inside are asked to end, as by any restart.
-    pub(super) async fn outgrown(&self) -> Images {
+    pub(super) async fn over_budget(&self) -> Images {
         let phase = self.report.borrow().phase;
         // Nothing was loaded, and reading the map of a process that has thousands of images takes its time.
         if phase == Phase::BuildFailed {
@@ -50,12 +50,12 @@ impl Reload {
             return std::future::pending().await;
         }
         let limit = self.settings.borrow().env.drain_timeout;
-        let rest = async {
-            while !self.is_at_rest() {
-                time::sleep(LOOK).await;
+        let idle = async {
+            while !self.is_idle() {
+                time::sleep(POLL).await;
             }
         };
-        if time::timeout(limit, rest).await.is_err() {
+        if time::timeout(limit, idle).await.is_err() {
             tracing::debug!("no moment of rest within {} ms", limit.as_millis());
         }
         if let Err(error) = (self.may_restart)() {
@@ -67,8 +67,8 @@ impl Reload {
         images
     }
 
-    fn is_at_rest(&self) -> bool {
-        let (_, generations) = self.generations.standing();
+    fn is_idle(&self) -> bool {
+        let (_, generations) = self.generations.snapshots();
         generations
             .iter()
             .all(|generation| generation.in_flight == 0 && generation.state != Stage::Draining)
@@ -83,7 +83,7 @@ impl Reload {
 /// and the loader's books.
 fn measure(folder: &Path) -> io::Result<Images> {
     let mut map = BufReader::new(File::open("/proc/self/smaps")?);
-    let (mut paths, mut memory_kb, mut ours) = (HashSet::new(), 0, false);
+    let (mut paths, mut memory_kb, mut is_image) = (HashSet::new(), 0, false);
     let mut line = Vec::new();
     while map.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
@@ -93,12 +93,12 @@ fn measure(folder: &Path) -> io::Result<Images> {
                 let path = rest.splitn(5, ' ').nth(4).unwrap_or_default().trim();
                 // Their files are gone as soon as there is a newer one.
                 let path = path.trim_end_matches(" (deleted)");
-                ours = Path::new(path).starts_with(folder);
-                if ours {
+                is_image = Path::new(path).starts_with(folder);
+                if is_image {
                     paths.insert(path.to_owned());
                 }
             }
-            Some(("Anonymous:" | "Swap:", value)) if ours => {
+            Some(("Anonymous:" | "Swap:", value)) if is_image => {
                 let kilobytes = value.trim().trim_end_matches(" kB");
                 memory_kb += kilobytes.parse::<u64>().unwrap_or_default();
             }

@@ -21,7 +21,7 @@ use super::{
 
 /// An artifact, and how it was made.
 #[derive(Clone)]
-pub(super) struct Made {
+pub(super) struct BuiltApp {
     pub(super) artifact: PathBuf,
     pub(super) warnings: Vec<Diagnostic>,
     /// What it was built for.
@@ -35,19 +35,19 @@ pub(super) struct Made {
 }
 
 impl Loop {
-    pub(super) async fn load(&mut self, mut made: Made) -> Result<(), BoxError> {
-        self.reload.tell(Phase::Loading, Event::Loading);
-        let (environment, again, files) = self.reload.environment(made.files);
-        made.files = files;
+    pub(super) async fn load(&mut self, mut built: BuiltApp) -> Result<(), BoxError> {
+        self.reload.set_phase(Phase::Loading, Event::Loading);
+        let (environment, again, files) = self.reload.environment(built.files);
+        built.files = files;
         let (since, loader, artifact) =
-            (Instant::now(), self.loader.clone(), made.artifact.clone());
+            (Instant::now(), self.loader.clone(), built.artifact.clone());
         // dlopen reads files and runs initialisers: not on a thread that serves.
         let loaded = tokio::task::spawn_blocking(move || {
             let mut loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
             loader.load(&artifact, again)
         })
         .await?;
-        made.load = since.elapsed();
+        built.load = since.elapsed();
         let loaded = match loaded {
             Ok(Some(entry)) => {
                 self.reload.environment = environment;
@@ -57,10 +57,10 @@ impl Loop {
             Err(error @ LoadError::Publish { .. }) => Loaded::NotPublished(error.to_string()),
             Err(error) => Loaded::Refused(error.to_string()),
         };
-        match self.state.loaded(made, loaded) {
+        match self.state.loaded(built, loaded) {
             Verdict::Starts => {}
             Verdict::Refused(why) => self.reload.refused(why),
-            Verdict::Unchanged(Made {
+            Verdict::Unchanged(BuiltApp {
                 files, warnings, ..
             }) => {
                 self.reload.report.send_modify(|report| {
@@ -75,33 +75,33 @@ impl Loop {
     }
 
     /// Starts the generation behind `entry` and makes it active.
-    pub(super) async fn start(&mut self, made: Made, entry: Entry) {
+    pub(super) async fn start(&mut self, built: BuiltApp, entry: Entry) {
         // Unless it was loaded just now.
         if self.reload.report.borrow().phase != Phase::Loading {
-            self.reload.tell(Phase::Loading, Event::Loading);
+            self.reload.set_phase(Phase::Loading, Event::Loading);
         }
         let since = Instant::now();
-        let first = self.reload.serving().is_none();
+        let first = self.reload.active_id().is_none();
         match self.reload.start(entry).await {
             Ok(swap) => {
                 self.state.started();
                 let times = Times {
-                    detect: made.detect,
-                    wait: made.wait,
-                    build: made.build,
-                    load: made.load + since.elapsed().saturating_sub(swap),
+                    detect: built.detect,
+                    wait: built.wait,
+                    build: built.build,
+                    load: built.load + since.elapsed().saturating_sub(swap),
                     swap,
                 };
-                self.reload.live(first, made, times);
+                self.reload.live(first, built, times);
             }
             Err(error) => self.reload.refused(error.to_string()),
         }
     }
 
     /// Restarts the host, unless its next image would stumble.
-    pub(super) fn restart(&self, made: Made) -> Option<RestartNeeded> {
+    pub(super) fn restart(&self, built: BuiltApp) -> Option<RestartNeeded> {
         match (self.reload.may_restart)() {
-            Ok(()) => Some(self.reload.restart(made.files, None)),
+            Ok(()) => Some(self.reload.restart(built.files, None)),
             Err(error) => {
                 let why = format!("the host has changed and cannot restart yet: {error}");
                 self.reload.refused(why);
@@ -156,36 +156,36 @@ impl Reload {
         Ok(swap)
     }
 
-    fn live(&self, first: bool, made: Made, times: Times) {
-        let Made {
+    fn live(&self, first: bool, built: BuiltApp, times: Times) {
+        let BuiltApp {
             files,
             by,
             warnings,
             ..
-        } = made;
+        } = built;
         let last = LastReload::new((self.last_id, first), files, by, times);
         self.report.send_modify(|report| {
             report.build_succeeded(&warnings);
             report.live(last.clone());
         });
-        self.tell(Phase::Active, Event::Live { last, warnings });
+        self.set_phase(Phase::Active, Event::Live { last, warnings });
     }
 
     pub(super) fn restart(&self, files: Vec<String>, outgrown: Option<Images>) -> RestartNeeded {
-        self.tell(Phase::Restarting, Event::Restarting { files, outgrown });
+        self.set_phase(Phase::Restarting, Event::Restarting { files, outgrown });
         RestartNeeded { outgrown }
     }
 
     pub(super) fn build_failed(&self, diagnostics: Vec<Diagnostic>) {
-        let serving = self.serving();
+        let serving = self.active_id();
         if serving.is_none() {
-            self.generations.absent(Absence::Failed(
+            self.generations.set_absent(Absence::Failed(
                 "it does not compile; see the terminal".into(),
             ));
         }
         self.report
             .send_modify(|report| report.build_failed(&diagnostics));
-        self.tell(
+        self.set_phase(
             Phase::BuildFailed,
             Event::BuildFailed {
                 diagnostics,
@@ -195,12 +195,12 @@ impl Reload {
     }
 
     fn refused(&self, why: String) {
-        let serving = self.serving();
+        let serving = self.active_id();
         if serving.is_none() {
-            self.generations.absent(Absence::Failed(why.clone()));
+            self.generations.set_absent(Absence::Failed(why.clone()));
         }
         self.report
             .send_modify(|report| report.refused(why.clone()));
-        self.tell(Phase::LoadFailed, Event::Refused { why, serving });
+        self.set_phase(Phase::LoadFailed, Event::Refused { why, serving });
     }
 }

@@ -44,12 +44,12 @@ use std::{
 };
 
 use build::{Builder, Outcome, Step};
-use live::Made;
+use live::BuiltApp;
 use load::Loader;
-use saved::sort;
+use saved::classify;
 use shared::{BoxError, abi::Entry};
-use state::{Next, Order, Rest, State};
-use watch::{Changes, Watch, names, since_saved};
+use state::{BuildRequest, IdleState, Next, State};
+use watch::{Changes, Watch, names, time_since_save};
 
 pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, restore_user_environment, worst};
 pub(crate) use parts::{Ready, Reload, RestartNeeded, Settings};
@@ -65,13 +65,13 @@ struct Loop {
     watch: Watch,
     builder: Builder,
     loader: Arc<Mutex<Loader>>,
-    state: State<Made, Entry>,
-    arrival: Arrival,
+    state: State<BuiltApp, Entry>,
+    last_save: LastSave,
 }
 
 /// The last save.
 #[derive(Clone, Copy)]
-struct Arrival {
+struct LastSave {
     at: Instant,
     /// How long it took to be seen.
     detect: Option<Duration>,
@@ -88,14 +88,14 @@ impl Reload {
         .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
         let loader = Loader::new(self.root.join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
-        watch.meanwhile(ready).await;
+        watch.collect_during(ready).await;
         let mut reloading = Loop {
             builder: Builder::new(&self.root, self.replay),
             reload: self,
             watch,
             loader: Arc::new(Mutex::new(loader)),
             state: State::new(),
-            arrival: Arrival {
+            last_save: LastSave {
                 at: Instant::now(),
                 detect: None,
             },
@@ -103,12 +103,12 @@ impl Reload {
         reloading.run().await
     }
 
-    fn serving(&self) -> Option<u64> {
+    fn active_id(&self) -> Option<u64> {
         self.generations.active().map(|generation| generation.id())
     }
 
     /// How far the build is, and at its end nothing.
-    fn progress(&self, now: Option<Progress>) {
+    fn set_progress(&self, now: Option<Progress>) {
         self.report
             .send_modify(|report| report.build.progress = now);
         if let Some(now) = now {
@@ -116,12 +116,12 @@ impl Reload {
         }
     }
 
-    fn tell(&self, phase: Phase, event: Event) {
+    fn set_phase(&self, phase: Phase, event: Event) {
         self.report.send_modify(|report| report.phase = phase);
         drop(self.events.send(event)); // nobody listens once the host has ended
     }
 
-    fn under_way(&self, build: Option<UnderWay>) {
+    fn set_under_way(&self, build: Option<UnderWay>) {
         self.report
             .send_modify(|report| report.build.under_way = build);
     }
@@ -133,18 +133,18 @@ impl Loop {
             let (root, inputs) = (&self.reload.root, self.builder.inputs());
             let next = self
                 .state
-                .next(|changes, certain| sort(root, inputs, changes, certain));
+                .next(|changes, inputs_known| classify(root, inputs, changes, inputs_known));
             match next {
                 Next::Refresh(files) => self.refresh(&files),
                 Next::Migrate => self.migrate().await,
-                Next::Build(order) => self.build(order).await,
-                Next::Restart(made) => {
-                    if let Some(needed) = self.restart(made) {
+                Next::Build(request) => self.build(request).await,
+                Next::Restart(built) => {
+                    if let Some(needed) = self.restart(built) {
                         return Ok(needed);
                     }
                 }
-                Next::Load(made) => self.load(made).await?,
-                Next::Start { made, entry } => self.start(made, entry).await,
+                Next::Load(built) => self.load(built).await?,
+                Next::Start { built, entry } => self.start(built, entry).await,
                 Next::Wait => {
                     if let Some(images) = self.wait().await {
                         return Ok(self.reload.restart(Vec::new(), Some(images)));
@@ -162,11 +162,11 @@ impl Loop {
             builder,
             ..
         } = self;
-        let rest = match self.state.rest() {
-            Rest::Unbuilt => Phase::Starting,
-            Rest::DoesNotCompile => Phase::BuildFailed,
-            Rest::Refused => Phase::LoadFailed,
-            Rest::Live => Phase::Active,
+        let rest = match self.state.idle_state() {
+            IdleState::Unbuilt => Phase::Starting,
+            IdleState::DoesNotCompile => Phase::BuildFailed,
+            IdleState::Refused => Phase::LoadFailed,
+            IdleState::Live => Phase::Active,
         };
         let changes = loop {
             let replays = builder.is_warm();
@@ -178,7 +178,7 @@ impl Loop {
             tokio::select! {
                 biased;
                 changes = watch.next(&reload.rebuild) => break changes,
-                images = reload.outgrown() => return Some(images),
+                images = reload.over_budget() => return Some(images),
                 () = builder.warm_up() => {}
             }
         };
@@ -187,9 +187,9 @@ impl Loop {
     }
 
     fn saved(&mut self, changes: Changes) {
-        self.arrival = Arrival {
+        self.last_save = LastSave {
             at: Instant::now(),
-            detect: since_saved(&self.reload.root, &changes),
+            detect: time_since_save(&self.reload.root, &changes),
         };
         self.state.saved(changes);
     }
@@ -202,47 +202,47 @@ impl Loop {
     }
 
     async fn migrate(&mut self) {
-        self.reload.tell(Phase::Migrating, Event::Migrating);
-        let work = (self.reload.follow_schema)();
-        self.watch.meanwhile(work).await;
+        self.reload.set_phase(Phase::Migrating, Event::Migrating);
+        let work = (self.reload.update_schema)();
+        self.watch.collect_during(work).await;
     }
 
     /// Builds, unless a newer save cancels that: it is built with the ones before then.
-    async fn build(&mut self, order: Order) {
-        let Arrival { at, detect } = self.arrival;
-        let (wait, files) = (at.elapsed(), names(&order.changes));
+    async fn build(&mut self, request: BuildRequest) {
+        let LastSave { at, detect } = self.last_save;
+        let (wait, files) = (at.elapsed(), names(&request.changes));
         // cargo is asked if the changes are not known.
-        let known = if order.asked {
+        let known = if request.by_cargo {
             &Changes::new()
         } else {
-            &order.changes
+            &request.changes
         };
         let Self {
             reload,
             watch,
             builder,
             state,
-            arrival,
+            last_save,
             ..
         } = self;
-        builder.look(known);
-        watch.follow(builder.packages(), &builder.inputs().sources);
+        builder.look_for_packages(known);
+        watch.set_inputs(builder.packages(), &builder.inputs().sources);
         let inputs = builder.inputs().clone();
-        reload.under_way(Some(builder.estimate(known)));
-        let first = reload.serving().is_none();
+        reload.set_under_way(Some(builder.estimate(known)));
+        let first = reload.active_id().is_none();
         let building = Event::Building {
             first,
             files: files.clone(),
         };
-        reload.tell(Phase::Building, building);
-        let (elsewhere, since) = (AtomicBool::new(false), Instant::now());
+        reload.set_phase(Phase::Building, building);
+        let (beyond_app, since) = (AtomicBool::new(false), Instant::now());
         let outcome = {
             let step = |step| match step {
-                Step::At(now) => reload.progress(Some(now)),
-                Step::Is(build) => {
-                    reload.under_way(Some(build));
+                Step::Progress(now) => reload.set_progress(Some(now)),
+                Step::Estimate(build) => {
+                    reload.set_under_way(Some(build));
                     if build.kind == Kind::Dependencies {
-                        elsewhere.store(true, Relaxed);
+                        beyond_app.store(true, Relaxed);
                         drop(reload.events.send(Event::Dependencies)); // nobody listens once the host has ended
                     }
                 }
@@ -253,10 +253,10 @@ impl Loop {
                     biased; // what has ended is not cancelled
                     outcome = &mut building => break Some(outcome),
                     changes = watch.next(&reload.rebuild) => {
-                        *arrival = Arrival { at: Instant::now(), detect: since_saved(&reload.root, &changes) };
+                        *last_save = LastSave { at: Instant::now(), detect: time_since_save(&reload.root, &changes) };
                         state.saved(changes);
-                        let sort = |changes, certain| sort(&reload.root, &inputs, changes, certain);
-                        if state.may_cancel(elsewhere.load(Relaxed), sort) {
+                        let classify = |changes, inputs_known| classify(&reload.root, &inputs, changes, inputs_known);
+                        if state.may_cancel(beyond_app.load(Relaxed), classify) {
                             break None;
                         }
                     }
@@ -264,11 +264,11 @@ impl Loop {
             }
         };
         let build = since.elapsed();
-        watch.follow(builder.packages(), &builder.inputs().sources);
-        reload.progress(None);
-        reload.under_way(None);
+        watch.set_inputs(builder.packages(), &builder.inputs().sources);
+        reload.set_progress(None);
+        reload.set_under_way(None);
         match outcome {
-            None => state.build_cancelled(order),
+            None => state.build_cancelled(request),
             Some(Outcome::Failed { diagnostics }) => {
                 state.build_failed();
                 reload.build_failed(diagnostics);
@@ -278,7 +278,7 @@ impl Loop {
                 warnings,
                 by,
             }) => {
-                let made = Made {
+                let built = BuiltApp {
                     artifact,
                     warnings,
                     files,
@@ -289,9 +289,9 @@ impl Loop {
                     load: Duration::ZERO,
                 };
                 if reload.image.has_changed() {
-                    state.host_built(made);
+                    state.host_built(built);
                 } else {
-                    state.built(made);
+                    state.built(built);
                 }
             }
         }

@@ -41,7 +41,7 @@ pub(crate) struct Reload {
     pub(crate) report: published::Sender<Report>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     /// Brings the database to what `migrations/` says. Whether it could is told elsewhere; the app is built anyway.
-    pub(crate) follow_schema: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    pub(crate) update_schema: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Asked before the host replaces itself: what its new image would stumble over must be mended first.
     pub(crate) may_restart: Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>,
     /// Generations on their way out, so that the end of the process can wait for them.

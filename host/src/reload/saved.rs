@@ -12,31 +12,36 @@ use super::{
 
 /// Saved files by what is done about them. A migration that the app includes is of two sorts.
 #[derive(Default)]
-pub(super) struct Sorted {
+pub(super) struct Classified {
     pub(super) schema: bool,
     pub(super) build: Changes,
     /// By the app, as it runs.
-    pub(super) read: Changes,
+    pub(super) runtime_files: Changes,
 }
 
 /// Sorts `changes` in the project at `root`. `certain`: the app was made of these inputs, and of no others.
-pub(super) fn sort(root: &Path, inputs: &Inputs, changes: Changes, certain: bool) -> Sorted {
-    let mut sorted = Sorted::default();
+pub(super) fn classify(
+    root: &Path,
+    inputs: &Inputs,
+    changes: Changes,
+    inputs_known: bool,
+) -> Classified {
+    let mut classified = Classified::default();
     for file in changes {
         let schema = file.starts_with(MIGRATIONS);
-        sorted.schema |= schema;
-        if inputs.hold(root, &file) || !schema && is_input(&file, certain) {
-            sorted.build.insert(file);
+        classified.schema |= schema;
+        if inputs.contains(root, &file) || !schema && is_input(&file, inputs_known) {
+            classified.build.insert(file);
         } else if !schema {
-            sorted.read.insert(file);
+            classified.runtime_files.insert(file);
         }
     }
-    sorted
+    classified
 }
 
 /// Whether a build may come out differently, though the app was not made of this file.
-fn is_input(file: &Path, certain: bool) -> bool {
-    !certain
+fn is_input(file: &Path, inputs_known: bool) -> bool {
+    !inputs_known
         || !file.starts_with(APP)
         || file.ends_with("Cargo.toml")
         || file.extension().is_some_and(|extension| extension == "rs")
@@ -62,7 +67,7 @@ mod tests {
             ],
         };
         let root = Path::new("/project");
-        for (file, certain, schema, build) in [
+        for (file, inputs_known, schema, build) in [
             ("app_lib/static/page.css", true, false, false),
             ("app_lib/static/page.css", false, false, true),
             ("app_lib/src/note.txt", true, false, true),
@@ -75,12 +80,16 @@ mod tests {
             ("migrations/V1__first.sql", false, true, false),
             ("migrations/V9__seen.sql", true, true, true),
         ] {
-            let sorted = sort(root, &inputs, Changes::from([file.into()]), certain);
-            let read = !schema && !build;
+            let classified = classify(root, &inputs, Changes::from([file.into()]), inputs_known);
+            let runtime_files = !schema && !build;
             assert_eq!(
-                (sorted.schema, sorted.build.len(), sorted.read.len()),
-                (schema, usize::from(build), usize::from(read)),
-                "{file}, {certain}"
+                (
+                    classified.schema,
+                    classified.build.len(),
+                    classified.runtime_files.len()
+                ),
+                (schema, usize::from(build), usize::from(runtime_files)),
+                "{file}, {inputs_known}"
             );
         }
     }

@@ -60,7 +60,7 @@ pub(super) async fn start(
     let starting = handle.spawn(Request::starting(id).scope(async move {
         let router = entry(state).await;
         // As text, here: the error is the app's object, and is dropped where it was made.
-        router.map_err(|error: BoxError| failure::in_full(&*error))
+        router.map_err(|error: BoxError| failure::with_causes(&*error))
     }));
     let error = match tokio::time::timeout(limit, starting).await {
         Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),

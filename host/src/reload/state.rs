@@ -9,20 +9,20 @@ mod model;
 
 use std::mem::take;
 
-use super::{saved::Sorted, watch::Changes};
+use super::{saved::Classified, watch::Changes};
 
 /// See the module.
 pub(super) struct State<M, E> {
     /// Saved, and not sorted yet.
     saved: Changes,
     /// A build through cargo was asked for.
-    asked: bool,
+    build_requested: bool,
     /// Files that the app reads as it runs, and that open pages have not followed yet.
-    read: Changes,
+    runtime_files: Changes,
     /// Migrations that are not applied yet.
     schema: bool,
     /// What is not built yet.
-    order: Option<Order>,
+    request: Option<BuildRequest>,
     /// Built, and not loaded yet.
     built: Option<M>,
     /// The host was built too, and must be restarted.
@@ -30,8 +30,8 @@ pub(super) struct State<M, E> {
     /// A library that is opened must be started now.
     start: bool,
     /// The schema has changed: what was refused may fit now.
-    again: bool,
-    latest: Latest<M>,
+    retry: bool,
+    last_build: LastBuild<M>,
     published: Published<M, E>,
     /// The build before this one was cancelled.
     cancelled: bool,
@@ -39,14 +39,14 @@ pub(super) struct State<M, E> {
 
 /// A build that is due.
 #[derive(Clone, Default)]
-pub(super) struct Order {
+pub(super) struct BuildRequest {
     pub(super) changes: Changes,
     /// Somebody asked for cargo.
-    pub(super) asked: bool,
+    pub(super) by_cargo: bool,
 }
 
 /// How the last build came out.
-enum Latest<M> {
+enum LastBuild<M> {
     /// There was none.
     Unbuilt,
     DoesNotCompile,
@@ -67,7 +67,7 @@ enum Published<M, E> {
     Refused(String),
     /// It is opened, and `app()` has not succeeded yet.
     NotStarted {
-        made: M,
+        built: M,
         entry: E,
     },
     Live,
@@ -78,11 +78,11 @@ pub(super) enum Next<M, E> {
     /// Open pages follow these files; nothing is built for them.
     Refresh(Changes),
     Migrate,
-    Build(Order),
+    Build(BuildRequest),
     Restart(M),
     Load(M),
     Start {
-        made: M,
+        built: M,
         entry: E,
     },
     Wait,
@@ -106,7 +106,7 @@ pub(super) enum Verdict<M> {
 
 /// Where the app is while nothing happens.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum IdleState {
     Unbuilt,
     DoesNotCompile,
     Refused,
@@ -118,15 +118,15 @@ impl<M: Clone, E: Copy> State<M, E> {
     pub(super) fn new() -> Self {
         Self {
             saved: Changes::new(),
-            asked: false,
-            read: Changes::new(),
+            build_requested: false,
+            runtime_files: Changes::new(),
             schema: false,
-            order: Some(Order::default()),
+            request: Some(BuildRequest::default()),
             built: None,
             restart: false,
             start: false,
-            again: false,
-            latest: Latest::Unbuilt,
+            retry: false,
+            last_build: LastBuild::Unbuilt,
             published: Published::Nothing,
             cancelled: false,
         }
@@ -134,66 +134,72 @@ impl<M: Clone, E: Copy> State<M, E> {
 
     /// Files were saved; if there are none, somebody asked for a build.
     pub(super) fn saved(&mut self, mut changes: Changes) {
-        self.asked |= changes.is_empty();
+        self.build_requested |= changes.is_empty();
         self.saved.append(&mut changes);
     }
 
     /// The next operation, in the order in which none works on what another is about to change. `sort` is asked what
     /// saved files mean, and told whether it is certain what the app was made of.
-    pub(super) fn next(&mut self, sort: impl FnOnce(Changes, bool) -> Sorted) -> Next<M, E> {
-        self.sort(sort);
-        if !self.read.is_empty() {
-            return Next::Refresh(take(&mut self.read));
+    pub(super) fn next(
+        &mut self,
+        classify: impl FnOnce(Changes, bool) -> Classified,
+    ) -> Next<M, E> {
+        self.classify(classify);
+        if !self.runtime_files.is_empty() {
+            return Next::Refresh(take(&mut self.runtime_files));
         }
         if take(&mut self.schema) {
-            self.again = true;
+            self.retry = true;
             return Next::Migrate;
         }
         if take(&mut self.restart)
-            && let Latest::NeedsRestart(made) = &self.latest
+            && let LastBuild::NeedsRestart(built) = &self.last_build
         {
-            return Next::Restart(made.clone());
+            return Next::Restart(built.clone());
         }
-        if let Some(made) = self.built.take() {
-            return Next::Load(made);
+        if let Some(built) = self.built.take() {
+            return Next::Load(built);
         }
         // What is built is live before more is built: saves in a row must not keep each other from the page.
         if take(&mut self.start)
-            && let Published::NotStarted { made, entry } = &self.published
+            && let Published::NotStarted { built, entry } = &self.published
         {
-            let (made, entry) = (made.clone(), *entry);
-            return Next::Start { made, entry };
+            let (built, entry) = (built.clone(), *entry);
+            return Next::Start { built, entry };
         }
-        if let Some(order) = self.order.take() {
-            self.again = false; // what comes of it is started anyway
-            return Next::Build(order);
+        if let Some(request) = self.request.take() {
+            self.retry = false; // what comes of it is started anyway
+            return Next::Build(request);
         }
-        match (&self.latest, &self.published) {
-            _ if !take(&mut self.again) => Next::Wait,
-            (Latest::NeedsRestart(made), _) => Next::Restart(made.clone()),
-            (Latest::Published, Published::NotStarted { made, entry }) => Next::Start {
-                made: made.clone(),
+        match (&self.last_build, &self.published) {
+            _ if !take(&mut self.retry) => Next::Wait,
+            (LastBuild::NeedsRestart(built), _) => Next::Restart(built.clone()),
+            (LastBuild::Published, Published::NotStarted { built, entry }) => Next::Start {
+                built: built.clone(),
                 entry: *entry,
             },
             _ => Next::Wait,
         }
     }
 
-    fn sort(&mut self, sort: impl FnOnce(Changes, bool) -> Sorted) {
-        let compiles = !matches!(self.latest, Latest::Unbuilt | Latest::DoesNotCompile);
-        let certain = compiles && self.order.is_none();
-        let Sorted {
+    fn classify(&mut self, classify: impl FnOnce(Changes, bool) -> Classified) {
+        let compiles = !matches!(
+            self.last_build,
+            LastBuild::Unbuilt | LastBuild::DoesNotCompile
+        );
+        let inputs_known = compiles && self.request.is_none();
+        let Classified {
             schema,
             mut build,
-            mut read,
-        } = sort(take(&mut self.saved), certain);
+            mut runtime_files,
+        } = classify(take(&mut self.saved), inputs_known);
         self.schema |= schema;
-        self.read.append(&mut read);
-        let asked = take(&mut self.asked);
-        if asked || !build.is_empty() {
-            let order = self.order.get_or_insert_default();
-            order.asked |= asked;
-            order.changes.append(&mut build);
+        self.runtime_files.append(&mut runtime_files);
+        let requested = take(&mut self.build_requested);
+        if requested || !build.is_empty() {
+            let request = self.request.get_or_insert_default();
+            request.by_cargo |= requested;
+            request.changes.append(&mut build);
         }
     }
 
@@ -201,56 +207,56 @@ impl<M: Clone, E: Copy> State<M, E> {
     /// other than the app, which may take minutes and would have to be done again. Of two builds in a row one ends.
     pub(super) fn may_cancel(
         &self,
-        elsewhere: bool,
-        sort: impl FnOnce(Changes, bool) -> Sorted,
+        beyond_app: bool,
+        classify: impl FnOnce(Changes, bool) -> Classified,
     ) -> bool {
-        let newer = || self.asked || !sort(self.saved.clone(), true).build.is_empty();
-        !elsewhere && !self.cancelled && newer()
+        let newer = || self.build_requested || !classify(self.saved.clone(), true).build.is_empty();
+        !beyond_app && !self.cancelled && newer()
     }
 
     /// The build of `order` was cancelled and is still due.
-    pub(super) fn build_cancelled(&mut self, mut order: Order) {
+    pub(super) fn build_cancelled(&mut self, mut request: BuildRequest) {
         self.cancelled = true;
-        let due = self.order.get_or_insert_default();
-        due.asked |= order.asked;
-        due.changes.append(&mut order.changes);
+        let due = self.request.get_or_insert_default();
+        due.by_cargo |= request.by_cargo;
+        due.changes.append(&mut request.changes);
     }
 
     pub(super) fn build_failed(&mut self) {
         self.cancelled = false;
-        self.latest = Latest::DoesNotCompile;
+        self.last_build = LastBuild::DoesNotCompile;
     }
 
-    pub(super) fn built(&mut self, made: M) {
+    pub(super) fn built(&mut self, built: M) {
         self.cancelled = false;
-        self.latest = Latest::NotPublished;
-        self.built = Some(made);
+        self.last_build = LastBuild::NotPublished;
+        self.built = Some(built);
     }
 
     /// Built, and with it the host.
-    pub(super) fn host_built(&mut self, made: M) {
+    pub(super) fn host_built(&mut self, built: M) {
         self.cancelled = false;
-        self.latest = Latest::NeedsRestart(made);
+        self.last_build = LastBuild::NeedsRestart(built);
         self.restart = true;
     }
 
-    pub(super) fn loaded(&mut self, made: M, loaded: Loaded<E>) -> Verdict<M> {
-        self.latest = Latest::Published;
+    pub(super) fn loaded(&mut self, built: M, loaded: Loaded<E>) -> Verdict<M> {
+        self.last_build = LastBuild::Published;
         self.published = match (loaded, take(&mut self.published)) {
-            (Loaded::New(entry), _) => Published::NotStarted { made, entry },
+            (Loaded::New(entry), _) => Published::NotStarted { built, entry },
             (Loaded::Same, Published::NotStarted { entry, .. }) => {
-                Published::NotStarted { made, entry }
+                Published::NotStarted { built, entry }
             }
             (Loaded::Same, Published::Live | Published::Nothing) => {
                 self.published = Published::Live;
-                return Verdict::Unchanged(made);
+                return Verdict::Unchanged(built);
             }
             (Loaded::Refused(why), _) | (Loaded::Same, Published::Refused(why)) => {
                 self.published = Published::Refused(why.clone());
                 return Verdict::Refused(why);
             }
             (Loaded::NotPublished(why), before) => {
-                self.latest = Latest::NotPublished;
+                self.last_build = LastBuild::NotPublished;
                 self.published = before;
                 return Verdict::Refused(why);
             }
@@ -264,12 +270,12 @@ impl<M: Clone, E: Copy> State<M, E> {
     }
 
     /// What is told once there is nothing to do.
-    pub(super) fn rest(&self) -> Rest {
-        match (&self.latest, &self.published) {
-            (Latest::Unbuilt, _) => Rest::Unbuilt,
-            (Latest::DoesNotCompile, _) => Rest::DoesNotCompile,
-            (Latest::Published, Published::Live) => Rest::Live,
-            _ => Rest::Refused,
+    pub(super) fn idle_state(&self) -> IdleState {
+        match (&self.last_build, &self.published) {
+            (LastBuild::Unbuilt, _) => IdleState::Unbuilt,
+            (LastBuild::DoesNotCompile, _) => IdleState::DoesNotCompile,
+            (LastBuild::Published, Published::Live) => IdleState::Live,
+            _ => IdleState::Refused,
         }
     }
 }

@@ -7,7 +7,7 @@ mod links;
 mod places;
 
 // Which files count.
-mod counts;
+mod filter;
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +29,7 @@ use tokio::{
 
 use places::Places;
 
-pub(super) use counts::{MIGRATIONS, SETTINGS};
+pub(super) use filter::{MIGRATIONS, SETTINGS};
 
 /// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
 const SETTLE: Duration = Duration::from_millis(8);
@@ -49,7 +49,7 @@ pub(crate) fn names(changes: &Changes) -> Vec<String> {
 }
 
 /// How long ago the newest of these files was written. An old file that was moved here says nothing.
-pub(super) fn since_saved(root: &Path, changes: &Changes) -> Option<Duration> {
+pub(super) fn time_since_save(root: &Path, changes: &Changes) -> Option<Duration> {
     let written = |file: &PathBuf| fs::metadata(root.join(file)).ok()?.modified().ok();
     let newest = changes.iter().filter_map(written).max()?;
     newest.elapsed().ok().filter(|ago| *ago < LONG_AGO)
@@ -74,13 +74,13 @@ impl Watch {
         cleaned: Arc<Notify>,
     ) -> notify::Result<Self> {
         let (sender, events) = mpsc::unbounded_channel();
-        let hear = move |event: notify::Result<Event>| {
+        let on_event = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, is_change) {
                 drop(sender.send(event)); // nobody receives while the host ends
             }
         };
         let config = Config::default().with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(hear, config)?;
+        let watcher = RecommendedWatcher::new(on_event, config)?;
         Ok(Self {
             events,
             pending: Changes::new(),
@@ -91,8 +91,8 @@ impl Watch {
     }
 
     /// What the app is made of counts as well, wherever it lies: the folders of its path packages, and its sources.
-    pub(super) fn follow(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
-        self.places.follow(packages, sources);
+    pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
+        self.places.set_inputs(packages, sources);
     }
 
     /// Waits for a save of sources and returns what it comprises; a save of settings is told on the way. When `rebuild`
@@ -103,7 +103,7 @@ impl Watch {
                 changes = self.settled() => (changes, false),
                 () = rebuild.notified() => (std::mem::take(&mut self.pending), true),
             };
-            self.tell_settings(&mut changes);
+            self.notify_settings_saved(&mut changes);
             if asked || !changes.is_empty() {
                 return changes;
             }
@@ -111,19 +111,19 @@ impl Watch {
     }
 
     /// Waits for `work`, and tells a save of settings meanwhile. What else is saved is left for [`next`](Self::next).
-    pub(super) async fn meanwhile(&mut self, work: impl Future<Output = ()>) {
+    pub(super) async fn collect_during(&mut self, work: impl Future<Output = ()>) {
         let (mut work, mut others) = (pin!(work), Changes::new());
         loop {
             tokio::select! {
                 () = &mut work => break,
                 changes = self.settled() => others.extend(changes),
             }
-            self.tell_settings(&mut others);
+            self.notify_settings_saved(&mut others);
         }
         self.pending.extend(others);
     }
 
-    fn tell_settings(&self, changes: &mut Changes) {
+    fn notify_settings_saved(&self, changes: &mut Changes) {
         if changes.remove(Path::new(SETTINGS)) {
             self.settings_saved.notify_one();
         }
@@ -132,13 +132,13 @@ impl Watch {
     async fn settled(&mut self) -> Changes {
         while self.pending.is_empty() {
             match self.events.recv().await {
-                Some(event) => drop(self.take(event)),
+                Some(event) => drop(self.record(event)),
                 None => std::future::pending().await, // the watcher lives as long as `self`
             }
         }
         let mut quiet = Instant::now() + SETTLE;
         while let Ok(Some(event)) = timeout_at(quiet, self.events.recv()).await {
-            if self.take(event) {
+            if self.record(event) {
                 quiet = Instant::now() + SETTLE;
             }
         }
@@ -146,7 +146,7 @@ impl Watch {
     }
 
     /// Whether the event is part of a save.
-    fn take(&mut self, event: notify::Result<Event>) -> bool {
+    fn record(&mut self, event: notify::Result<Event>) -> bool {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
@@ -156,15 +156,15 @@ impl Watch {
         };
         let mut found = Vec::new();
         if event.need_rescan() {
-            found = self.places.start_over();
+            found = self.places.rescan();
         }
-        let (comes, goes) = (is_coming(event.kind), is_going(event.kind));
+        let (appears, disappears) = (is_appearance(event.kind), is_disappearance(event.kind));
         for path in &event.paths {
-            if goes && self.places.is_own(path) {
+            if disappears && self.places.is_in_host_folder(path) {
                 self.cleaned.notify_one();
             }
-            if comes || goes {
-                found.extend(self.places.moved(path));
+            if appears || disappears {
+                found.extend(self.places.came_or_went(path));
             }
             found.extend(self.places.changes_at(path, is_folder(event.kind, path)));
         }
@@ -182,14 +182,14 @@ fn is_change(event: &Event) -> bool {
     )
 }
 
-fn is_coming(kind: EventKind) -> bool {
+fn is_appearance(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To))
     )
 }
 
-fn is_going(kind: EventKind) -> bool {
+fn is_disappearance(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))

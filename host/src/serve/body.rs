@@ -24,7 +24,7 @@ use crate::generation::Lease;
 const IN_TRANSIT: usize = 4;
 
 /// A body the host may poll.
-pub(super) struct HandedOver {
+pub(super) struct AppBody {
     source: Source,
     size: SizeHint,
     /// Released with the body: the request is inside its generation until the last byte is written.
@@ -44,7 +44,7 @@ enum Source {
 }
 
 /// Takes the body over. Runs on the generation's runtime, as part of the request.
-pub(super) async fn hand_over(response: Response<Body>) -> Response<HandedOver> {
+pub(super) async fn detach(response: Response<Body>) -> Response<AppBody> {
     let (parts, mut body) = response.into_parts();
     let size = body.size_hint();
     // Once and without waiting: the headers of a stream must leave before its first frame exists.
@@ -69,7 +69,7 @@ pub(super) async fn hand_over(response: Response<Body>) -> Response<HandedOver> 
     };
     Response::from_parts(
         parts,
-        HandedOver {
+        AppBody {
             source,
             size,
             lease: None,
@@ -99,8 +99,8 @@ async fn pump(
     }
 }
 
-impl HandedOver {
-    pub(super) fn with(mut self, lease: Lease) -> Self {
+impl AppBody {
+    pub(super) fn with_lease(mut self, lease: Lease) -> Self {
         if let Source::Stream { cut_off, .. } = &mut self.source {
             *cut_off = lease.request().clone().until_cut_off().boxed();
         }
@@ -109,7 +109,7 @@ impl HandedOver {
     }
 }
 
-impl http_body::Body for HandedOver {
+impl http_body::Body for AppBody {
     type Data = Bytes;
     type Error = io::Error;
 

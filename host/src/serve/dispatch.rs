@@ -70,7 +70,7 @@ pub(crate) async fn dispatch(
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            body::hand_over(response).await
+            body::detach(response).await
         }));
     let request = lease.request().clone();
     let answer = tokio::select! {
@@ -80,7 +80,7 @@ pub(crate) async fn dispatch(
                 tether.hold(lease);
                 Ok(response.map(Body::new))
             }
-            Ok(response) => Ok(response.map(|body| Body::new(body.with(lease)))),
+            Ok(response) => Ok(response.map(|body| Body::new(body.with_lease(lease)))),
             Err(error) if error.is_panic() => Err(NoAnswer::Panicked(panics::take(&error))),
             Err(_) => Err(NoAnswer::CutOff(format!(
                 "generation {generation} was replaced before this request finished"

@@ -95,7 +95,7 @@ fn unsafe_stays_where_it_is_expected() {
         let here = code(&text).any(|line| line.contains("unsafe {"));
         let expected = [
             "reload/load.rs",
-            "postgres/identity.rs",
+            "postgres/run_as.rs",
             "environment/replace.rs",
         ]
         .iter()

@@ -16,7 +16,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::{Place, state::SchemaState};
-use crate::migrate::{self, Failure, Outcome, Oversight};
+use crate::migrate::{self, Failure, Outcome, RunControl};
 
 /// What takes longer is worth a word.
 const LONG: Duration = Duration::from_secs(2);
@@ -59,17 +59,17 @@ impl Run<'_> {
             Err(_) => 0, // the run itself will say what is wrong
         };
         let began = Applying::since_now();
-        let at_file = |name: &str| {
+        let before_file = |name: &str| {
             let file = Some(format!("migrations/{name}.sql"));
             let now = Applying::since_now();
             self.state
                 .send_modify(|state| state.applying = Some(Applying { file, ..now }));
         };
-        let oversight = Oversight {
-            at_file: &at_file,
+        let control = RunControl {
+            before_file: &before_file,
             stop: &self.stop,
         };
-        let mut running = pin!(migrate::run(client, files, apply, &oversight));
+        let mut running = pin!(migrate::run(client, files, apply, &control));
         let outcome = tokio::select! {
             outcome = &mut running => outcome,
             never = self.look(pid, &began) => match never {},

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::overseen::Applying;
 use crate::{
     dev::terminal::line,
-    migrate::{Failure, Standing},
+    migrate::{self, Failure},
 };
 
 /// When pending migrations are applied.
@@ -23,7 +23,7 @@ pub(crate) enum Policy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct SchemaState {
     #[serde(flatten)]
-    pub(crate) standing: Standing,
+    pub(crate) status: migrate::Status,
     pub(crate) failure: Option<Failure>,
     /// A run that goes on.
     pub(crate) applying: Option<Applying>,
@@ -43,7 +43,7 @@ impl SchemaState {
 
     /// Whether the app would meet a schema it was not written for.
     pub(crate) fn blocks(&self) -> bool {
-        self.failure.is_some() || !self.standing.pending.is_empty()
+        self.failure.is_some() || !self.status.pending.is_empty()
     }
 }
 
@@ -55,14 +55,14 @@ pub(super) fn tell_applied(now: &[String]) {
 
 pub(super) fn tell(now: &SchemaState) {
     let SchemaState {
-        standing, failure, ..
+        status, failure, ..
     } = now;
     if let Some(failure) = failure {
         line(format_args!("✗ {failure}"));
-    } else if !standing.pending.is_empty() {
+    } else if !status.pending.is_empty() {
         line(format_args!(
             "pending: {}; press m, use the button on the page, or run `just migrate`",
-            standing.pending.join(", ")
+            status.pending.join(", ")
         ));
     }
 }

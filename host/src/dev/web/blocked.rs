@@ -11,13 +11,13 @@ use crate::{
         schema::SchemaState,
     },
     generation::Absence,
-    migrate::{Failure, Standing},
+    migrate::{self, Failure},
 };
 
 /// The 503 page while database and migrations differ. A trusted client gets the button.
 pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token>) -> Page {
     let SchemaState {
-        standing: Standing { pending, .. },
+        status: migrate::Status { pending, .. },
         failure,
         ..
     } = state;

@@ -19,15 +19,15 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::{
     APP, Compiler, Diagnostic, Outcome,
-    cargo::Seen,
+    cargo::CargoOutput,
     group::Group,
     inputs::{dep_info, script_reads, sources_in},
     invocation::Invocation,
 };
-use crate::identity::Identities;
+use crate::file_stamps::FileStamps;
 
 /// Whoever saves again within this time of a build would compete with the warm-up for the processors.
-const QUIET: Duration = Duration::from_secs(1);
+const WARM_UP_DELAY: Duration = Duration::from_secs(1);
 
 /// A command that stands for cargo until something leaves a doubt.
 pub(super) struct Captured {
@@ -35,14 +35,14 @@ pub(super) struct Captured {
     /// Of its own, with its incremental data.
     out_dir: PathBuf,
     /// Where cargo has put the library.
-    cargo_s: PathBuf,
-    warmth: Warmth,
+    cargo_artifact: PathBuf,
+    incremental: Incremental,
     /// What the app was made of last, relative to the root.
     sources: BTreeSet<PathBuf>,
     /// What its build script reads. It runs again after a change, and only cargo runs it.
     script_reads: Vec<PathBuf>,
     /// All else that goes into the app.
-    inputs: Identities,
+    inputs: FileStamps,
     /// Warnings of the other packages, which cargo would repeat.
     warnings: Vec<Diagnostic>,
     /// Whether the app has been compiled since cargo did.
@@ -50,7 +50,7 @@ pub(super) struct Captured {
 }
 
 /// How far rustc's incremental data is.
-enum Warmth {
+enum Incremental {
     /// Of something else, or there is none.
     Cold,
     /// rustc is making it. Ended with this.
@@ -61,7 +61,7 @@ enum Warmth {
 /// A line of rustc.
 #[derive(Deserialize)]
 #[serde(tag = "$message_type", rename_all = "snake_case")]
-enum Told {
+enum RustcMessage {
     Artifact {
         artifact: PathBuf,
         emit: String,
@@ -73,69 +73,69 @@ enum Told {
 
 impl Captured {
     /// From a build that has succeeded. `None`: cargo did not compile the app in it.
-    pub(super) fn new(root: &Path, seen: &Seen) -> Option<Self> {
-        let cargo_s = Invocation::of(APP, "cdylib", &seen.said)?;
-        let script_reads = match &seen.script {
+    pub(super) fn new(root: &Path, output: &CargoOutput) -> Option<Self> {
+        let by_cargo = Invocation::of(APP, "cdylib", &output.stderr)?;
+        let script_reads = match &output.script_out_dir {
             Some(out_dir) => script_reads(out_dir, root)?,
             None => Vec::new(),
         };
-        let deps = root.join(cargo_s.value_of("--out-dir")?);
+        let deps = root.join(by_cargo.value_of("--out-dir")?);
         let out_dir = deps.with_file_name("replay");
-        let inputs = Identities::of(
-            cargo_s
-                .linked()
-                .chain([cargo_s.program().into()])
-                .chain(configuration(root))
+        let inputs = FileStamps::of(
+            by_cargo
+                .extern_paths()
+                .chain([by_cargo.program().into()])
+                .chain(cargo_configuration(root))
                 .chain(script_reads.clone()),
         );
         Some(Self {
             sources: sources_in(&dep_info(&deps), root)?,
-            invocation: cargo_s.alone("cdylib", &out_dir),
+            invocation: by_cargo.for_crate_type("cdylib", &out_dir),
             out_dir,
-            cargo_s: deps.join(format!("{}{APP}{DLL_SUFFIX}", env::consts::DLL_PREFIX)),
-            warmth: Warmth::Cold,
+            cargo_artifact: deps.join(format!("{}{APP}{DLL_SUFFIX}", env::consts::DLL_PREFIX)),
+            incremental: Incremental::Cold,
             script_reads,
             inputs,
-            warnings: seen.warnings.clone(),
+            warnings: output.warnings.clone(),
             replayed: false,
         })
     }
 
     /// Whether the command stands after these `changes`. After none it does not: somebody wants to be sure.
     pub(super) fn covers(&self, root: &Path, changes: &BTreeSet<PathBuf>) -> bool {
-        let a_source = |file: &PathBuf| {
+        let is_source = |file: &PathBuf| {
             let path = root.join(file);
             self.sources.contains(file)
                 && path.exists()
                 && !self.script_reads.iter().any(|read| path.starts_with(read))
         };
-        !changes.is_empty() && changes.iter().all(a_source) && !self.inputs.have_changed()
+        !changes.is_empty() && changes.iter().all(is_source) && !self.inputs.have_changed()
     }
 
     /// Whether it is the faster way by now.
     pub(super) fn is_warm(&self) -> bool {
-        matches!(self.warmth, Warmth::Warm)
+        matches!(self.incremental, Incremental::Warm)
     }
 
     /// Compiles all of the app once, for the incremental data alone. `false` if that failed; a person has saved half a
     /// thought, most often. Cancel-safe: what has begun goes on, through later saves too.
     pub(super) async fn warm_up(&mut self, root: &Path) -> bool {
-        if let Warmth::Cold = self.warmth {
-            tokio::time::sleep(QUIET).await;
+        if let Incremental::Cold = self.incremental {
+            tokio::time::sleep(WARM_UP_DELAY).await;
             // rustc makes it for incremental data only, which the person may have switched off.
             if fs::create_dir_all(&self.out_dir).is_err() {
                 return false;
             }
-            match Group::silent(&mut self.invocation.behind_all_else(root)) {
-                Ok(group) => self.warmth = Warmth::Warming(group),
+            match Group::spawn_silent(&mut self.invocation.niced_command(root)) {
+                Ok(group) => self.incremental = Incremental::Warming(group),
                 Err(_) => return false,
             }
         }
-        if let Warmth::Warming(group) = &mut self.warmth {
-            if !group.ended().await.is_ok_and(|status| status.success()) {
+        if let Incremental::Warming(group) = &mut self.incremental {
+            if !group.wait().await.is_ok_and(|status| status.success()) {
                 return false;
             }
-            self.warmth = Warmth::Warm;
+            self.incremental = Incremental::Warm;
         }
         true
     }
@@ -158,10 +158,11 @@ impl Captured {
         let (mut group, mut stdout, stderr) =
             Group::spawn(&mut self.invocation.command(root)).ok()?;
         let mut printed = Vec::new();
-        let (told, printed) = tokio::join!(told(stderr), stdout.read_to_end(&mut printed));
-        let (artifact, diagnostics) = told?;
+        let (messages, printed) =
+            tokio::join!(read_messages(stderr), stdout.read_to_end(&mut printed));
+        let (artifact, diagnostics) = messages?;
         printed.ok()?;
-        let status = group.ended().await.ok()?;
+        let status = group.wait().await.ok()?;
         self.sources = sources_in(&dep_info(&self.out_dir), root)?;
 
         let failed = diagnostics.iter().any(Diagnostic::is_error);
@@ -186,34 +187,34 @@ impl Drop for Captured {
         }
         // cargo goes by times of writing: after `mv old.rs page.rs` it would take its library, which is older than
         // what a person has seen, for the latest.
-        if let Err(error) = fs::remove_file(&self.cargo_s) {
-            tracing::debug!("{}: {error}", self.cargo_s.display()); // somebody else has
+        if let Err(error) = fs::remove_file(&self.cargo_artifact) {
+            tracing::debug!("{}: {error}", self.cargo_artifact.display()); // somebody else has
         }
     }
 }
 
 /// rustc's messages; `None` if there was anything else.
-async fn told(
+async fn read_messages(
     stderr: impl tokio::io::AsyncRead + Unpin,
 ) -> Option<(Option<PathBuf>, Vec<Diagnostic>)> {
     let (mut library, mut diagnostics) = (None, Vec::new());
     let mut lines = BufReader::new(stderr).lines();
     while let Some(line) = lines.next_line().await.ok()? {
         match serde_json::from_str(&line).ok()? {
-            Told::Artifact { artifact, emit } if emit == "link" => {
+            RustcMessage::Artifact { artifact, emit } if emit == "link" => {
                 if artifact.to_string_lossy().ends_with(DLL_SUFFIX) {
                     library = Some(artifact);
                 }
             }
-            Told::Diagnostic(message) => diagnostics.extend(Diagnostic::of(message)),
-            Told::Artifact { .. } | Told::Other => {}
+            RustcMessage::Diagnostic(message) => diagnostics.extend(Diagnostic::of(message)),
+            RustcMessage::Artifact { .. } | RustcMessage::Other => {}
         }
     }
     Some((library, diagnostics))
 }
 
 /// Everything that cargo reads before it decides what to run.
-fn configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
+fn cargo_configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
     let manifests = [
         "Cargo.toml",
         "Cargo.lock",

@@ -27,21 +27,21 @@ pub(crate) struct Progress {
 }
 
 /// What cargo says while it runs.
-pub(super) enum Said {
-    At(Progress),
+pub(super) enum CargoUpdate {
+    Progress(Progress),
     /// Something other than the app is compiled. Once.
     Dependencies,
 }
 
 /// What a run of cargo has shown of the workspace.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct CargoOutput {
     /// The whole of stderr, progress bars aside.
-    pub(super) said: String,
+    pub(super) stderr: String,
     /// Folders of the path packages that it came to, the app's among them.
     pub(super) packages: BTreeSet<PathBuf>,
     /// Where the app's build script, if it has one, has put what it made.
-    pub(super) script: Option<PathBuf>,
+    pub(super) script_out_dir: Option<PathBuf>,
     /// Of packages other than the app. They come again with each build until they are mended.
     pub(super) warnings: Vec<Diagnostic>,
     artifact: Option<PathBuf>,
@@ -60,14 +60,20 @@ enum BuildError {
 }
 
 /// Builds the workspace at `root` and tells what it says meanwhile.
-pub(super) async fn build(root: &Path, told: impl FnMut(Said)) -> (Outcome, Seen) {
-    run(root, told).await.unwrap_or_else(|error| {
+pub(super) async fn build(
+    root: &Path,
+    on_update: impl FnMut(CargoUpdate),
+) -> (Outcome, CargoOutput) {
+    run(root, on_update).await.unwrap_or_else(|error| {
         let diagnostics = vec![Diagnostic::error(error.to_string(), format!("{error}\n"))];
-        (Outcome::Failed { diagnostics }, Seen::default())
+        (Outcome::Failed { diagnostics }, CargoOutput::default())
     })
 }
 
-async fn run(root: &Path, told: impl FnMut(Said)) -> Result<(Outcome, Seen), BuildError> {
+async fn run(
+    root: &Path,
+    on_update: impl FnMut(CargoUpdate),
+) -> Result<(Outcome, CargoOutput), BuildError> {
     let mut cargo = command("cargo", root);
     cargo
         .args([
@@ -85,14 +91,14 @@ async fn run(root: &Path, told: impl FnMut(Said)) -> Result<(Outcome, Seen), Bui
         .args(["--config", "term.progress.width=120"]);
     let (mut group, stdout, stderr) = Group::spawn(&mut cargo).map_err(BuildError::Run)?;
     // Both at once: a full pipe that nobody reads would stop cargo.
-    let (seen, said) = tokio::join!(messages(stdout), said(stderr, told));
-    let mut seen = seen.map_err(BuildError::Run)?;
-    seen.said = said.map_err(BuildError::Run)?;
-    let status = group.ended().await.map_err(BuildError::Run)?;
+    let (output, stderr) = tokio::join!(read_messages(stdout), read_stderr(stderr, on_update));
+    let mut output = output.map_err(BuildError::Run)?;
+    output.stderr = stderr.map_err(BuildError::Run)?;
+    let status = group.wait().await.map_err(BuildError::Run)?;
 
-    let mut diagnostics = seen.warnings.clone();
-    diagnostics.append(&mut seen.diagnostics);
-    let outcome = match (status.success(), seen.artifact.take()) {
+    let mut diagnostics = output.warnings.clone();
+    diagnostics.append(&mut output.diagnostics);
+    let outcome = match (status.success(), output.artifact.take()) {
         (true, Some(artifact)) => Outcome::Built {
             artifact,
             warnings: diagnostics,
@@ -100,14 +106,14 @@ async fn run(root: &Path, told: impl FnMut(Said)) -> Result<(Outcome, Seen), Bui
         },
         (true, None) => return Err(BuildError::NoArtifact),
         (false, _) => Outcome::Failed {
-            diagnostics: with_cargos_own(diagnostics, &seen.said),
+            diagnostics: with_cargo_error(diagnostics, &output.stderr),
         },
     };
-    Ok((outcome, seen))
+    Ok((outcome, output))
 }
 
 /// A faulty manifest or a missing dependency is told on stderr only.
-fn with_cargos_own(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnostic> {
+fn with_cargo_error(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnostic> {
     if !diagnostics.iter().any(Diagnostic::is_error) {
         // Without the steps, which are told because of `-vv`.
         let step = |line: &&str| {
@@ -130,22 +136,25 @@ fn with_cargos_own(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnost
 }
 
 /// What cargo says on stderr, without its progress bar, which it redraws in place: each ends with a carriage return.
-async fn said(stderr: impl AsyncRead + Unpin, mut told: impl FnMut(Said)) -> io::Result<String> {
-    let (mut said, mut latest, mut elsewhere) = (String::new(), None, false);
+async fn read_stderr(
+    stderr: impl AsyncRead + Unpin,
+    mut on_update: impl FnMut(CargoUpdate),
+) -> io::Result<String> {
+    let (mut said, mut latest, mut seen_dependency) = (String::new(), None, false);
     let mut reader = BufReader::new(stderr);
     let mut piece = Vec::new();
     while reader.read_until(b'\r', &mut piece).await? > 0 {
         let text = String::from_utf8_lossy(&piece);
         let (before, last) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
         said.push_str(before);
-        if !elsewhere && before.lines().any(compiles_a_dependency) {
-            elsewhere = true;
-            told(Said::Dependencies);
+        if !seen_dependency && before.lines().any(compiles_a_dependency) {
+            seen_dependency = true;
+            on_update(CargoUpdate::Dependencies);
         }
         match progress_in(last) {
             Some(now) if latest != Some(now) => {
                 latest = Some(now);
-                told(Said::At(now));
+                on_update(CargoUpdate::Progress(now));
             }
             Some(_) => {}
             None => said.push_str(last.trim_end_matches('\r')),
@@ -176,8 +185,8 @@ fn progress_in(bar: &str) -> Option<Progress> {
     })
 }
 
-async fn messages(stdout: impl AsyncRead + Unpin) -> io::Result<Seen> {
-    let mut seen = Seen::default();
+async fn read_messages(stdout: impl AsyncRead + Unpin) -> io::Result<CargoOutput> {
+    let mut output = CargoOutput::default();
     let mut scripts = Vec::new();
     let mut app = None;
     let mut lines = BufReader::new(stdout).lines();
@@ -187,30 +196,32 @@ async fn messages(stdout: impl AsyncRead + Unpin) -> io::Result<Seen> {
                 if built.package_id.repr.starts_with("path+")
                     && let Some(folder) = built.manifest_path.parent()
                 {
-                    seen.packages.insert(folder.into());
+                    output.packages.insert(folder.into());
                 }
                 if built.target.name == APP {
                     let library = |file: &&cargo_metadata::camino::Utf8PathBuf| {
                         file.as_str().ends_with(DLL_SUFFIX)
                     };
                     let found = built.filenames.iter().find(library).map(Into::into);
-                    seen.artifact = found.or(seen.artifact);
+                    output.artifact = found.or(output.artifact);
                     app = Some(built.package_id);
                 }
             }
             Ok(Message::CompilerMessage(compiler)) => {
                 // `-vv` brings warnings of dependencies too, which nobody here can mend.
-                let here = compiler.package_id.repr.starts_with("path+");
-                if here {
-                    seen.packages.extend(package_of(&compiler.target.src_path));
+                let is_ours = compiler.package_id.repr.starts_with("path+");
+                if is_ours {
+                    output
+                        .packages
+                        .extend(package_folder(&compiler.target.src_path));
                 }
                 let diagnostic = Diagnostic::of(compiler.message)
-                    .filter(|diagnostic| here || diagnostic.is_error());
+                    .filter(|diagnostic| is_ours || diagnostic.is_error());
                 match compiler.target.name == APP
                     || diagnostic.as_ref().is_some_and(Diagnostic::is_error)
                 {
-                    true => seen.diagnostics.extend(diagnostic),
-                    false => seen.warnings.extend(diagnostic),
+                    true => output.diagnostics.extend(diagnostic),
+                    false => output.warnings.extend(diagnostic),
                 }
             }
             Ok(Message::BuildScriptExecuted(script)) => {
@@ -222,12 +233,12 @@ async fn messages(stdout: impl AsyncRead + Unpin) -> io::Result<Seen> {
         }
     }
     let script = scripts.into_iter().find(|(id, _)| Some(id) == app.as_ref());
-    seen.script = script.map(|(_, folder)| folder.into());
-    Ok(seen)
+    output.script_out_dir = script.map(|(_, folder)| folder.into());
+    Ok(output)
 }
 
 /// The folder of the package that a target's root file is of.
-fn package_of(source: &Utf8Path) -> Option<PathBuf> {
+fn package_folder(source: &Utf8Path) -> Option<PathBuf> {
     let mut above = source.ancestors().skip(1);
     let folder = above.find(|folder| folder.join("Cargo.toml").is_file())?;
     Some(folder.into())

@@ -40,12 +40,12 @@ impl Group {
     }
 
     /// One whose output nobody reads.
-    pub(super) fn silent(command: &mut Command) -> io::Result<Self> {
+    pub(super) fn spawn_silent(command: &mut Command) -> io::Result<Self> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map(Self)
     }
 
-    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.0.wait().await
     }
 }

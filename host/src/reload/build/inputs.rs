@@ -19,7 +19,7 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Whether `file`, relative to `root`, is among them.
-    pub(crate) fn hold(&self, root: &Path, file: &Path) -> bool {
+    pub(crate) fn contains(&self, root: &Path, file: &Path) -> bool {
         let path = root.join(file);
         self.sources.contains(file) || self.script_reads.iter().any(|read| path.starts_with(read))
     }
@@ -42,7 +42,7 @@ pub(super) fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBu
     let names = |file: &str| {
         let file = root.join(file.replace('\0', " "));
         let real = fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
-        let named = plain(&file);
+        let named = normalize(&file);
         [
             named.strip_prefix(root).unwrap_or(&named).to_owned(),
             real.strip_prefix(&canonical).unwrap_or(&real).to_owned(),
@@ -61,19 +61,19 @@ pub(super) fn script_reads(out_dir: &Path, root: &Path) -> Option<Vec<PathBuf>> 
             line.strip_prefix("cargo::rerun-if-changed=")
                 .or_else(|| line.strip_prefix("cargo:rerun-if-changed="))
         })
-        .map(|path| plain(&package.join(path)))
+        .map(|path| normalize(&package.join(path)))
         .collect();
     (!reads.is_empty()).then_some(reads)
 }
 
 /// Without `..`, so that it can be compared though nothing may be there.
-pub(super) fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
+pub(super) fn normalize(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
     for part in path.components() {
         match part {
-            Component::ParentDir => drop(plain.pop()),
-            part => plain.push(part),
+            Component::ParentDir => drop(normalized.pop()),
+            part => normalized.push(part),
         }
     }
-    plain
+    normalized
 }

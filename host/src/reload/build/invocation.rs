@@ -18,8 +18,8 @@ pub(super) struct Invocation {
 
 impl Invocation {
     /// The one that made `package` as a `kind` of crate, from cargo's words.
-    pub(super) fn of(package: &str, kind: &str, said: &str) -> Option<Self> {
-        let mut all = said.split("Running `").skip(1).filter_map(Self::read);
+    pub(super) fn of(package: &str, kind: &str, stderr: &str) -> Option<Self> {
+        let mut all = stderr.split("Running `").skip(1).filter_map(Self::read);
         all.find(|invocation| {
             invocation.value_of("--crate-name") == Some(package)
                 && invocation.arguments.iter().any(|argument| argument == kind)
@@ -58,7 +58,7 @@ impl Invocation {
     }
 
     /// The libraries of `--extern name=path`.
-    pub(super) fn linked(&self) -> impl Iterator<Item = PathBuf> {
+    pub(super) fn extern_paths(&self) -> impl Iterator<Item = PathBuf> {
         let pairs = self.arguments.iter().zip(self.arguments.iter().skip(1));
         pairs
             .filter(|(flag, _)| *flag == "--extern")
@@ -66,7 +66,7 @@ impl Invocation {
     }
 
     /// The same for one `kind` of crate, with everything that it writes in `folder`.
-    pub(super) fn alone(self, kind: &str, folder: &Path) -> Self {
+    pub(super) fn for_crate_type(self, kind: &str, folder: &Path) -> Self {
         let place = |name: &str| folder.join(name).display().to_string();
         let mut arguments = Vec::new();
         let mut words = self.arguments.into_iter();
@@ -84,17 +84,17 @@ impl Invocation {
     }
 
     pub(super) fn command(&self, root: &Path) -> Command {
-        self.after(command(&self.program, root))
+        self.with_arguments(command(&self.program, root))
     }
 
     /// For what nobody waits for: whatever the person does meanwhile comes first.
-    pub(super) fn behind_all_else(&self, root: &Path) -> Command {
+    pub(super) fn niced_command(&self, root: &Path) -> Command {
         let mut nice = command("nice", root);
         nice.arg(&self.program);
-        self.after(nice)
+        self.with_arguments(nice)
     }
 
-    fn after(&self, mut command: Command) -> Command {
+    fn with_arguments(&self, mut command: Command) -> Command {
         let environment = self.environment.iter().map(|(name, value)| (name, value));
         command.args(&self.arguments).envs(environment);
         command

@@ -11,7 +11,7 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::inputs::plain;
+use super::inputs::normalize;
 
 /// The folders of all path packages that the manifest at `root` leads to, absolute; they need not exist.
 pub(super) fn declared(root: &Path) -> BTreeSet<PathBuf> {
@@ -21,7 +21,7 @@ pub(super) fn declared(root: &Path) -> BTreeSet<PathBuf> {
         let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
         let manifest: Table = text.parse().unwrap_or_default();
         for path in paths(&manifest) {
-            let package = plain(&folder.join(path));
+            let package = normalize(&folder.join(path));
             if package != root && found.insert(package.clone()) {
                 unread.push(package);
             }
@@ -40,9 +40,9 @@ fn paths(manifest: &Table) -> Vec<&str> {
             }
             "workspace" => {
                 let members = value.get("members").and_then(Value::as_array);
-                let plain = |member: &&str| !member.contains(['*', '?', '[']);
+                let is_literal = |member: &&str| !member.contains(['*', '?', '[']);
                 let members = members.into_iter().flatten().filter_map(Value::as_str);
-                paths.extend(members.filter(plain));
+                paths.extend(members.filter(is_literal));
                 paths.extend(value.get("dependencies").into_iter().flat_map(paths_of));
             }
             "patch" => {

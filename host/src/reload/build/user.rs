@@ -21,7 +21,7 @@ const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
 /// either.
 pub(crate) fn restore_user_environment(command: &mut Command, root: &Path) {
     command.env_clear();
-    for (name, value) in environment::to_inherit() {
+    for (name, value) in environment::for_children() {
         let key = name.to_str().unwrap_or_default();
         let added = matches!(key, "CARGO" | "OUT_DIR" | "RUST_RECURSION_COUNT")
             || [

@@ -18,7 +18,7 @@ enum App {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Happening {
+enum WorldEvent {
     Save(App),
     /// A file that the app reads as it runs.
     Css,
@@ -34,9 +34,9 @@ enum Happening {
     DiskFull(bool),
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn event() -> impl Strategy<Value = WorldEvent> {
     use App::*;
-    use Happening::*;
+    use WorldEvent::*;
     let app = prop_oneof![
         Just(Good),
         Just(Better),
@@ -84,45 +84,45 @@ struct World {
 }
 
 /// Files are named after what they are.
-fn sorted(changes: Changes, certain: bool) -> Sorted {
-    let mut sorted = Sorted::default();
+fn classified(changes: Changes, inputs_known: bool) -> Classified {
+    let mut classified = Classified::default();
     for file in changes {
         match file.to_str().expect("named here") {
-            "migration" => sorted.schema = true,
-            "css" if certain => drop(sorted.read.insert(file)),
-            _ => drop(sorted.build.insert(file)),
+            "migration" => classified.schema = true,
+            "css" if inputs_known => drop(classified.runtime_files.insert(file)),
+            _ => drop(classified.build.insert(file)),
         }
     }
-    sorted
+    classified
 }
 
 impl World {
-    fn happens(&mut self, state: &mut State<App, App>, happening: Happening) {
-        let file = match happening {
-            Happening::Save(app) => {
+    fn apply(&mut self, state: &mut State<App, App>, event: WorldEvent) {
+        let file = match event {
+            WorldEvent::Save(app) => {
                 self.app = app;
                 "app"
             }
-            Happening::Css => "css",
-            Happening::Migration => {
+            WorldEvent::Css => "css",
+            WorldEvent::Migration => {
                 (self.migrated, self.may_restart) = (true, true);
                 "migration"
             }
-            Happening::Comment => "migration",
-            Happening::Host { early } => {
+            WorldEvent::Comment => "migration",
+            WorldEvent::Host { early } => {
                 self.host += 1;
                 self.may_restart = !early;
                 "host"
             }
-            Happening::DiskFull(full) => return self.disk_full = full,
-            Happening::Settings => {
+            WorldEvent::DiskFull(full) => return self.disk_full = full,
+            WorldEvent::Settings => {
                 self.set = true;
-                if state.rest() == Rest::Refused {
+                if state.idle_state() == IdleState::Refused {
                     state.saved(Changes::new());
                 }
                 return;
             }
-            Happening::Rebuild => return state.saved(Changes::new()),
+            WorldEvent::Rebuild => return state.saved(Changes::new()),
         };
         if matches!(file, "app" | "host") {
             self.due.insert(file.into());
@@ -139,29 +139,29 @@ impl World {
     }
 
     /// Nothing is left to do: the world is as the last save wants it, or it is known why not.
-    fn check(&self, rest: Rest) -> Result<(), TestCaseError> {
+    fn check(&self, idle: IdleState) -> Result<(), TestCaseError> {
         prop_assert_eq!(self.built, Some(self.app), "what is on disk was built");
-        let wanted = match self.app {
-            App::DoesNotCompile => Rest::DoesNotCompile,
-            App::CannotBeLoaded => Rest::Refused,
+        let expected = match self.app {
+            App::DoesNotCompile => IdleState::DoesNotCompile,
+            App::CannotBeLoaded => IdleState::Refused,
             _ if self.host != self.process => {
                 prop_assert!(!self.may_restart);
-                Rest::Refused
+                IdleState::Refused
             }
-            _ if self.unpublished => Rest::Refused,
-            app if self.starts(app) => Rest::Live,
-            _ => Rest::Refused,
+            _ if self.unpublished => IdleState::Refused,
+            app if self.starts(app) => IdleState::Live,
+            _ => IdleState::Refused,
         };
-        prop_assert_eq!(&rest, &wanted);
-        if rest == Rest::Live {
+        prop_assert_eq!(&idle, &expected);
+        if idle == IdleState::Live {
             prop_assert_eq!(self.live, Some(self.app));
         }
         Ok(())
     }
 }
 
-fn run(happenings: Vec<(Happening, bool)>) -> Result<(), TestCaseError> {
-    let mut happenings = VecDeque::from(happenings);
+fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
+    let mut events = VecDeque::from(events);
     let mut world = World {
         app: App::Good,
         host: 0,
@@ -182,30 +182,30 @@ fn run(happenings: Vec<(Happening, bool)>) -> Result<(), TestCaseError> {
     };
     let mut state = State::new();
     // What happened while all was at rest, whether it builds, and what was done before.
-    let mut quiet: Option<(Happening, bool, u32, u32)> = None;
+    let mut quiet: Option<(WorldEvent, bool, u32, u32)> = None;
     for _ in 0..2000 {
-        match state.next(sorted) {
+        match state.next(classified) {
             Next::Refresh(_) => world.refreshed += 1,
             Next::Migrate => {}
-            Next::Build(order) => {
+            Next::Build(request) => {
                 world.builds += 1;
                 let (app, host) = (world.app, world.host);
-                let elsewhere = host != world.process;
-                prop_assert!(order.changes.is_superset(&world.due));
+                let beyond_app = host != world.process;
+                prop_assert!(request.changes.is_superset(&world.due));
                 let due = take(&mut world.due);
                 let mut cancelled = false;
                 while !cancelled
-                    && let Some((happening, _)) = happenings.pop_front_if(|(_, during)| *during)
+                    && let Some((event, _)) = events.pop_front_if(|(_, during)| *during)
                 {
-                    world.happens(&mut state, happening);
-                    cancelled = state.may_cancel(elsewhere, sorted);
+                    world.apply(&mut state, event);
+                    cancelled = state.may_cancel(beyond_app, classified);
                 }
                 if cancelled {
                     prop_assert!(!world.cancelled, "of two builds in a row one ends");
-                    prop_assert!(!elsewhere);
+                    prop_assert!(!beyond_app);
                     world.cancelled = true;
                     world.due.extend(due);
-                    state.build_cancelled(order);
+                    state.build_cancelled(request);
                     continue;
                 }
                 world.cancelled = false;
@@ -216,8 +216,8 @@ fn run(happenings: Vec<(Happening, bool)>) -> Result<(), TestCaseError> {
                     app => state.built(app),
                 }
             }
-            Next::Restart(made) => {
-                prop_assert_eq!(Some(made), world.built);
+            Next::Restart(built) => {
+                prop_assert_eq!(Some(built), world.built);
                 if world.may_restart {
                     state = State::new();
                     world.process = world.host;
@@ -242,8 +242,8 @@ fn run(happenings: Vec<(Happening, bool)>) -> Result<(), TestCaseError> {
                     prop_assert!(world.live_is_published && world.live == Some(app));
                 }
             }
-            Next::Start { made, entry } => {
-                prop_assert_eq!(made, entry);
+            Next::Start { built, entry } => {
+                prop_assert_eq!(built, entry);
                 prop_assert_eq!(Some(entry), world.built, "old code is never started");
                 prop_assert!(!world.live_is_published, "nothing is started twice");
                 if world.starts(entry) {
@@ -252,26 +252,26 @@ fn run(happenings: Vec<(Happening, bool)>) -> Result<(), TestCaseError> {
                 }
             }
             Next::Wait => {
-                world.check(state.rest())?;
-                if let Some((happening, builds, built, refreshed)) = quiet.take() {
-                    prop_assert_eq!(world.builds > built, builds, "{:?} builds", happening);
-                    let css = u32::from(matches!(happening, Happening::Css));
+                world.check(state.idle_state())?;
+                if let Some((event, builds, built, refreshed)) = quiet.take() {
+                    prop_assert_eq!(world.builds > built, builds, "{:?} builds", event);
+                    let css = u32::from(matches!(event, WorldEvent::Css));
                     prop_assert!(builds || refreshed + css == world.refreshed);
                 }
-                let Some((happening, _)) = happenings.pop_front() else {
+                let Some((event, _)) = events.pop_front() else {
                     return Ok(());
                 };
-                let builds = match happening {
-                    Happening::Comment => Some(false),
+                let builds = match event {
+                    WorldEvent::Comment => Some(false),
                     // One that the restart waits for builds all of it again.
-                    Happening::Migration if world.host == world.process => Some(false),
+                    WorldEvent::Migration if world.host == world.process => Some(false),
                     // A file that is missing may be why it does not compile.
-                    Happening::Css => Some(world.app == App::DoesNotCompile),
+                    WorldEvent::Css => Some(world.app == App::DoesNotCompile),
                     _ => None,
                 };
                 let now = (world.builds, world.refreshed);
-                quiet = builds.map(|builds| (happening, builds, now.0, now.1));
-                world.happens(&mut state, happening);
+                quiet = builds.map(|builds| (event, builds, now.0, now.1));
+                world.apply(&mut state, event);
             }
         }
     }
@@ -282,7 +282,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_live_follows_the_disk(happenings in vec((happening(), any::<bool>()), 0..40)) {
-        run(happenings)?;
+    fn what_is_live_follows_the_disk(events in vec((event(), any::<bool>()), 0..40)) {
+        run(events)?;
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::counts;
+use super::filter;
 
 /// Links, and where they lead.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub(super) struct Links(BTreeMap<PathBuf, PathBuf>);
 
 impl Links {
     /// Knows those at and below these paths, and no others.
-    pub(super) fn start_over<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
+    pub(super) fn rescan<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
         self.0.clear();
         paths.for_each(|path| self.find(path));
     }
@@ -30,7 +30,7 @@ impl Links {
         let walk = WalkDir::new(path)
             .follow_links(true)
             .into_iter()
-            .filter_entry(|entry| entry.depth() == 0 || !counts::is_tool_folder(entry.file_name()));
+            .filter_entry(|entry| entry.depth() == 0 || !filter::is_tool_folder(entry.file_name()));
         let found = walk.flatten().filter(DirEntry::path_is_symlink);
         let links = found.map(DirEntry::into_path);
         for link in links.chain(path.is_symlink().then(|| path.to_owned())) {

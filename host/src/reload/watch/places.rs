@@ -12,12 +12,12 @@ use std::{
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{
-    counts::{self, FOLDERS, ROOT_FILES},
+    filter::{self, FOLDERS, ROOT_FILES},
     links::Links,
 };
 
 /// The host's own folder. Nothing in it is a source; that it is there matters.
-const OWN: &str = ".dev";
+const HOST_FOLDER: &str = ".dev";
 
 /// Places, and the watch on them.
 pub(super) struct Places {
@@ -27,7 +27,7 @@ pub(super) struct Places {
     /// Sources that lie elsewhere, as `include_str!("../../README.md")` names one. Absolute.
     files: BTreeSet<PathBuf>,
     links: Links,
-    armed: BTreeMap<PathBuf, RecursiveMode>,
+    watched: BTreeMap<PathBuf, RecursiveMode>,
     /// Ends the watch when dropped.
     watcher: RecommendedWatcher,
 }
@@ -40,20 +40,20 @@ impl Places {
             packages: BTreeSet::new(),
             files: BTreeSet::new(),
             links: Links::default(),
-            armed: BTreeMap::new(),
+            watched: BTreeMap::new(),
             watcher,
         };
         places.find_links();
-        places.arm_all()?;
+        places.try_watch_all()?;
         Ok(places)
     }
 
     /// What the app is made of now: the folders of all its path packages, and its sources as the compiler names them.
-    pub(super) fn follow(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
-        let ours = FOLDERS.map(|folder| self.root.join(folder));
+    pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
+        let builtin = FOLDERS.map(|folder| self.root.join(folder));
         let packages: BTreeSet<PathBuf> = packages
             .iter()
-            .filter(|package| !ours.iter().any(|folder| package.starts_with(folder)))
+            .filter(|package| !builtin.iter().any(|folder| package.starts_with(folder)))
             .cloned()
             .collect();
         if packages != self.packages {
@@ -61,17 +61,17 @@ impl Places {
             self.find_links();
         }
         // What a build script has made is no source.
-        let is_made = |file: &&PathBuf| {
+        let is_generated = |file: &&PathBuf| {
             file.components()
-                .any(|part| counts::is_tool_folder(part.as_os_str()))
+                .any(|part| filter::is_tool_folder(part.as_os_str()))
         };
         self.files = sources
             .iter()
-            .filter(|file| !is_made(file))
+            .filter(|file| !is_generated(file))
             .map(|file| self.root.join(file))
             .filter(|file| self.names_of(file, false).is_empty())
             .collect();
-        self.arm();
+        self.watch_all();
     }
 
     /// The names under which a changed path counts, relative to the root where they lie in it.
@@ -85,17 +85,17 @@ impl Places {
 
     /// After `path` has come or gone: what is watched may have become another place. Tells which of the places that
     /// count are concerned.
-    pub(super) fn moved(&mut self, path: &Path) -> Vec<PathBuf> {
+    pub(super) fn came_or_went(&mut self, path: &Path) -> Vec<PathBuf> {
         self.links.forget(path);
         if !self.changes_at(path, true).is_empty() {
             self.links.find(path);
         }
         let is_link = path.is_symlink();
         let wanted = self.wanted();
-        let mut places = wanted.keys().chain(self.armed.keys());
+        let mut places = wanted.keys().chain(self.watched.keys());
         if is_link || places.any(|place| place.starts_with(path)) {
-            self.disarm(path);
-            self.arm();
+            self.unwatch_below(path);
+            self.watch_all();
         }
         let folders = FOLDERS.map(|folder| self.root.join(folder));
         folders
@@ -108,10 +108,10 @@ impl Places {
     }
 
     /// The system has lost events: nobody knows what has changed, and new folders are not watched. Tells all that counts.
-    pub(super) fn start_over(&mut self) -> Vec<PathBuf> {
-        self.disarm(Path::new("/"));
+    pub(super) fn rescan(&mut self) -> Vec<PathBuf> {
+        self.unwatch_below(Path::new("/"));
         self.find_links();
-        self.arm();
+        self.watch_all();
         let everything = FOLDERS.iter().chain(&ROOT_FILES).map(PathBuf::from);
         let elsewhere = self.packages.iter().chain(&self.files);
         everything
@@ -121,9 +121,9 @@ impl Places {
     }
 
     /// Whether this is the host's own folder, or one of the things in it.
-    pub(super) fn is_own(&self, path: &Path) -> bool {
-        let own = self.root.join(OWN);
-        path == own || path.parent() == Some(&own)
+    pub(super) fn is_in_host_folder(&self, path: &Path) -> bool {
+        let host_folder = self.root.join(HOST_FOLDER);
+        path == host_folder || path.parent() == Some(&host_folder)
     }
 
     fn relative(&self, path: &Path) -> PathBuf {
@@ -134,13 +134,13 @@ impl Places {
     fn names_of(&self, path: &Path, folder: bool) -> Vec<PathBuf> {
         std::iter::once(path.to_owned())
             .chain(self.links.names_of(path))
-            .filter(|name| self.counts(name, folder))
+            .filter(|name| self.is_relevant(name, folder))
             .collect()
     }
 
-    fn counts(&self, path: &Path, folder: bool) -> bool {
+    fn is_relevant(&self, path: &Path, folder: bool) -> bool {
         if let Ok(path) = path.strip_prefix(&self.root)
-            && counts::in_project(path, folder)
+            && filter::in_project(path, folder)
         {
             return true;
         }
@@ -149,7 +149,7 @@ impl Places {
             |package: &&PathBuf| !(path.starts_with(&self.root) && self.root.starts_with(package));
         self.packages.iter().filter(inside).any(|package| {
             path.strip_prefix(package)
-                .is_ok_and(|path| counts::in_package(path, folder))
+                .is_ok_and(|path| filter::in_package(path, folder))
         })
     }
 
@@ -157,7 +157,7 @@ impl Places {
         let folders = FOLDERS.map(|folder| self.root.join(folder));
         let files = ROOT_FILES.map(|file| self.root.join(file));
         let all = folders.iter().chain(&self.packages).chain(&files);
-        self.links.start_over(all);
+        self.links.rescan(all);
     }
 
     /// Every folder that is to be watched, and is there.
@@ -166,7 +166,7 @@ impl Places {
         let mut flat = BTreeSet::from([
             self.root.clone(),
             self.root.join(".cargo"),
-            self.root.join(OWN),
+            self.root.join(HOST_FOLDER),
         ]);
         let mut absent = BTreeSet::new();
         for package in &self.packages {
@@ -179,7 +179,7 @@ impl Places {
                     .filter(|entry| {
                         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                         is_folder
-                            && !counts::is_tool_folder(&entry.file_name())
+                            && !filter::is_tool_folder(&entry.file_name())
                             && !self.root.starts_with(entry.path())
                     })
                     .map(|entry| entry.path()),
@@ -214,29 +214,29 @@ impl Places {
             .collect()
     }
 
-    fn arm(&mut self) {
-        if let Err(error) = self.arm_all() {
+    fn watch_all(&mut self) {
+        if let Err(error) = self.try_watch_all() {
             tracing::warn!("saves may go unnoticed: {error}");
         }
     }
 
-    fn arm_all(&mut self) -> notify::Result<()> {
+    fn try_watch_all(&mut self) -> notify::Result<()> {
         // Again, since a folder may have come between the look and the watch.
         for _ in 0..4 {
             let wanted = self.wanted();
-            let idle = |place: &&PathBuf| !wanted.contains_key(*place);
-            let idle: Vec<PathBuf> = self.armed.keys().filter(idle).cloned().collect();
-            idle.iter().for_each(|place| self.disarm(place));
+            let stale = |place: &&PathBuf| !wanted.contains_key(*place);
+            let stale: Vec<PathBuf> = self.watched.keys().filter(stale).cloned().collect();
+            stale.iter().for_each(|place| self.unwatch_below(place));
             let missing: Vec<_> = wanted
                 .into_iter()
-                .filter(|(place, mode)| self.armed.get(place) != Some(mode))
+                .filter(|(place, mode)| self.watched.get(place) != Some(mode))
                 .collect();
             if missing.is_empty() {
                 break;
             }
             for (place, mode) in missing {
                 match self.watcher.watch(&place, mode) {
-                    Ok(()) => drop(self.armed.insert(place, mode)),
+                    Ok(()) => drop(self.watched.insert(place, mode)),
                     Err(error) if is_gone(&error) => {}
                     Err(error) => return Err(error.add_path(place)),
                 }
@@ -246,9 +246,9 @@ impl Places {
     }
 
     /// With all that is below: ending the watch on a folder and its folders ends those too.
-    fn disarm(&mut self, path: &Path) {
+    fn unwatch_below(&mut self, path: &Path) {
         let below: Vec<PathBuf> = self
-            .armed
+            .watched
             .keys()
             .filter(|place| place.starts_with(path))
             .cloned()
@@ -257,7 +257,7 @@ impl Places {
     }
 
     fn unwatch(&mut self, place: &Path) {
-        self.armed.remove(place);
+        self.watched.remove(place);
         if let Err(error) = self.watcher.unwatch(place) {
             tracing::debug!("{}: {error}", place.display()); // it has gone, and its watch with it
         }

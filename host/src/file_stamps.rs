@@ -9,27 +9,25 @@ use std::{
 };
 
 /// Files as they were at one moment. One that was not there must still not be there.
-pub(crate) struct Identities(Vec<(PathBuf, Option<Identity>)>);
+pub(crate) struct FileStamps(Vec<(PathBuf, Option<Stamp>)>);
 
-type Identity = (u64, i64, i64);
+type Stamp = (u64, i64, i64);
 
-impl Identities {
+impl FileStamps {
     pub(crate) fn of(files: impl IntoIterator<Item = PathBuf>) -> Self {
         let now = |file: PathBuf| {
-            let identity = identity(&file);
-            (file, identity)
+            let stamp = stamp(&file);
+            (file, stamp)
         };
         Self(files.into_iter().map(now).collect())
     }
 
     pub(crate) fn have_changed(&self) -> bool {
-        self.0
-            .iter()
-            .any(|(file, before)| identity(file) != *before)
+        self.0.iter().any(|(file, before)| stamp(file) != *before)
     }
 }
 
-fn identity(file: &Path) -> Option<Identity> {
+fn stamp(file: &Path) -> Option<Stamp> {
     let of = |data: Metadata| (data.len(), data.mtime(), data.mtime_nsec());
     fs::metadata(file).ok().map(of)
 }

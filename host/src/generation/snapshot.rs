@@ -18,7 +18,7 @@ pub(crate) enum Stage {
 
 /// How a generation stands at one moment.
 #[derive(Debug, Serialize)]
-pub(crate) struct Standing {
+pub(crate) struct Snapshot {
     pub(crate) id: u64,
     pub(crate) state: Stage,
     /// Requests inside.
@@ -32,15 +32,15 @@ pub(crate) struct Standing {
 }
 
 /// What is told of a generation that has ended.
-pub(crate) struct Remembered {
+pub(crate) struct RetiredGeneration {
     pub(super) id: u64,
     pub(super) served: u64,
     pub(super) since: Instant,
 }
 
-impl Remembered {
-    pub(super) fn standing(&self) -> Standing {
-        Standing {
+impl RetiredGeneration {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
             id: self.id,
             state: Stage::Retired,
             in_flight: 0,

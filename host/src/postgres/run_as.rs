@@ -23,7 +23,7 @@ use super::PostgresError;
 
 /// As whom PostgreSQL's programs run.
 #[derive(Clone, Debug)]
-pub(super) enum Identity {
+pub(super) enum RunAs {
     /// As this process: it is not root.
     Same,
     /// As this process outside, as somebody else inside a user namespace.
@@ -32,7 +32,7 @@ pub(super) enum Identity {
     Other { uid: Uid, gid: Gid },
 }
 
-impl Identity {
+impl RunAs {
     /// Decides by trying: whether namespaces work depends on kernel, limits and container.
     pub(super) fn choose() -> Result<Self, PostgresError> {
         if !Uid::effective().is_root() {

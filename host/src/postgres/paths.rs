@@ -13,7 +13,7 @@ use std::{
 
 use shared::db::DatabaseUrl;
 
-use super::{PostgresError, identity::Identity};
+use super::{PostgresError, run_as::RunAs};
 
 /// A private cluster has its folder to itself, so every one of them can have the same port in its socket's name.
 pub(super) const PORT: u16 = 5432;
@@ -24,21 +24,21 @@ const DATABASE: &str = "postgres";
 const SOCKET_PATH_LIMIT: usize = 107;
 
 /// The three places.
-pub(super) struct Places {
+pub(super) struct Paths {
     pub(super) data: PathBuf,
     pub(super) socket: PathBuf,
     pub(super) log: PathBuf,
 }
 
-impl Places {
+impl Paths {
     /// Those of the project at `root`, made if they are missing.
-    pub(super) fn of(root: &Path, identity: &Identity) -> Result<Self, PostgresError> {
+    pub(super) fn of(root: &Path, run_as: &RunAs) -> Result<Self, PostgresError> {
         // Another user cannot reach into a project below a home folder of mode 0700.
-        let base = match identity {
-            Identity::Other { .. } => own_folder(root),
-            Identity::Same | Identity::Namespace => root.join(".dev/postgres"),
+        let base = match run_as {
+            RunAs::Other { .. } => temp_folder(root),
+            RunAs::Same | RunAs::Namespace => root.join(".dev/postgres"),
         };
-        make_private(&base, identity)?;
+        make_private(&base, run_as)?;
         let base = base.canonicalize().map_err(PostgresError::file(&base))?;
         // Below the project if the path is short enough, and else in the system's folder for such things.
         let mut socket = base.join("socket");
@@ -48,23 +48,23 @@ impl Places {
             .len()
             > SOCKET_PATH_LIMIT
         {
-            socket = own_folder(root).join("s");
+            socket = temp_folder(root).join("s");
         }
-        let places = Self {
+        let paths = Self {
             data: base.join("data"),
             log: base.join("log"),
             socket,
         };
-        places.make(identity)?;
-        Ok(places)
+        paths.make(run_as)?;
+        Ok(paths)
     }
 
     /// Makes the folders that are missing.
-    pub(super) fn make(&self, identity: &Identity) -> Result<(), PostgresError> {
+    pub(super) fn make(&self, run_as: &RunAs) -> Result<(), PostgresError> {
         for place in [&self.data, &self.socket] {
-            make_private(place.parent().unwrap_or(place), identity)?;
+            make_private(place.parent().unwrap_or(place), run_as)?;
         }
-        make_private(&self.socket, identity)
+        make_private(&self.socket, run_as)
     }
 
     pub(super) fn url(&self, user: &str) -> DatabaseUrl {
@@ -74,11 +74,11 @@ impl Places {
 
 /// Where a cluster of this project listens, running or not.
 pub(crate) fn url_of(root: &Path) -> Result<DatabaseUrl, PostgresError> {
-    Ok(Places::of(root, &Identity::choose()?)?.url(USER))
+    Ok(Paths::of(root, &RunAs::choose()?)?.url(USER))
 }
 
 /// A folder for this project in the system's temporary one: the same at every start, another for every project.
-fn own_folder(root: &Path) -> PathBuf {
+fn temp_folder(root: &Path) -> PathBuf {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     root.as_os_str().as_bytes().hash(&mut hasher);
@@ -89,7 +89,7 @@ fn own_folder(root: &Path) -> PathBuf {
     ))
 }
 
-fn make_private(folder: &Path, identity: &Identity) -> Result<(), PostgresError> {
+fn make_private(folder: &Path, run_as: &RunAs) -> Result<(), PostgresError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -97,7 +97,7 @@ fn make_private(folder: &Path, identity: &Identity) -> Result<(), PostgresError>
         .map_err(PostgresError::file(folder))?;
     fs::set_permissions(folder, Permissions::from_mode(0o700))
         .map_err(PostgresError::file(folder))?;
-    if let Identity::Other { uid, gid } = identity {
+    if let RunAs::Other { uid, gid } = run_as {
         chown(folder, Some(uid.as_raw()), Some(gid.as_raw()))
             .map_err(PostgresError::file(folder))?;
     }
