@@ -1,4 +1,4 @@
-//! Stamps the fingerprint that host and app compare before any app code runs.
+//! Computes the fingerprint that is compared before any app code runs.
 //!
 //! Rust types cross the boundary between them, and Rust promises no layout: both sides must come from the same
 //! compiler, flags, dependencies and sources of `shared`. All of that goes into one number.
@@ -12,7 +12,7 @@ use std::{
 };
 
 fn main() {
-    // A fixed key and the compiler's own hash: enough, since a different compiler differs in `rustc -vV` already.
+    // `DefaultHasher` may change between compilers, but then `rustc -vV` differs too.
     let mut hasher = DefaultHasher::new();
 
     let rustc = env::var("RUSTC").expect("cargo sets RUSTC for build scripts");
@@ -52,7 +52,7 @@ fn main() {
             .hash(&mut hasher);
         println!("cargo::rerun-if-changed={}", file.display());
     }
-    // Not the folders: a new file counts once a `mod` line in one of these names it, and editors touch folders.
+    // Not the folders: a new file matters only once a `mod` line in one of these names it, and editors touch folders.
     println!(
         "cargo::rustc-env=SHARED_FINGERPRINT={:016x}",
         hasher.finish()

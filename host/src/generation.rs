@@ -227,7 +227,7 @@ impl Inside {
             .collect();
         late.sort_by_key(|(age, _)| Reverse(*age));
         let name = |(age, request): &(Duration, &Arc<Request>)| {
-            format!("{} ({:.1} s)", request.asks(), age.as_secs_f32())
+            format!("{} ({:.1} s)", request.method_and_path(), age.as_secs_f32())
         };
         late.iter().map(name).collect()
     }

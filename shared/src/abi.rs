@@ -1,7 +1,7 @@
 //! Proof that a loaded library and the host are the same build of `shared`.
 //!
-//! Owns the [`Stamp`] that [`export_app!`](crate::export_app) puts into every library and the [`Entry`] behind it.
-//! Refuses nothing itself: the host's loader compares, and never calls the entry of a library that fails.
+//! Owns the [`Stamp`] and the [`Entry`] that [`export_app!`](crate::export_app) puts into every library. The host's
+//! loader compares stamps and never calls the entry of a library that does not match.
 
 use futures_util::future::BoxFuture;
 
@@ -12,7 +12,7 @@ use crate::{AppState, BoxError};
 /// A constant, so each side carries the value *it* was compiled against.
 pub const FINGERPRINT: &str = env!("SHARED_FINGERPRINT");
 
-/// One byte whose *address* says which copy of `shared` a side is linked to.
+/// One byte whose *address* identifies the copy of `shared` that a side is linked to.
 ///
 /// Equal addresses mean one shared dylib, hence one tokio, one allocator, one std.
 pub static ANCHOR: u8 = 0;
@@ -29,13 +29,13 @@ pub const STAMP_SYMBOL: &[u8] = b"app_stamp\0";
 /// Symbol of the [`Entry`].
 pub const ENTRY_SYMBOL: &[u8] = b"app_entry\0";
 
-/// What a library says of itself. `repr(C)`: it must be readable before the two sides are known to agree.
+/// Identifies the build of a library. `repr(C)`, since it must be readable before the two sides are known to match.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Stamp {
-    /// [`FINGERPRINT`] as the app saw it, by value: nothing to follow in a library that is not trusted yet.
+    /// [`FINGERPRINT`] as the app saw it, by value: no pointer to follow in a library that is not trusted yet.
     fingerprint: [u8; FINGERPRINT.len()],
-    /// [`ANCHOR`] as the app's symbols resolved. Only its address is looked at.
+    /// [`ANCHOR`] as the app's symbols resolved. Only its address is used.
     anchor: &'static u8,
 }
 
@@ -56,7 +56,7 @@ impl Stamp {
         }
     }
 
-    /// Compares with the side that calls: `Ok`, or what differs, in words for the terminal.
+    /// Compares with the caller's own build.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Stamp {
     }
 }
 
-/// Why a library is not for this host.
+/// Why a library does not match this host.
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
     /// Compiled against another `shared`, compiler, flags or lock file.
@@ -82,7 +82,7 @@ pub enum Mismatch {
         "it was compiled against another build of `shared` (fingerprint {app}, the host has {FINGERPRINT})"
     )]
     Fingerprint {
-        /// What the library carries.
+        /// The library's fingerprint.
         app: String,
     },
     /// Compiled from the same sources, but linked to a second copy of them.

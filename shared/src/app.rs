@@ -1,4 +1,4 @@
-//! What an app author writes against: the state that handlers get, and the macro that makes a library of them.
+//! The API for app authors: the state that handlers get, and the macro that exports the app.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -17,14 +17,14 @@ pub struct AppState {
     pub db: Db,
     /// Which load of the app this is: 1, 2, 3 … In production always 1.
     pub generation: u64,
-    /// Cancelled when this generation starts to drain. Streams and WebSockets that never end by themselves should
-    /// end on it, so that clients reconnect to the new code; whatever has not ended at the deadline is cut off.
+    /// Cancelled when this generation starts to drain. Streams and WebSockets that never end by themselves should end
+    /// then, so that clients reconnect to the new code; anything still open at the deadline is cut off.
     pub shutdown: CancellationToken,
     /// The validated settings.
     pub env: Arc<Env>,
-    /// Who is to own the pool. Anything but [`PoolOwner::Host`] is a demonstration of what goes wrong.
+    /// Who should own the pool. Anything but [`PoolOwner::Host`] demonstrates what goes wrong.
     pub pool_owner: PoolOwner,
-    /// What a pool of one's own would be made of; its runtime is the one `app()` runs on.
+    /// Configuration for a pool of the app's own; its runtime is the one `app()` runs on.
     pub db_config: DbConfig,
 }
 
@@ -32,9 +32,9 @@ pub struct AppState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PoolOwner {
-    /// The host process: one pool over all generations. The cure.
+    /// The host process: one pool for all generations. The cure.
     Host,
-    /// The app, in a static: a pool of each generation's own. The leak.
+    /// The app, in a static: one pool per generation. The leak.
     App,
 }
 
@@ -59,11 +59,11 @@ impl fmt::Display for PoolOwner {
     }
 }
 
-/// Makes a library that the host can load of the crate it is written in, once per crate.
+/// Exports `app` so that the host can load this crate. Use it once per crate.
 ///
 /// The function gets the [`AppState`] and returns the router, with its state applied. It runs once per generation, on
-/// the generation's own runtime. If it fails, panics or takes longer than `APP_START_TIMEOUT_MS`, the generation
-/// before goes on serving.
+/// the generation's own runtime. If it fails, panics or takes longer than `APP_START_TIMEOUT_MS`, the previous
+/// generation keeps serving.
 ///
 /// ```
 /// # use shared::{AppState, BoxError};
@@ -77,7 +77,7 @@ impl fmt::Display for PoolOwner {
 #[macro_export]
 macro_rules! export_app {
     ($app:path) => {
-        // The mention is what makes rustc link the dylib; without it everything would be linked in a second time.
+        // Without this `use`, rustc would not link the dylib but a second, static copy of everything in it.
         #[cfg(feature = "hot")]
         use ::shared_dylib as _;
 

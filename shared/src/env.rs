@@ -1,7 +1,7 @@
 //! The settings, typed and validated once, before anything starts.
 //!
-//! Owns the list of variables, their defaults and their rules. Every fault is found before the first is reported, so
-//! that nobody mends one to meet the next. Nothing else in the project reads settings from the environment.
+//! Owns the list of variables, their defaults and their rules. All faults are reported together, so that fixing one
+//! does not reveal the next. Nothing else in the project reads settings from the environment.
 
 mod entries;
 mod parse;
@@ -28,7 +28,7 @@ pub struct Env {
     pub database_url: Option<DatabaseUrl>,
     /// `APP_ENV`, default `development` (`production` in `host serve`).
     pub app_env: AppEnv,
-    /// `HOST`, default 127.0.0.1: a dev server is nobody else's business.
+    /// `HOST`, default 127.0.0.1: other machines should not reach a dev server.
     pub host: IpAddr,
     /// `PORT`, default 3000; 0 takes a free one.
     pub port: u16,
@@ -51,10 +51,10 @@ pub struct Env {
     pub http_max_connections: usize,
     /// `HTTP_HEADER_TIMEOUT_MS`, default 30000: how long a connection may take to send the head of its next request.
     pub http_header_timeout: Duration,
-    /// Where each variable that was given came from; the others have their defaults.
+    /// The source of each variable that is set; the others have their defaults.
     sources: BTreeMap<&'static str, String>,
     /// libpq's variables that are set: for [`Env::unread`] only.
-    of_libpq: Vec<&'static str>,
+    libpq_variables: Vec<&'static str>,
 }
 
 /// Where the process runs.
@@ -65,11 +65,11 @@ pub enum AppEnv {
     Development,
     /// Under tests.
     Test,
-    /// For real.
+    /// In production.
     Production,
 }
 
-/// The raw variables, each with the place it came from; a later layer wins.
+/// The raw variables, each with its source; a later layer wins.
 #[derive(Debug, Default)]
 pub struct Variables {
     values: BTreeMap<String, (String, String)>,
@@ -144,8 +144,8 @@ impl Env {
     ///
     /// # Errors
     ///
-    /// [`Faults`], which names every wrong variable, what is wrong, where it came from and an example. Secrets are
-    /// never repeated in it.
+    /// [`Faults`], which names every wrong variable, what is wrong, where it came from and an example. It never
+    /// contains secrets.
     pub fn read(variables: &Variables) -> Result<Self, Faults> {
         let mut reader = Reader {
             variables,
@@ -195,7 +195,7 @@ impl Env {
             http_max_connections: reader.take("HTTP_MAX_CONNECTIONS", "512", up_to(100_000), 512),
             http_header_timeout: reader.millis("HTTP_HEADER_TIMEOUT_MS", "30000", 1, 30_000),
             sources: BTreeMap::new(),
-            of_libpq: unread::found(variables),
+            libpq_variables: unread::found(variables),
         };
         env.sources = reader.sources;
         if reader.faults.is_empty() {
@@ -221,7 +221,7 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> Result<T, String>,
         default: T,
     ) -> T {
-        // An empty value counts as unset: `PORT=` in a .env file is how people switch a line off.
+        // An empty value counts as unset: users write `PORT=` in a .env file to disable a line.
         let Some((value, source)) = self
             .variables
             .values

@@ -1,8 +1,8 @@
-//! The contract: everything that host and app both see.
+//! The contract between host and app.
 //!
-//! The host passes an [`AppState`] in, the app passes an [`axum::Router`] out ([`export_app!`]). Between them lies a
-//! boundary that the compiler does not check, so [`abi`] holds what the host compares before it runs app code.
-//! A change anywhere in here changes both sides: the dev host then rebuilds and restarts itself.
+//! The host passes an [`AppState`] in, the app passes an [`axum::Router`] out ([`export_app!`]). The compiler does not
+//! check this boundary, so the host compares what is in [`abi`] before it runs app code. A change in this crate changes
+//! both sides: the dev host then rebuilds and restarts itself.
 //!
 //! In reading order:
 
@@ -11,7 +11,7 @@ pub mod app;
 pub mod env;
 pub mod routing;
 
-// Whose code runs at the moment.
+// The request that code runs for.
 pub mod request;
 
 // The one connection.

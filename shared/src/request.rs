@@ -1,9 +1,8 @@
-//! Which request a piece of code runs for, so that whoever waits for the connection can be told who has it.
+//! The request that a piece of code runs for, so that an error about waiting for the connection can name the holder.
 //!
-//! Set by the dev host around each request's task; [`Db`](crate::Db) reads it. Code that runs outside of one, such as
-//! a task that a handler has spawned, is nobody's, and so is everything in production.
-//! Also knows what the outside must know to deal with a request that does not end: whether its code is running at this
-//! moment, and that it is to be cut off.
+//! Set by the dev host around each request's task; [`Db`](crate::Db) reads it. Code outside of one, such as a task that
+//! a handler has spawned, has no request, and neither has anything in production. Also tracks what the host needs to
+//! deal with a request that does not end: whether its code is running right now, and whether it was cut off.
 
 use std::{
     fmt,
@@ -24,31 +23,31 @@ tokio::task_local! {
     static CURRENT: Arc<Request>;
 }
 
-/// A request inside a generation, as the generation and the connection's book know it.
+/// A request in a generation, as seen by the generation and the database's usage tracker.
 #[derive(Debug)]
 pub struct Request {
-    /// `None`: this is the app's start.
+    /// `None` for the app's start.
     method: Option<Method>,
     path: String,
     generation: u64,
     since: Instant,
     statements: AtomicU64,
-    /// Whether it holds a [`Checkout`](crate::db::Checkout): asking again would be waiting for itself.
-    holds: AtomicBool,
-    /// Boxed: most requests have none.
+    /// Whether it holds a [`Checkout`](crate::db::Checkout): asking for the connection again would deadlock.
+    holds_checkout: AtomicBool,
+    /// Boxed, since most requests have none.
     failure: Mutex<Option<Box<Failure>>>,
-    /// While its code runs on a thread: since when, in milliseconds after `since`, plus one. Zero while it awaits.
-    entered: AtomicU64,
+    /// When the current poll began, in milliseconds after `since`, plus one. Zero while it awaits.
+    poll_began: AtomicU64,
     /// The function that handles it, if it was routed by `shared::routing`.
     handler: OnceLock<&'static str>,
-    /// Why nobody waits for it any more.
+    /// Why it was cut off, if it was.
     cut_off: OnceLock<String>,
-    /// Rings when that is set.
-    cut: Notify,
+    /// Notified when `cut_off` is set.
+    cut_off_notify: Notify,
 }
 
 impl Request {
-    /// A request that has used nothing yet.
+    /// A new request.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -65,7 +64,7 @@ impl Request {
         Self::of(Some(method.clone()), path.to_owned(), generation)
     }
 
-    /// The start of a generation, which may use the database as a request does.
+    /// The start of a generation, which may use the database like a request.
     #[must_use]
     pub fn starting(generation: u64) -> Arc<Self> {
         Self::of(None, "app()".to_owned(), generation)
@@ -78,48 +77,48 @@ impl Request {
             generation,
             since: Instant::now(),
             statements: AtomicU64::new(0),
-            holds: AtomicBool::new(false),
+            holds_checkout: AtomicBool::new(false),
             failure: Mutex::default(),
-            entered: AtomicU64::new(0),
+            poll_began: AtomicU64::new(0),
             handler: OnceLock::new(),
             cut_off: OnceLock::new(),
-            cut: Notify::new(),
+            cut_off_notify: Notify::new(),
         })
     }
 
-    /// Runs `work` as part of this request. What it spawns is not.
+    /// Runs `work` as part of this request. Tasks that it spawns are not part of it.
     pub async fn scope<F: Future>(self: Arc<Self>, work: F) -> F::Output {
         let request = self.clone();
         let mut work = pin!(CURRENT.scope(self, work));
         std::future::poll_fn(|cx| {
-            let _inside = Inside::enter(&request);
+            let _guard = PollGuard::enter(&request);
             work.as_mut().poll(cx)
         })
         .await
     }
 
-    /// For how long its code has been running without coming to an await; `None` while it awaits.
+    /// How long the current poll has been running without reaching an await; `None` while it awaits.
     #[must_use]
     pub fn runs_for(&self) -> Option<Duration> {
-        let entered = self.entered.load(Relaxed).checked_sub(1)?;
-        Some(self.age().saturating_sub(Duration::from_millis(entered)))
+        let poll_began = self.poll_began.load(Relaxed).checked_sub(1)?;
+        Some(self.age().saturating_sub(Duration::from_millis(poll_began)))
     }
 
-    /// Nobody waits for this request any more. The first reason counts.
+    /// Gives up on this request: its client gets `reason`. Only the first call counts.
     pub fn cut_off(&self, reason: impl FnOnce() -> String) {
         self.cut_off.get_or_init(reason);
-        self.cut.notify_waiters();
+        self.cut_off_notify.notify_waiters();
     }
 
-    /// Waits until nobody waits for this request any more, and returns why.
+    /// Waits until the request is cut off, and returns why.
     pub async fn until_cut_off(self: Arc<Self>) -> String {
         loop {
-            // Registered before the look, so that a reason that comes in between is not missed.
-            let cut = self.cut.notified();
+            // Register before checking, so that a reason set in between is not missed.
+            let notified = self.cut_off_notify.notified();
             if let Some(reason) = self.cut_off.get() {
                 return reason.clone();
             }
-            cut.await;
+            notified.await;
         }
     }
 
@@ -129,27 +128,27 @@ impl Request {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    pub(crate) fn current_if_it_holds() -> Option<Arc<Self>> {
-        let holding = CURRENT.try_with(|request| request.holds().then(|| request.clone()));
+    pub(crate) fn current_with_checkout() -> Option<Arc<Self>> {
+        let holding = CURRENT.try_with(|request| request.holds_checkout().then(|| request.clone()));
         holding.ok().flatten()
     }
 
     /// Verb and path, without the query, which may hold secrets.
     #[must_use]
-    pub fn asks(&self) -> String {
+    pub fn method_and_path(&self) -> String {
         match &self.method {
             Some(method) => format!("{method} {}", self.path),
             None => self.path.clone(),
         }
     }
 
-    /// In which it runs.
+    /// The generation in which it runs.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// How long it has been inside.
+    /// How long ago it began.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.since.elapsed()
@@ -161,14 +160,14 @@ impl Request {
         self.statements.load(Relaxed)
     }
 
-    /// How its last failed use of the database failed.
+    /// Its most recent database failure.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.as_deref().cloned()
     }
 
-    pub(crate) fn note_failure(&self, failure: Failure) {
+    pub(crate) fn record_failure(&self, failure: Failure) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(failure));
     }
 
@@ -178,48 +177,53 @@ impl Request {
         self.handler.get().copied()
     }
 
-    pub(crate) fn reaches(handler: &'static str) {
+    pub(crate) fn set_handler(handler: &'static str) {
         let noted = CURRENT.try_with(|request| {
             request.handler.get_or_init(|| handler);
         });
-        noted.unwrap_or(()); // nobody's
+        noted.unwrap_or(()); // outside a request
     }
 
     pub(crate) fn count_statement() {
         let counted = CURRENT.try_with(|request| {
             request.statements.fetch_add(1, Relaxed);
         });
-        counted.unwrap_or(()); // nobody's
+        counted.unwrap_or(()); // outside a request
     }
 
-    pub(crate) fn set_holds(&self, holds: bool) {
-        self.holds.store(holds, Relaxed);
+    pub(crate) fn set_holds_checkout(&self, holds: bool) {
+        self.holds_checkout.store(holds, Relaxed);
     }
 
-    fn holds(&self) -> bool {
-        self.holds.load(Relaxed)
+    fn holds_checkout(&self) -> bool {
+        self.holds_checkout.load(Relaxed)
     }
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, generation {}", self.asks(), self.generation)
+        write!(
+            f,
+            "{}, generation {}",
+            self.method_and_path(),
+            self.generation
+        )
     }
 }
 
-/// The request's code runs on this thread, until dropped.
-struct Inside<'a>(&'a Request);
+/// The request's code is being polled until this is dropped.
+struct PollGuard<'a>(&'a Request);
 
-impl<'a> Inside<'a> {
+impl<'a> PollGuard<'a> {
     fn enter(request: &'a Request) -> Self {
         let now = u64::try_from(request.age().as_millis()).unwrap_or(u64::MAX - 1);
-        request.entered.store(now + 1, Relaxed);
+        request.poll_began.store(now + 1, Relaxed);
         Self(request)
     }
 }
 
-impl Drop for Inside<'_> {
+impl Drop for PollGuard<'_> {
     fn drop(&mut self) {
-        self.0.entered.store(0, Relaxed);
+        self.0.poll_began.store(0, Relaxed);
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn watch(generations: Arc<Generations>) {
             let handler = handler.map_or_else(String::new, |path| format!(" ({path})"));
             line(format_args!(
                 "gen {id}: {}{handler} runs without an await for {:.1} s and takes {taken} of {threads} threads ({percent} % CPU): {rest}",
-                request.asks(),
+                request.method_and_path(),
                 request.runs_for().unwrap_or(LIMIT).as_secs_f32(),
             ));
         }

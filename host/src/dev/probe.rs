@@ -39,7 +39,7 @@ pub(super) async fn probe(db: Db, schema: Arc<Schema>, access: Arc<Access>) {
         };
         access.begin_doubt();
         until_it_answers(&schema, &access, patience, &mut reach).await;
-        db.server_answers();
+        db.note_server_is_up();
         access.server_is(Server::Fine);
     }
 }

@@ -1,7 +1,7 @@
-//! The servers of a URL, one by one: what to connect with, and a name for people.
+//! The servers of a URL, one by one: a configuration for each, and a name to display.
 //!
-//! Each is tried by itself, since tokio-postgres limits the TCP connect only, where a server that accepts and says
-//! nothing would hold up the next one, and since it tells of the last only.
+//! Each is tried separately. tokio-postgres limits only the TCP connect, so a server that accepts and never answers
+//! would block the next one; and it reports only the last error.
 
 use tokio_postgres::{
     Config,
@@ -11,11 +11,12 @@ use tokio_postgres::{
 pub(super) struct Address {
     /// Host and port, as in the URL.
     pub(super) name: String,
-    /// For this one only.
+    /// With this address only.
     pub(super) config: Config,
 }
 
-/// In the order they are tried in. Where that is left to chance, they stay together.
+/// In the order in which they are tried. With `load_balance_hosts=random` they stay together, and tokio-postgres picks
+/// one.
 pub(super) fn addresses(config: &Config) -> Vec<Address> {
     let names = names(config);
     if names.len() < 2 || config.get_load_balance_hosts() == LoadBalanceHosts::Random {
@@ -31,7 +32,7 @@ pub(super) fn addresses(config: &Config) -> Vec<Address> {
     names.into_iter().enumerate().map(alone).collect()
 }
 
-/// Without the port that everybody expects.
+/// Without the default port.
 pub(super) fn names(config: &Config) -> Vec<String> {
     let hosts = config.get_hosts().iter().enumerate();
     let named = hosts.map(|(i, host)| {
@@ -51,7 +52,7 @@ fn port(config: &Config, i: usize) -> Option<u16> {
     ports.get(i).or(ports.first()).copied()
 }
 
-/// A configuration can be added to and not taken from, so all but the other hosts is said again.
+/// A configuration cannot drop hosts, so this copies everything else into a new one.
 fn alone(config: &Config, i: usize) -> Config {
     let mut one = Config::new();
     match config.get_hosts().get(i) {
@@ -105,7 +106,7 @@ mod tests {
             load_balance_hosts=random";
         let config: Config = all.parse().expect("all of it is known");
         assert_eq!(alone(&config, 0), config);
-        // What `parse` knows and the line above does not would be a new one.
+        // A setting that is still None is new in tokio-postgres and missing above.
         let debug = format!("{config:?}");
         assert!(!debug.contains("None"), "{debug}");
     }

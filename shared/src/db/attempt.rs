@@ -1,7 +1,7 @@
-//! Attempts to open a connection: one at a time, for all who want it.
+//! Attempts to open a connection: one at a time, shared by all callers.
 //!
-//! Owns the patience with a server that is gone. A connection that was lost is given time to come back, once; from then
-//! on the server is known to be down, and who asks is told so at once until an attempt succeeds.
+//! Owns how long to wait for a server that is gone. After a loss, the first caller retries for a while. If that fails,
+//! the server is known to be down, and callers get the error at once until an attempt succeeds.
 
 use std::{
     sync::atomic::Ordering::Relaxed,
@@ -11,13 +11,13 @@ use std::{
 use deadpool_postgres::{Client as Object, PoolError, TimeoutType};
 
 use super::{
-    book::Line,
     error::{DbError, connect_reason, may_pass},
     slot::Inner,
     tls::Tls,
+    usage::CallSite,
 };
 
-/// Pauses between attempts to open a lost connection again.
+/// Pauses between attempts to reopen a lost connection.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(10),
     Duration::from_millis(25),
@@ -26,54 +26,56 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(250),
 ];
 
-/// News of a failure as fresh as this is believed: many who ask a server that is down are no storm of attempts. And as
-/// long anybody waits for the attempt of somebody else then. A server that is back is noticed no later.
-pub(super) const BRIEF: Duration = Duration::from_millis(100);
+/// A failure younger than this is returned without another attempt, so that many requests to a server that is down do
+/// not cause a storm of attempts. While it is down, a caller also waits no longer than this for another caller's
+/// attempt. Neither delays the discovery that the server is back by more than this.
+pub(super) const FAILURE_TTL: Duration = Duration::from_millis(100);
 
-/// What is known of the way to the server. For whoever wants to tell people; nothing here depends on their reading it.
+/// Whether the server can be reached, as far as known. For display and for the dev server's probe; nothing in this
+/// crate depends on a subscriber.
 #[derive(Clone, Debug, Default)]
 pub enum Reach {
-    /// Nobody has tried, or nobody since the server was seen to answer again.
+    /// No attempt yet, or none since the server was seen to answer again.
     #[default]
     Untried,
     /// The last attempt succeeded.
     Open,
-    /// The connection ended by itself, and nobody has asked for another yet.
+    /// The connection ended by itself, and no attempt to reopen it has finished yet.
     Lost,
     /// The last attempt failed.
     Failed {
         /// When.
         at: Instant,
-        /// What the server, or what lies before it, said.
+        /// The error, from the server or the network.
         reason: String,
     },
 }
 
 impl Inner {
-    /// Why the server cannot be reached, if that is known.
-    pub(super) fn news(&self) -> Option<String> {
+    /// The reason why the server cannot be reached, if it is known to be down.
+    pub(super) fn known_failure(&self) -> Option<String> {
         match &*self.counts.reach.borrow() {
             Reach::Failed { reason, .. } => Some(reason.clone()),
             _ => None,
         }
     }
 
-    /// A connection of the pool, opened if it must be, and the TLS for its cancels. Whoever has waited since `since`
-    /// for an attempt that failed is told of that one.
-    pub(super) async fn opened(
+    /// A connection from the pool, opened if necessary, and the TLS for its cancels. If another caller's attempt has
+    /// failed since `since`, that error is returned instead of trying again.
+    pub(super) async fn open_with_retries(
         &self,
-        line: Line,
+        line: CallSite,
         since: Instant,
     ) -> Result<(Object, Tls), DbError> {
-        let _mine = self.turns.lock().await;
+        let _mine = self.opening.lock().await;
         let source = self.source();
         let patience = match &*self.counts.reach.borrow() {
-            Reach::Failed { at, reason } if *at + BRIEF >= since => {
+            Reach::Failed { at, reason } if *at + FAILURE_TTL >= since => {
                 let reason = reason.clone();
                 return Err(DbError::Unreachable { reason });
             }
             Reach::Failed { .. } => Duration::ZERO,
-            _ if self.counts.opened.load(Relaxed) == 0 => Duration::ZERO, // never yet: no restart, a mistake
+            _ if self.counts.opened.load(Relaxed) == 0 => Duration::ZERO, // never connected: a wrong setting, not a restarting server
             _ => source.patience,
         };
         let began = Instant::now();
@@ -96,37 +98,37 @@ impl Inner {
         });
         match opened {
             Ok(client) => Ok((client, source.tls)),
-            Err(error) => Err(self.no_connection(line, error)),
+            Err(error) => Err(self.connect_error(line, error)),
         }
     }
 
-    /// One of several connections. Only an attempt that did not succeed at once takes its turn.
-    pub(super) async fn pooled(
+    /// One of several connections. Only after a failed first try does the caller queue with the others.
+    pub(super) async fn take_from_pool(
         &self,
-        line: Line,
+        line: CallSite,
         since: Instant,
     ) -> Result<(Object, Tls), DbError> {
         let source = self.source();
         let got = {
-            let _waiting = self.counts.book.wait();
-            self.counts.book.turn(line, source.pool.get()).await
+            let _waiting = self.counts.usage.wait();
+            self.counts.usage.turn(line, source.pool.get()).await
         };
         match got {
             Ok(client) => Ok((client, source.tls)),
-            Err(error) if may_pass(&error) => self.opened(line, since).await,
-            Err(error) => Err(self.no_connection(line, error)),
+            Err(error) if may_pass(&error) => self.open_with_retries(line, since).await,
+            Err(error) => Err(self.connect_error(line, error)),
         }
     }
 
-    fn no_connection(&self, line: Line, error: PoolError) -> DbError {
+    fn connect_error(&self, line: CallSite, error: PoolError) -> DbError {
         if is_busy(&error) {
-            return self.waited(line, self.wait_limit());
+            return self.wait_timed_out(line, self.wait_limit());
         }
         DbError::Connect(error)
     }
 }
 
-/// All that the pool may open are in use.
+/// All connections that the pool may open are in use.
 fn is_busy(error: &PoolError) -> bool {
     matches!(error, PoolError::Timeout(TimeoutType::Wait))
 }

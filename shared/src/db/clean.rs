@@ -1,4 +1,4 @@
-//! Makes a connection fit for the next user, whatever the one before has left behind.
+//! Cleans a connection for its next user, whatever the previous one left behind.
 
 use std::{pin::pin, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{connect::cancel, tls::Tls};
 
-/// Rolls back, cancels what still runs, and after raw use takes back whatever the session was told.
+/// Rolls back, cancels a statement that still runs, and after raw use resets the session.
 pub(super) async fn clean_up(
     client: &Object,
     tls: &Tls,
@@ -15,7 +15,7 @@ pub(super) async fn clean_up(
     abandoned: bool,
     raw: bool,
 ) -> Result<(), tokio_postgres::Error> {
-    // Answered only when what was abandoned has ended.
+    // The server answers this only after the abandoned statement has ended.
     let mut rolled_back = pin!(client.batch_execute(rollback));
     match timeout(GRACE, &mut rolled_back).await {
         Err(_) if abandoned => {
@@ -24,8 +24,8 @@ pub(super) async fn clean_up(
             if rolled_back.await.is_err() {
                 client.batch_execute(rollback).await?;
             }
-            // Or even later, when the next user's statement runs: let it meet this one instead. Cancelled or not, both
-            // are right.
+            // Or even later, during the next user's statement: give it this statement to hit instead. Its result does
+            // not matter.
             drop(client.batch_execute(FENCE).await);
         }
         Err(_) => rolled_back.await?,
@@ -37,13 +37,13 @@ pub(super) async fn clean_up(
     Ok(())
 }
 
-/// A statement that ends by itself within this time is not cancelled. A cancel that comes too late for it would hit
-/// the next one, and nobody tells when it has come.
+/// A statement that ends by itself within this time is not cancelled: a late cancel would hit the next statement, and
+/// the server does not report when a cancel has been handled.
 const GRACE: Duration = Duration::from_millis(20);
 
 /// The server signals a backend within a millisecond or two of the cancel's arrival.
 const FENCE: &str = "SELECT pg_sleep(0.05)";
 
-/// As deadpool's `Clean` recycling has it.
+/// The same statements as deadpool's `Clean` recycling.
 const FORGET_SESSION: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
     SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";

@@ -1,8 +1,7 @@
-//! The one place that opens a connection, and that cancels a statement of one.
+//! The one place that opens connections and cancels statements.
 //!
-//! Owns the turn of the addresses: each in the order of the URL, each with the whole limit, until one is what the URL
-//! asks for. Connection and cancel both go through the URL's TLS: a cancel that spoke in the clear would show
-//! everybody the key of the session.
+//! Owns the order of the addresses: as in the URL, each with the full time limit, until one is what the URL asks for. A
+//! cancel uses the same TLS as the connection: in clear text it would expose the session's cancel key.
 
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -15,35 +14,35 @@ use tokio_util::io::StreamReader;
 
 use super::{address::addresses, error::describe, pool::DbConfig, tls::Tls, url::DatabaseUrl};
 
-/// What drives a connection: to be spawned on the runtime that shall own it.
+/// Drives a connection: spawn it on the runtime that is to own it.
 pub type Connection =
     tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
-/// No connection.
+/// No connection could be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to {url}: {tried}")]
 pub struct ConnectError {
-    /// Where to, masked.
+    /// The URL, password masked.
     url: String,
-    tried: Tried,
+    tried: FailedAttempts,
 }
 
-/// What each address said, in the order of the URL.
+/// How each address failed, in the order of the URL.
 #[derive(Debug)]
-pub(super) struct Tried {
+pub(super) struct FailedAttempts {
     wanted: TargetSessionAttrs,
-    said: Vec<(String, Said)>,
+    failures: Vec<(String, ConnectFailure)>,
 }
 
 #[derive(Debug)]
-enum Said {
-    /// The limit ran out.
-    Nothing(Duration),
-    /// The server, or what lies before it, said no.
-    No(tokio_postgres::Error),
+enum ConnectFailure {
+    /// No answer within the limit.
+    Timeout(Duration),
+    /// An error from the server or the network.
+    Error(tokio_postgres::Error),
 }
 
-/// Opens a connection of its own, beside any pool, on the current runtime.
+/// Opens a connection outside any pool, on the current runtime.
 ///
 /// # Errors
 ///
@@ -57,39 +56,43 @@ pub async fn connect(config: &DbConfig) -> Result<(Client, Connection), ConnectE
     })
 }
 
-/// `connect_timeout` of `config` is the limit of each address, for all of it: tokio-postgres bounds the TCP connect
-/// only, and a server may accept and then say nothing.
-pub(super) async fn open(config: &Config, tls: &Tls) -> Result<(Client, Connection), Tried> {
-    let mut said = Vec::new();
+/// `connect_timeout` of `config` limits the whole attempt at each address: tokio-postgres applies it to the TCP connect
+/// only, and a server may accept and then not answer.
+pub(super) async fn open(
+    config: &Config,
+    tls: &Tls,
+) -> Result<(Client, Connection), FailedAttempts> {
+    let mut failures = Vec::new();
     let limit = config.get_connect_timeout().copied();
     let limit = limit.unwrap_or(Duration::MAX);
     for address in addresses(config) {
         let opening = address.config.connect(tls.connector());
         match tokio::time::timeout(limit, opening).await {
             Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) => said.push((address.name, Said::No(error))),
-            Err(_) => said.push((address.name, Said::Nothing(limit))),
+            Ok(Err(error)) => failures.push((address.name, ConnectFailure::Error(error))),
+            Err(_) => failures.push((address.name, ConnectFailure::Timeout(limit))),
         }
     }
-    Err(Tried {
+    Err(FailedAttempts {
         wanted: config.get_target_session_attrs(),
-        said,
+        failures,
     })
 }
 
-/// Asks the server to end what `client` runs. `tls` is that of the URL which `client` was opened by.
+/// Asks the server to cancel the statement that `client` runs. `tls` must be that of the URL that `client` was opened
+/// with.
 pub(super) async fn cancel(client: &Client, tls: &Tls) -> Result<(), tokio_postgres::Error> {
     client.cancel_token().cancel_query(tls.connector()).await
 }
 
-/// Ends what a connection runs, while somebody else has the connection.
+/// Cancels a connection's running statement while other code owns the connection.
 pub struct Cancel {
     token: CancelToken,
     tls: Tls,
 }
 
 impl Cancel {
-    /// `url` is the one that `client` was opened by.
+    /// `url` must be the one that `client` was opened with.
     #[must_use]
     pub fn of(client: &Client, url: &DatabaseUrl) -> Self {
         Self {
@@ -98,46 +101,52 @@ impl Cancel {
         }
     }
 
-    /// Asks the server, which tells nobody whether there was anything to end.
+    /// Sends the request. The server does not report whether there was anything to cancel.
     ///
     /// # Errors
     ///
-    /// The server could not be asked.
+    /// The request could not be sent.
     pub async fn send(&self) -> Result<(), tokio_postgres::Error> {
         self.token.cancel_query(self.tls.connector()).await
     }
 }
 
-impl Tried {
-    /// A connection that ended before anybody had it.
-    pub(super) fn lost(config: &Config, error: tokio_postgres::Error) -> Self {
+impl FailedAttempts {
+    /// A connection that ended before it was handed out.
+    pub(super) fn during_setup(config: &Config, error: tokio_postgres::Error) -> Self {
         Self {
             wanted: config.get_target_session_attrs(),
-            said: vec![(String::new(), Said::No(error))],
+            failures: vec![(String::new(), ConnectFailure::Error(error))],
         }
     }
 
-    /// What was found in an error of [`into_theirs`](Self::into_theirs).
-    pub(super) fn within(error: &tokio_postgres::Error) -> Option<&Self> {
+    /// Takes it back out of an error made by [`into_pg_error`](Self::into_pg_error).
+    pub(super) fn find_in(error: &tokio_postgres::Error) -> Option<&Self> {
         let io = error.source()?.downcast_ref::<io::Error>()?;
         io.get_ref()?.downcast_ref()
     }
 
-    /// What the servers said, as far as they said something.
+    /// The errors, without timeouts.
     pub(super) fn errors(&self) -> impl Iterator<Item = &tokio_postgres::Error> {
-        self.said.iter().filter_map(|(_, said)| match said {
-            Said::Nothing(_) => None,
-            Said::No(error) => Some(error),
-        })
+        self.failures
+            .iter()
+            .filter_map(|(_, failures)| match failures {
+                ConnectFailure::Timeout(_) => None,
+                ConnectFailure::Error(error) => Some(error),
+            })
     }
 
-    /// For a pool, which takes no other. The error of a single server stays what it is; of ours tokio-postgres makes
-    /// none, so that it comes out of a connection which fails with it.
-    pub(super) async fn into_theirs(mut self) -> tokio_postgres::Error {
-        match self.said.pop() {
-            Some((_, Said::No(error))) if self.said.is_empty() && !is_other_kind(&error) => error,
+    /// deadpool accepts only `tokio_postgres::Error`. A single server's error is returned as it is. There is no
+    /// constructor for our own, so it is passed through a connection attempt that fails with it.
+    pub(super) async fn into_pg_error(mut self) -> tokio_postgres::Error {
+        match self.failures.pop() {
+            Some((_, ConnectFailure::Error(error)))
+                if self.failures.is_empty() && !has_wrong_role(&error) =>
+            {
+                error
+            }
             last => {
-                self.said.extend(last);
+                self.failures.extend(last);
                 let failing = stream::iter([Err::<&[u8], _>(io::Error::other(self))]);
                 let stream = tokio::io::join(StreamReader::new(failing), tokio::io::sink());
                 let connecting = Config::new()
@@ -149,22 +158,22 @@ impl Tried {
         }
     }
 
-    fn is_other_kind(&self) -> bool {
-        self.errors().any(is_other_kind)
+    fn has_wrong_role(&self) -> bool {
+        self.errors().any(has_wrong_role)
     }
 }
 
-/// A server that works, and is not what `target_session_attrs` asks for: tokio-postgres looks once connected.
-fn is_other_kind(error: &tokio_postgres::Error) -> bool {
+/// Whether the server works but is not what `target_session_attrs` asks for: tokio-postgres checks once connected.
+fn has_wrong_role(error: &tokio_postgres::Error) -> bool {
     let io = error.source().and_then(|source| source.downcast_ref());
     io.is_some_and(|io: &io::Error| {
         io.kind() == io::ErrorKind::PermissionDenied && io.raw_os_error().is_none()
     })
 }
 
-impl Error for Tried {}
+impl Error for FailedAttempts {}
 
-impl fmt::Display for Tried {
+impl fmt::Display for FailedAttempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (wanted, found, cure) = match self.wanted {
             TargetSessionAttrs::ReadOnly => (
@@ -178,28 +187,28 @@ impl fmt::Display for Tried {
                 "name the primary's address, promote a standby, or read only, with target_session_attrs=any",
             ),
         };
-        let other_kind = self.is_other_kind();
-        if other_kind {
+        let wrong_role = self.has_wrong_role();
+        if wrong_role {
             write!(f, "no server that is {wanted} was found (")?;
         }
-        for (i, (name, said)) in self.said.iter().enumerate() {
+        for (i, (name, failures)) in self.failures.iter().enumerate() {
             if i > 0 {
                 f.write_str("; ")?;
             }
-            if self.said.len() > 1 {
+            if self.failures.len() > 1 {
                 write!(f, "{name}: ")?;
             }
-            match said {
-                Said::Nothing(limit) => write!(
+            match failures {
+                ConnectFailure::Timeout(limit) => write!(
                     f,
                     "no answer within {} ms (DATABASE_CONNECT_TIMEOUT_MS)",
                     limit.as_millis()
                 )?,
-                Said::No(error) if is_other_kind(error) => f.write_str(found)?,
-                Said::No(error) => f.write_str(&describe(error))?,
+                ConnectFailure::Error(error) if has_wrong_role(error) => f.write_str(found)?,
+                ConnectFailure::Error(error) => f.write_str(&describe(error))?,
             }
         }
-        if other_kind {
+        if wrong_role {
             write!(f, "); target_session_attrs={wanted} asks for one: {cure}")?;
         }
         Ok(())

@@ -1,14 +1,14 @@
-//! A server that takes writes no longer: a primary that was demoted, or told to be read-only.
+//! A server that no longer takes writes: a primary that was demoted or made read-only.
 //!
-//! Where the URL asks for one that does (`target_session_attrs=read-write`), a session there is good for nothing,
-//! though it works: it is given up, and the next statement looks through the addresses again.
+//! If the URL asks for one that does (`target_session_attrs=read-write`), the session works but is unusable: it is
+//! discarded, and the next statement tries the addresses again.
 
 use deadpool_postgres::Client as Object;
 use tokio_postgres::{Error, SimpleQueryMessage, error::SqlState};
 
-use super::book::Book;
+use super::usage::UsageTracker;
 
-/// Whether a write was refused. By the server perhaps, or by what its own transaction has said.
+/// Whether a write was refused as read-only: because of the server, or because of the transaction's own mode.
 pub(super) fn refused_a_write(error: &Error) -> bool {
     error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
@@ -23,9 +23,9 @@ pub(super) async fn is_read_only(client: &Object) -> bool {
     said.is_ok_and(|messages| messages.iter().any(on))
 }
 
-/// Enters a connection that is given up for it.
-pub(super) fn give_up(book: &Book, refusal: String) {
-    let reason = book.lost(refusal);
+/// Records the loss of a connection that is discarded because it is read-only.
+pub(super) fn record_demotion(usage: &UsageTracker, refusal: String) {
+    let reason = usage.record_loss(refusal);
     tracing::warn!(
         "the database no longer takes writes, and target_session_attrs=read-write asks for one that does: {reason}; \
          the next statement looks for it"

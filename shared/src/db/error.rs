@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::{connect::Tried, holder::Holder, tls};
+use super::{connect::FailedAttempts, holder::Holder, tls};
 
 /// A failed use of [`Db`](super::Db).
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum DbError {
         limit: Duration,
         /// The line that asked.
         asked: String,
-        /// Who had it when the wait ended.
+        /// Who held it when the wait ended.
         holders: Vec<Holder>,
     },
     /// The request holds the connection alone already and would wait for itself. Nothing was sent.
@@ -33,21 +33,21 @@ pub enum DbError {
         /// The line that asked again.
         asked: String,
     },
-    /// The statement would leave a mark on a session that others use too, or end a transaction that has an end of its
-    /// own. Nothing was sent.
+    /// The statement would change a session that others share, or end a transaction that the caller does not control.
+    /// Nothing was sent.
     #[error("`{statement} …` at {line} is not allowed there; use {instead}")]
     Misplaced {
         /// The line that asked.
         line: String,
-        /// Its first words.
+        /// Its first word.
         statement: String,
-        /// What it is for.
+        /// What to use instead.
         instead: &'static str,
     },
-    /// Somebody else has just tried in vain to open the connection that this request waited for. Nothing was sent.
+    /// Another request's attempt to open the connection has just failed. Nothing was sent.
     #[error("cannot connect to PostgreSQL: {reason}")]
     Unreachable {
-        /// What the other was told.
+        /// The error of that attempt.
         reason: String,
     },
     /// No connection could be opened. Nothing was sent.
@@ -69,7 +69,7 @@ pub enum DbError {
     Row {
         /// Its name.
         column: String,
-        /// Wanted and found, in words.
+        /// What was wanted and what was found.
         reason: String,
     },
 }
@@ -80,7 +80,7 @@ impl DbError {
     pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Statement(error) => error.code(),
-            Self::Connect(PoolError::Backend(error)) => match Tried::within(error) {
+            Self::Connect(PoolError::Backend(error)) => match FailedAttempts::find_in(error) {
                 Some(tried) => tried.errors().find_map(tokio_postgres::Error::code),
                 None => error.code(),
             },
@@ -89,11 +89,11 @@ impl DbError {
     }
 }
 
-/// The whole of an error: tokio-postgres prints "db error" and keeps the message in its source.
+/// The full text of an error: tokio-postgres prints "db error" and keeps the message in its source.
 #[must_use]
 pub fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
-        // An ordinary error needs no word for it: a log has one of its own.
+        // `ERROR` is left out: log lines have their own level.
         let severity = match db.parsed_severity() {
             Some(Severity::Error) => String::new(),
             _ => format!("{} ", db.severity()),
@@ -107,7 +107,7 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
         }
         return text;
     }
-    if let Some(tried) = Tried::within(error) {
+    if let Some(tried) = FailedAttempts::find_in(error) {
         return tried.to_string();
     }
     if let Some(words) = tls::in_words(error) {
@@ -137,7 +137,7 @@ pub(super) fn connect_reason(error: &PoolError) -> String {
     }
 }
 
-/// Whether PostgreSQL ends the connection with it: terminated by somebody, shut down, idle for too long.
+/// Whether PostgreSQL ends the connection with this error: terminated, shut down, idle for too long.
 pub(super) fn ends_connection(error: &tokio_postgres::Error) -> bool {
     let fatal = |severity| matches!(severity, Severity::Fatal | Severity::Panic);
     error
@@ -146,7 +146,8 @@ pub(super) fn ends_connection(error: &tokio_postgres::Error) -> bool {
         .is_some_and(fatal)
 }
 
-/// Nobody listens there, or not yet, or a standby that is about to be promoted: a server that restarts, most often.
+/// Whether a retry may succeed: the port is closed, the server is starting, or a standby is about to be promoted. Most
+/// often a server restarts.
 pub(super) fn may_pass(error: &PoolError) -> bool {
     match error {
         PoolError::Backend(error) => passes(error),
@@ -155,7 +156,7 @@ pub(super) fn may_pass(error: &PoolError) -> bool {
 }
 
 fn passes(error: &tokio_postgres::Error) -> bool {
-    if let Some(tried) = Tried::within(error) {
+    if let Some(tried) = FailedAttempts::find_in(error) {
         return tried.errors().any(passes);
     }
     let io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
@@ -167,8 +168,8 @@ fn passes(error: &tokio_postgres::Error) -> bool {
     io || error.code().is_some_and(|code| not_yet.contains(code)) || error.is_closed()
 }
 
-/// A prepared statement that the server no longer accepts: the plan's columns changed under it by DDL, or its name is
-/// gone. Raised before anything ran, so preparing again and repeating is safe outside a transaction.
+/// A prepared statement that the server no longer accepts: DDL changed the plan's columns, or its name is gone.
+/// Reported before anything ran, so preparing it again and retrying is safe outside a transaction.
 pub(super) fn is_stale(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|db| match db.code() {
         &SqlState::FEATURE_NOT_SUPPORTED => db.routine() == Some("RevalidateCachedQuery"),

@@ -1,9 +1,9 @@
-//! The exclusive side: one holder has a connection to itself.
+//! Exclusive use: one holder has a connection to itself.
 //!
-//! Owns what happens when the holder goes away in the middle: its abandoned statement is cancelled at the server and
-//! its transaction rolled back BEFORE anyone else gets the connection, on the runtime of the process, since the
-//! holder's own may be ending. With more than one connection allowed, holders use the others and the shared lane
-//! keeps its own.
+//! Owns what happens when the holder is dropped half-way: its running statement is cancelled at the server and its
+//! transaction rolled back BEFORE anyone else gets the connection. This runs on the process's runtime, since the
+//! holder's own may be ending. With more than one connection allowed, holders use the others and the shared lane keeps
+//! its own.
 
 use std::{
     panic::Location,
@@ -18,18 +18,18 @@ use deadpool_postgres::Client as Object;
 use tokio::{runtime::Handle, sync::OwnedRwLockWriteGuard};
 
 use super::{
-    book::{Line, Using},
     clean::clean_up,
     demoted::{is_read_only, refused_a_write},
     error::{DbError, describe, ends_connection, is_stale},
-    failure::noted,
+    failure::recording_failure,
     lane::Db,
-    pooler::Lessons,
+    pooler::MissedTypes,
     tls::Tls,
+    usage::{CallSite, UsageGuard},
 };
 use crate::request::Request;
 
-/// How long cleaning up may take before the connection is given up and replaced.
+/// How long cleanup may take before the connection is discarded and replaced.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
 
 impl Db {
@@ -42,33 +42,33 @@ impl Db {
     pub fn checkout(&self) -> impl Future<Output = Result<Checkout, DbError>> {
         let line = Location::caller();
         async move {
-            let mut checkout = noted(line, None, self.take(line)).await?;
-            if let (false, Some(using)) = (self.has_others(), &mut checkout.using) {
-                using.hold_by_hand();
+            let mut checkout = recording_failure(line, None, self.take(line)).await?;
+            if let (false, Some(usage_guard)) = (self.has_others(), &mut checkout.usage_guard) {
+                usage_guard.mark_as_checkout();
             }
             Ok(checkout)
         }
     }
 
-    /// Whether someone who holds a connection alone leaves one to everybody else.
+    /// Whether exclusive use of one connection leaves another for everyone else.
     pub(super) fn has_others(&self) -> bool {
         self.inner().pool().status().max_size > 1
     }
 
-    pub(super) async fn take(&self, line: Line) -> Result<Checkout, DbError> {
+    pub(super) async fn take(&self, line: CallSite) -> Result<Checkout, DbError> {
         let inner = self.inner();
         let (held, tls) = if self.has_others() {
-            let (client, tls) = inner.pooled(line, Instant::now()).await?;
+            let (client, tls) = inner.take_from_pool(line, Instant::now()).await?;
             (Held::Pooled(Box::new(client)), tls)
         } else {
-            let held = inner.alone(line).await?;
-            // After the wait: whoever holds the slot keeps `replace` out.
+            let held = inner.exclusive(line).await?;
+            // Read after the wait: `replace` cannot run while we hold the slot.
             (Held::Slot(held), inner.tls())
         };
         Ok(Checkout {
             held: Some(held),
             tls,
-            using: Some(inner.counts.book.enter(line, true)),
+            usage_guard: Some(inner.counts.usage.begin_use(line, true)),
             running: AtomicUsize::new(0),
             clean: false,
             raw: true,
@@ -76,17 +76,17 @@ impl Db {
             behind_a_pooler: inner.begin_behind_a_pooler().is_some(),
             wants_writes: inner.wants_writes(),
             refusal: Mutex::default(),
-            met_a_new_type: AtomicBool::new(false),
-            lessons: inner.counts.lessons.clone(),
+            met_unknown_type: AtomicBool::new(false),
+            missed_types: inner.counts.missed_types.clone(),
             runtime: inner.runtime.clone(),
         })
     }
 }
 
 enum Held {
-    /// The shared connection, with everybody else kept out by this guard.
+    /// The shared connection; this guard keeps everyone else out.
     Slot(OwnedRwLockWriteGuard<Option<Object>>),
-    /// Another connection of a pool that may have several.
+    /// Another connection, from a pool of several.
     Pooled(Box<Object>),
 }
 
@@ -95,12 +95,12 @@ impl Held {
         match self {
             Self::Slot(slot) => slot
                 .as_ref()
-                .expect("`alone` opened it, and only this guard could empty it"),
+                .expect("`exclusive` opened it, and only this guard could empty it"),
             Self::Pooled(client) => client,
         }
     }
 
-    /// Gives the connection up instead of back: it is in a state nobody can vouch for.
+    /// Closes the connection instead of returning it: its state is unknown.
     fn discard(self) {
         match self {
             Self::Slot(mut slot) => drop(slot.take().map(Object::take)),
@@ -109,32 +109,32 @@ impl Held {
     }
 }
 
-/// A connection held alone. Given back, cleaned, when dropped.
+/// A connection for exclusive use. Cleaned and returned when dropped.
 pub struct Checkout {
     /// Empty only while dropping.
     held: Option<Held>,
-    /// Of the URL it was opened by, for a cancel: meanwhile there may be another.
+    /// TLS of the URL it was opened with, for a cancel: the pool's URL may have changed since.
     tls: Tls,
-    /// Its entry in the book, struck out once the connection is clean. Empty only while dropping.
-    using: Option<Using>,
-    /// Statements sent and not yet answered. Above zero on drop: the holder left in the middle of one.
+    /// Records the use until the connection is clean again. Empty only while dropping.
+    usage_guard: Option<UsageGuard>,
+    /// Statements sent and not yet answered. Above zero on drop, the holder abandoned one.
     running: AtomicUsize,
     /// Nothing to roll back: set by a COMMIT that was confirmed.
     pub(super) clean: bool,
-    /// Used through `client`, where anything can be said to the session and nothing is counted.
+    /// Used through `client`, where the session can be changed in any way and statements are not counted.
     pub(super) raw: bool,
-    /// A statement's text has said that it marks the session: taken back even after a COMMIT.
+    /// A statement changed the session, judged by its text: the session is reset even after a COMMIT.
     pub(super) marked: AtomicBool,
-    /// In a pooler's session the statements must go with the transaction: the next user's may have the same names.
+    /// Prepared statements must be deallocated with the transaction: the pooler's next client may use the same names.
     pub(super) behind_a_pooler: bool,
-    /// A session that may not write is good for nothing.
+    /// A read-only session is unusable.
     wants_writes: bool,
-    /// PostgreSQL's words on a write that it did not allow: then the session is looked at before it is given back.
+    /// PostgreSQL's error for a write that it refused. If set, the session is checked before it is returned.
     refusal: Mutex<Option<String>>,
-    /// Behind a pooler: tokio-postgres cannot ask for another type on this connection.
-    met_a_new_type: AtomicBool,
-    /// For the next connection to know.
-    pub(super) lessons: Arc<Lessons>,
+    /// Behind a pooler: tokio-postgres cannot look up another type on this connection, so it is not reused.
+    met_unknown_type: AtomicBool,
+    /// Types that the next connection must load.
+    pub(super) missed_types: Arc<MissedTypes>,
     runtime: Handle,
 }
 
@@ -149,12 +149,12 @@ impl Checkout {
         match self.held.as_mut().expect("taken only by drop") {
             Held::Slot(slot) => slot
                 .as_mut()
-                .expect("`alone` opened it, and only this guard could empty it"),
+                .expect("`exclusive` opened it, and only this guard could empty it"),
             Held::Pooled(client) => client,
         }
     }
 
-    /// Awaits a statement and keeps count, so that a drop in the middle is noticed.
+    /// Awaits a statement and counts it, so that a drop half-way is noticed.
     pub(super) async fn run<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -163,16 +163,16 @@ impl Checkout {
         self.running.fetch_add(1, Relaxed);
         let result = statement.await;
         self.running.fetch_sub(1, Relaxed);
-        if let (Err(error), Some(using)) = (&result, &self.using) {
+        if let (Err(error), Some(usage_guard)) = (&result, &self.usage_guard) {
             if ends_connection(error) {
-                using.heard(describe(error));
+                usage_guard.set_loss_reason(describe(error));
             }
             if self.wants_writes && refused_a_write(error) {
                 let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
                 *refusal = Some(describe(error));
             }
             if self.behind_a_pooler && is_stale(error) {
-                self.met_a_new_type.store(true, Relaxed);
+                self.met_unknown_type.store(true, Relaxed);
             }
         }
         Ok(result?)
@@ -181,17 +181,18 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        let (Some(held), Some(mut using)) = (self.held.take(), self.using.take()) else {
+        let (Some(held), Some(mut usage_guard)) = (self.held.take(), self.usage_guard.take())
+        else {
             return;
         };
-        using.let_go();
+        usage_guard.release();
         let marked = self.raw || *self.marked.get_mut();
         let refusal = self
             .refusal
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
         let refusal = refusal.take();
-        let outdated = *self.met_a_new_type.get_mut();
+        let outdated = *self.met_unknown_type.get_mut();
         if self.clean && !marked && refusal.is_none() || held.client().is_closed() {
             return;
         }
@@ -202,7 +203,7 @@ impl Drop for Checkout {
             "ROLLBACK"
         };
         let tls = self.tls.clone();
-        // The guard moves into the task: the next user gets the connection when the task is done with it.
+        // The guard moves into the task, so the next user gets the connection only once it is clean.
         self.runtime.spawn(async move {
             let cleaning = async {
                 let client = held.client();
@@ -210,7 +211,7 @@ impl Drop for Checkout {
                 if let Some(refusal) = refusal
                     && is_read_only(client).await
                 {
-                    using.give_up(refusal);
+                    usage_guard.record_demotion(refusal);
                     return Ok(false);
                 }
                 Ok::<_, tokio_postgres::Error>(!outdated)
@@ -219,7 +220,7 @@ impl Drop for Checkout {
                 Ok(Ok(true)) => drop(held),
                 Ok(Ok(false) | Err(_)) | Err(_) => held.discard(),
             }
-            drop(using);
+            drop(usage_guard);
         });
     }
 }

@@ -1,13 +1,13 @@
 //! How a request's last use of the database failed, for the page that the dev server shows.
 //!
-//! Noted with the request, so nothing is lost when the app turns a [`DbError`] into an answer of its own. In production
-//! there is no request to note it with.
+//! Stored in the request, so that it survives when the app turns a [`DbError`] into its own answer. In production there
+//! is no request to store it in.
 
 use std::{fmt, panic::Location};
 
 use tokio_postgres::error::ErrorPosition;
 
-use super::{book::Line, error::DbError};
+use super::{error::DbError, usage::CallSite};
 use crate::request::Request;
 
 /// A failed use of the database.
@@ -30,7 +30,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(at: Line, statement: Option<&str>, error: &DbError) -> Self {
+    fn new(at: CallSite, statement: Option<&str>, error: &DbError) -> Self {
         let refused = match error {
             DbError::Statement(error) => error.as_db_error(),
             _ => None,
@@ -65,18 +65,19 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Awaits a use of the database. If it fails, its request keeps how.
-pub(super) async fn noted<T>(
-    at: Line,
+/// Awaits a use of the database. If it fails, the error is recorded in the current request.
+pub(super) async fn recording_failure<T>(
+    at: CallSite,
     statement: Option<&str>,
     work: impl Future<Output = Result<T, DbError>>,
 ) -> Result<T, DbError> {
-    work.await.inspect_err(|error| note(at, statement, error))
+    work.await
+        .inspect_err(|error| record_failure(at, statement, error))
 }
 
-/// The request that the caller runs for keeps how it failed.
-pub(super) fn note(at: Line, statement: Option<&str>, error: &DbError) {
+/// Records a failure in the current request.
+pub(super) fn record_failure(at: CallSite, statement: Option<&str>, error: &DbError) {
     if let Some(request) = Request::current() {
-        request.note_failure(Failure::new(at, statement, error));
+        request.record_failure(Failure::new(at, statement, error));
     }
 }

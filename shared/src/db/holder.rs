@@ -1,17 +1,17 @@
-//! What the book tells: who has the connection, and how connections were lost.
+//! Reported by the usage tracker: who uses the connection, and how connections were lost.
 
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-/// Somebody who uses the connection at this moment.
+/// A current user of the connection.
 #[derive(Clone, Debug, Serialize)]
 pub struct Holder {
-    /// Method, path and generation, or that it is no request.
+    /// Method, path and generation, or `no request`.
     pub who: String,
     /// File, line and column of the call.
     pub at: String,
-    /// Since when, in milliseconds.
+    /// For how long, in milliseconds.
     pub for_ms: u64,
     /// A transaction or a checkout. Otherwise a statement that shares the connection.
     pub alone: bool,
@@ -20,7 +20,7 @@ pub struct Holder {
 /// Connections that ended by themselves.
 #[derive(Clone, Debug, Serialize)]
 pub struct Loss {
-    /// PostgreSQL's code and words, or the system's.
+    /// PostgreSQL's code and message, or the system's.
     pub reason: String,
     /// How often.
     pub times: u64,

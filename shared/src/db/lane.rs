@@ -1,9 +1,9 @@
 //! The shared lane: many statements at once on one connection.
 //!
-//! Owns what handlers call. Statements read-lock the slot and are pipelined; a [`Checkout`](super::Checkout) write-locks
-//! it. A statement that was sent is never cancelled from here, since a cancel hits whatever runs at that moment, a
-//! neighbour perhaps; `statement_timeout` bounds it. Row streams and portals are not offered: an unread one would
-//! stop everybody.
+//! Owns what handlers call. Statements read-lock the slot and are pipelined; a [`Checkout`](super::Checkout)
+//! write-locks it. A statement that was sent is never cancelled from here: a cancel hits whatever runs at that moment,
+//! possibly another request's statement. `statement_timeout` bounds it instead. Row streams and portals are not
+//! offered: an unread one would block every other user.
 
 use std::{
     fmt,
@@ -19,19 +19,19 @@ use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
     attempt::Reach,
-    book::Line,
     clean::clean_up,
     error::{DbError, is_stale},
-    failure::noted,
+    failure::recording_failure,
     pool::{DbConfig, DbStatus},
     query::{at_most_one, one},
     slot::{Inner, Source},
+    usage::CallSite,
 };
 
 /// Parameters of a statement, `$1` first.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A server that does not answer this in time must not hold up whoever asked.
+/// A server that does not answer the reset in time must not hold up the reload.
 const RESET_LIMIT: Duration = Duration::from_millis(500);
 
 /// The database, for handlers. Cheap to clone; all clones share the connection.
@@ -62,8 +62,8 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`DbError`]: the wait ran out, no connection could be opened, or PostgreSQL refused. When the connection is
-    /// lost while the statement runs, nobody can know whether it took effect: it is not repeated.
+    /// [`DbError`]: the wait ran out, no connection could be opened, or PostgreSQL refused. If the connection is lost
+    /// while the statement runs, it may or may not have taken effect, so it is not repeated.
     #[track_caller]
     pub fn query<'a>(
         &'a self,
@@ -73,14 +73,14 @@ impl Db {
         self.query_from(Location::caller(), sql, params)
     }
 
-    /// [`query`](Self::query) on behalf of the given line.
+    /// [`query`](Self::query), attributed to `line`.
     pub(super) fn query_from<'a>(
         &'a self,
-        line: Line,
+        line: CallSite,
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
-        noted(line, Some(sql), async move {
+        recording_failure(line, Some(sql), async move {
             if self.inner.begin_behind_a_pooler().is_some() {
                 return self.query_behind_a_pooler(line, sql, params).await;
             }
@@ -92,13 +92,11 @@ impl Db {
             };
             let result = match run.await {
                 Err(error) if is_stale(&error) => {
-                    client
-                        .query(&prepare_anew(&client, sql).await?, params)
-                        .await
+                    client.query(&reprepare(&client, sql).await?, params).await
                 }
                 result => result,
             };
-            Ok(self.inner.heard(&client, result).await?)
+            Ok(self.inner.note_outcome(&client, result).await?)
         })
         .boxed()
     }
@@ -116,7 +114,7 @@ impl Db {
     ) -> BoxFuture<'a, Result<Row, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        noted(line, Some(sql), async move { one(rows.await?) }).boxed()
+        recording_failure(line, Some(sql), async move { one(rows.await?) }).boxed()
     }
 
     /// Like [`query`](Self::query), for at most one row.
@@ -132,7 +130,7 @@ impl Db {
     ) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        noted(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
+        recording_failure(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
     }
 
     /// Runs a statement and returns the number of rows it changed. Otherwise like [`query`](Self::query).
@@ -147,7 +145,7 @@ impl Db {
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<u64, DbError>> {
         let line = Location::caller();
-        noted(line, Some(sql), async move {
+        recording_failure(line, Some(sql), async move {
             if self.inner.begin_behind_a_pooler().is_some() {
                 return self.execute_behind_a_pooler(line, sql, params).await;
             }
@@ -160,23 +158,23 @@ impl Db {
             let result = match run.await {
                 Err(error) if is_stale(&error) => {
                     client
-                        .execute(&prepare_anew(&client, sql).await?, params)
+                        .execute(&reprepare(&client, sql).await?, params)
                         .await
                 }
                 result => result,
             };
-            Ok(self.inner.heard(&client, result).await?)
+            Ok(self.inner.note_outcome(&client, result).await?)
         })
         .boxed()
     }
 
-    /// The pool from inside. Asks nothing of PostgreSQL.
+    /// The state of the pool, without a query to PostgreSQL.
     #[must_use]
     pub fn status(&self) -> DbStatus {
         let (pool, counts) = (self.inner.pool().status(), &self.inner.counts);
         let opened_total = counts.opened.load(Relaxed);
         let backend_pid = (opened_total > 0).then(|| counts.backend_pid.load(Relaxed));
-        let (waiting, longest_wait) = counts.book.waits();
+        let (waiting, longest_wait) = counts.usage.waits();
         DbStatus {
             max: pool.max_size,
             size: pool.size,
@@ -184,19 +182,19 @@ impl Db {
             backend_pid,
             waiting,
             longest_wait_ms: u64::try_from(longest_wait.as_millis()).unwrap_or(u64::MAX),
-            holders: counts.book.holders(),
-            reconnects: counts.book.losses(),
+            holders: counts.usage.holders(),
+            reconnects: counts.usage.losses(),
         }
     }
 
-    /// What is known of the way to the server, now and from now on.
+    /// Whether the server can be reached, as far as known, with updates.
     #[must_use]
     pub fn reach(&self) -> watch::Receiver<Reach> {
         self.inner.counts.reach.subscribe()
     }
 
-    /// Somebody has seen the server answer: who asks next is not told of a failure before that.
-    pub fn server_answers(&self) {
+    /// The server has been seen to answer: the next caller tries to connect instead of getting the last failure.
+    pub fn note_server_is_up(&self) {
         self.inner.counts.reach.send_if_modified(|reach| {
             let outdated = matches!(reach, Reach::Lost | Reach::Failed { .. });
             if outdated {
@@ -206,39 +204,41 @@ impl Db {
         });
     }
 
-    /// Forgets every prepared statement: their plans may be of another schema, and their texts of code that is gone.
+    /// Forgets every prepared statement: plans may belong to an older schema, and texts to code that is gone.
     pub fn forget_statements(&self) {
         self.inner.pool().manager().statement_caches.clear();
     }
 
-    /// Uses another pool from now on, for every clone of this `Db`, and closes the one before.
+    /// Switches every clone of this `Db` to a new pool and closes the old one.
     ///
-    /// Waits until the statements under way are answered; those that come meanwhile wait and run on the new one.
-    /// With more than one connection, transactions under way go on beside the new pool until they end.
+    /// Waits until running statements are answered; statements that arrive meanwhile run on the new pool. With more
+    /// than one connection, open transactions continue on the old pool until they end.
     ///
     /// # Errors
     ///
     /// [`DbError::Wait`] if a transaction or a checkout has the connection for too long; nothing has changed then.
     pub async fn replace(&self, config: &DbConfig) -> Result<(), DbError> {
         let inner = &self.inner;
-        let mut slot = inner.within(Location::caller(), inner.slot.write()).await?;
+        let mut slot = inner
+            .bounded_wait(Location::caller(), inner.slot.write())
+            .await?;
         let next = Source::new(config, &inner.counts);
         let before = std::mem::replace(
             &mut *inner.source.write().unwrap_or_else(PoisonError::into_inner),
             next,
         );
-        // Its connection goes before the new pool can open one.
+        // Close the old connection before the new pool can open one.
         *slot = None;
         before.pool.close();
         inner.counts.reach.send_replace(Reach::Untried);
         Ok(())
     }
 
-    /// Takes back whatever was said to the session. Waits at most `patience` for those who use the connection, and
-    /// meanwhile nobody else gets it; `false` if they are not done by then.
+    /// Resets all session state. Waits at most `patience` for current users of the connection; meanwhile new ones
+    /// queue. Returns `false` if they are not done by then.
     ///
-    /// For the moment between two generations. Statements whose text would mark the session are refused; a function
-    /// that they call may still have done so. Dropped half-way it leaves the connection as it found it, or clean.
+    /// Called between two generations. Statements whose text would change the session are refused, but a function that
+    /// they call may still have changed it. If dropped half-way, the session is either unchanged or clean.
     pub async fn reset_session(&self, patience: Duration) -> bool {
         let Ok(slot) = tokio::time::timeout(patience, self.inner.slot.write()).await else {
             return false;
@@ -252,13 +252,13 @@ impl Db {
                 );
                 matches!(clean.await, Ok(Ok(())))
             }
-            _ => true, // a new one knows nothing
+            _ => true, // the next one opened is clean
         }
     }
 
-    /// Closes the connection once those who use it are done, and opens no other.
+    /// Closes the connection once its users are done, and opens no other.
     ///
-    /// Waits at most `DATABASE_WAIT_TIMEOUT_MS`, then leaves the rest to the end of the process.
+    /// Waits at most `DATABASE_WAIT_TIMEOUT_MS`, then leaves it to the exit of the process.
     pub async fn close(&self) {
         self.inner.pool().close();
         if let Ok(mut slot) =
@@ -273,9 +273,9 @@ impl Db {
     }
 }
 
-/// For a statement whose plan became stale under DDL. The server raises that before it runs anything, so repeating is
-/// safe here, outside a transaction.
-async fn prepare_anew(client: &Object, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+/// For a statement whose plan became stale through DDL. The server reports that before it runs anything, so a retry is
+/// safe outside a transaction.
+async fn reprepare(client: &Object, sql: &str) -> Result<Statement, tokio_postgres::Error> {
     client.statement_cache.remove(sql, &[]);
     client.prepare_cached(sql).await
 }

@@ -1,31 +1,31 @@
-//! What a statement leaves behind in its session, as far as its text says: a setting, a lock, an open transaction.
+//! What a statement leaves behind in its session, judged by its text: a setting, a lock, an open transaction.
 //!
-//! The session is everybody's. Statements that mark it are refused where they share the connection, and taken back
-//! where they had it alone. A function that marks the session from inside is not seen here; between two generations
-//! everything is taken back for that reason.
+//! Everyone shares the session. A statement that changes ("marks") it is refused on the shared connection, and undone
+//! after exclusive use. A function that marks the session internally is not seen here; for that reason the whole
+//! session is reset between generations.
 
-use super::{book::Line, error::DbError, words::words};
+use super::{error::DbError, usage::CallSite, words::words};
 
-/// The kind of mark.
+/// What is left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// None that would outlive the statement, or one that is meant to: rows, tables.
+    /// Nothing beyond the statement except what is meant to last: rows, tables.
     None,
     /// A transaction begins or ends.
     Transaction,
-    /// A part of a transaction begins or ends.
+    /// A savepoint begins or ends.
     Savepoint,
     /// A setting, a lock, a listener, a temporary table, a cursor.
     Session,
 }
 
-/// Of one statement, which is all that the extended protocol takes.
+/// Takes a single statement, as the extended protocol does.
 pub(super) fn mark_of(sql: &str) -> Mark {
     let mut words = words(sql);
     let Some(mut first) = words.next() else {
         return Mark::None;
     };
-    // With ANALYZE it runs what it explains.
+    // EXPLAIN ANALYZE runs the statement.
     if is(first, &["EXPLAIN"]) {
         first = words
             .find(|word| is(word, READS_OR_WRITES) || is(word, &["CREATE"]))
@@ -62,7 +62,7 @@ const SESSION: &[&str] = &[
     "SET", "RESET", "LISTEN", "UNLISTEN", "DECLARE", "FETCH", "LOAD", "PREPARE", "DISCARD", "LOCK",
 ];
 
-/// Locks that end with the transaction have other names.
+/// Transaction-level locks have other names and are fine.
 const FUNCTIONS: &[&str] = &[
     "pg_advisory_lock",
     "pg_advisory_lock_shared",
@@ -71,7 +71,7 @@ const FUNCTIONS: &[&str] = &[
     "set_config",
 ];
 
-/// By a function that it calls, or by `SELECT … INTO TEMP t`.
+/// Whether it calls one of [`FUNCTIONS`], or is `SELECT … INTO TEMP t`.
 fn marks_from_within<'a>(first: &'a str, words: impl Iterator<Item = &'a str>) -> bool {
     let (mut before_last, mut last) = ("", first);
     for word in words {
@@ -80,7 +80,7 @@ fn marks_from_within<'a>(first: &'a str, words: impl Iterator<Item = &'a str>) -
         if is(word, FUNCTIONS) || into && !is(word, &["FROM", "WHERE", "VALUES", "SELECT"]) {
             return true;
         }
-        // What an INSERT writes into is there already.
+        // INSERT INTO writes to an existing table.
         let target = is(word, &["INTO"]) && is(last, &["INSERT", "MERGE"]);
         (before_last, last) = (last, if target { "" } else { word });
     }
@@ -100,20 +100,20 @@ fn makes_temporary<'a>(mut words: impl Iterator<Item = &'a str>) -> bool {
         "INDEX",
     ];
     let before_kind = words.by_ref().take_while(|word| !is(word, kinds));
-    // Not `any`, which would leave the kind to the next look.
+    // `any` would stop early and leave the kind to the check below.
     let temporary = before_kind
         .filter(|word| is(word, &["TEMP", "TEMPORARY"]))
         .count()
         > 0;
-    temporary || words.take(4).any(|word| is(word, &["pg_temp"])) // behind IF NOT EXISTS
+    temporary || words.take(4).any(|word| is(word, &["pg_temp"])) // may follow IF NOT EXISTS
 }
 
 fn is(word: &str, any_of: &[&str]) -> bool {
     any_of.iter().any(|other| word.eq_ignore_ascii_case(other))
 }
 
-/// Refuses what would mark a connection that others share at the same moment.
-pub(super) fn refuse_marks(sql: &str, line: Line) -> Result<(), DbError> {
+/// Refuses a statement that would mark the connection that others share.
+pub(super) fn refuse_marks(sql: &str, line: CallSite) -> Result<(), DbError> {
     let instead = match mark_of(sql) {
         Mark::None => return Ok(()),
         Mark::Transaction | Mark::Savepoint => "db.transaction(…)",
@@ -124,8 +124,8 @@ pub(super) fn refuse_marks(sql: &str, line: Line) -> Result<(), DbError> {
     Err(misplaced(sql, line, instead))
 }
 
-/// With the first word only: the rest may hold data.
-pub(super) fn misplaced(sql: &str, line: Line, instead: &'static str) -> DbError {
+/// Names the first word only: the rest may contain data.
+pub(super) fn misplaced(sql: &str, line: CallSite, instead: &'static str) -> DbError {
     DbError::Misplaced {
         line: line.to_string(),
         statement: words(sql).next().unwrap_or_default().to_owned(),

@@ -1,16 +1,16 @@
 //! The one connection, as handlers see it.
 //!
-//! [`Db`] shares a single PostgreSQL connection by pipelining: statements go out back to back, each answer finds its
-//! caller (`lane`). A transaction has the connection to itself for as long as it lasts (`exclusive`).
-//! The connection is opened by the first statement, on the runtime of the process and not of the caller (`pool`),
-//! and opened again after it was lost. Nothing here knows of generations.
+//! [`Db`] shares a single PostgreSQL connection by pipelining: statements go out back to back, each answer goes to its
+//! caller (`lane`). A transaction has the connection to itself while it lasts (`exclusive`). The connection is opened
+//! by the first statement, on the runtime of the process and not of the caller (`pool`), and reopened after a loss.
+//! Nothing here knows about generations.
 
-// Where to connect, and whom to believe there.
+// Where to connect, and which server certificates to trust.
 mod url;
 
 mod tls;
 
-// What handlers call: many statements at once, or the connection alone.
+// What handlers call: shared statements, or exclusive use of the connection.
 mod lane;
 
 mod query;
@@ -21,7 +21,7 @@ mod exclusive;
 
 mod transaction;
 
-// What comes back, as a struct.
+// Rows as structs.
 mod row;
 
 // The one connection under both.
@@ -33,14 +33,14 @@ mod demoted;
 
 mod clean;
 
-// What a statement leaves behind, as its words tell.
+// What a statement leaves behind in the session, judged by its text.
 mod mark;
 
 mod words;
 
-// Who has it and who waits.
-mod book;
+// Who uses the connection, and who waits for it.
 mod holder;
+mod usage;
 
 mod error;
 

@@ -22,19 +22,19 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     address::addresses,
     attempt::Reach,
-    book::Book,
-    connect::{self, Tried},
+    connect::{self, FailedAttempts},
     holder::{Holder, Loss},
-    pooler::{Lessons, learn_types},
+    pooler::{MissedTypes, load_types},
     tls::Tls,
     url::{DatabaseUrl, add_options},
+    usage::UsageTracker,
 };
 use crate::env::Env;
 
 /// What a pool is made of.
 #[derive(Clone, Debug)]
 pub struct DbConfig {
-    /// Where to.
+    /// The server.
     pub url: DatabaseUrl,
     /// `application_name` in `pg_stat_activity`: unique per boot, so that counting by it counts this process.
     pub application_name: String,
@@ -50,7 +50,7 @@ pub struct DbConfig {
     pub pipeline: bool,
     /// The runtime whose reactor the sockets belong to, and which ends them.
     pub runtime: Handle,
-    /// Told when PostgreSQL refuses a connection because it has too many.
+    /// Called when PostgreSQL refuses a connection because it has too many.
     pub on_refusal: OnRefusal,
 }
 
@@ -59,9 +59,9 @@ pub struct DbConfig {
 pub struct Refusal {
     /// The code.
     pub sqlstate: String,
-    /// PostgreSQL's words: they differ by role and by which limit was met.
+    /// PostgreSQL's message: it depends on the role and on which limit was reached.
     pub message: String,
-    /// Whose connection it would have been.
+    /// The `application_name` that was refused.
     pub application_name: String,
 }
 
@@ -72,15 +72,15 @@ pub struct OnRefusal(Option<Arc<dyn Fn(Refusal) + Send + Sync>>);
 impl OnRefusal {
     /// Calls `tell` for each refusal, on the runtime that opens connections.
     #[must_use]
-    pub fn new(tell: impl Fn(Refusal) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(tell)))
+    pub fn new(report: impl Fn(Refusal) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(report)))
     }
 
-    fn look_at(&self, error: &tokio_postgres::Error, application_name: Option<&str>) {
-        if let (Some(tell), Some(db)) = (&self.0, error.as_db_error())
+    fn report(&self, error: &tokio_postgres::Error, application_name: Option<&str>) {
+        if let (Some(report), Some(db)) = (&self.0, error.as_db_error())
             && *db.code() == SqlState::TOO_MANY_CONNECTIONS
         {
-            tell(Refusal {
+            report(Refusal {
                 sqlstate: db.code().code().to_owned(),
                 message: db.message().to_owned(),
                 application_name: application_name.unwrap_or_default().to_owned(),
@@ -124,7 +124,7 @@ impl DbConfig {
             .application_name(&self.application_name)
             .connect_timeout(self.connect_timeout);
         if !self.pipeline {
-            return config; // a pooler refuses options that it does not know
+            return config; // a pooler refuses startup options that it does not know
         }
         // As startup options and not as SET, so that RESET ALL returns to them.
         // client_connection_check_interval (PostgreSQL 14): a backend whose client is gone ends instead of running on.
@@ -137,17 +137,17 @@ impl DbConfig {
     }
 }
 
-/// Counts kept on our side, shown beside what PostgreSQL says and never instead of it.
+/// Our own counts, shown beside PostgreSQL's and never instead of them.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) opened: AtomicU64,
     pub(super) backend_pid: AtomicI32,
-    pub(super) book: Arc<Book>,
-    pub(super) lessons: Arc<Lessons>,
+    pub(super) usage: Arc<UsageTracker>,
+    pub(super) missed_types: Arc<MissedTypes>,
     pub(super) reach: watch::Sender<Reach>,
 }
 
-/// The pool from inside.
+/// The pool's state.
 #[derive(Clone, Debug, Serialize)]
 pub struct DbStatus {
     /// Limit of connections.
@@ -162,9 +162,9 @@ pub struct DbStatus {
     pub waiting: usize,
     /// The longest wait so far.
     pub longest_wait_ms: u64,
-    /// Who uses it now, oldest first, the first few.
+    /// Its current users, oldest first, at most a few.
     pub holders: Vec<Holder>,
-    /// Connections that ended by themselves and were opened anew, by reason.
+    /// Connections that ended by themselves and were reopened, by reason.
     pub reconnects: Vec<Loss>,
 }
 
@@ -187,7 +187,7 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
         recycling_method: RecyclingMethod::Fast,
     };
     let connection = config.connection();
-    // Each address has the limit for itself, and one more goes to what is asked of the one that is taken.
+    // Each address has the full limit, and the setup queries on the connection get one more.
     let tries = u32::try_from(addresses(&connection).len()).unwrap_or(u32::MAX);
     let create_timeout = config
         .connect_timeout
@@ -202,12 +202,12 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
         .expect("a runtime is given, the only thing the builder checks")
 }
 
-/// Opens connections on a runtime of its own choice.
+/// Opens connections on the given runtime.
 struct Opener {
     runtime: Handle,
     tls: Tls,
     on_refusal: OnRefusal,
-    /// Told how connections are made and lost.
+    /// Records how connections are opened and lost.
     counts: Arc<Counts>,
     behind_a_pooler: bool,
 }
@@ -230,12 +230,12 @@ impl Connect for Opener {
             match opening.await {
                 Ok(Err(tried)) => {
                     for error in tried.errors() {
-                        self.on_refusal.look_at(error, name.as_deref());
+                        self.on_refusal.report(error, name.as_deref());
                     }
-                    Err(tried.into_theirs().await)
+                    Err(tried.into_pg_error().await)
                 }
                 Ok(Ok(opened)) => Ok(opened),
-                // The runtime of the process is ending, and this caller with it; `create_timeout` bounds the rest.
+                // The process's runtime is ending, and this caller with it; `create_timeout` bounds the wait.
                 Err(_) => std::future::pending().await,
             }
         })
@@ -247,35 +247,35 @@ async fn open(
     tls: Tls,
     counts: Arc<Counts>,
     behind_a_pooler: bool,
-) -> Result<(Client, JoinHandle<()>), Tried> {
+) -> Result<(Client, JoinHandle<()>), FailedAttempts> {
     let (client, mut connection) = connect::open(&config, &tls).await?;
     let counted = counts.clone();
     let driver = tokio::spawn(async move {
         if let Err(error) = (&mut connection).await {
-            let reason = counted.book.lost(super::describe(&error));
+            let reason = counted.usage.record_loss(super::describe(&error));
             tracing::warn!(
                 "the database connection ended: {reason}; the next statement opens another"
             );
             counted.reach.send_replace(Reach::Lost);
         }
-        // Only now does anybody see that it has ended: what the next attempt says comes after this.
+        // Clients notice the end only now, so that `Lost` cannot overwrite the result of the next attempt.
         drop(connection);
     });
-    let lessons = behind_a_pooler.then_some(&*counts.lessons);
-    let asked = ask(&client, lessons).await;
-    let pid = asked.map_err(|error| Tried::lost(&config, error))?;
+    let missed_types = behind_a_pooler.then_some(&*counts.missed_types);
+    let prepared = prepare_connection(&client, missed_types).await;
+    let pid = prepared.map_err(|error| FailedAttempts::during_setup(&config, error))?;
     counts.backend_pid.store(pid.unwrap_or_default(), Relaxed);
     counts.opened.fetch_add(1, Relaxed);
     Ok((client, driver))
 }
 
-/// What must be known of a connection before anybody uses it.
-async fn ask(
+/// Queries a new connection needs before its first use: loads types behind a pooler, and returns the backend's PID.
+async fn prepare_connection(
     client: &Client,
-    lessons: Option<&Lessons>,
+    missed_types: Option<&MissedTypes>,
 ) -> Result<Option<i32>, tokio_postgres::Error> {
-    if let Some(lessons) = lessons {
-        learn_types(client, lessons).await?;
+    if let Some(missed_types) = missed_types {
+        load_types(client, missed_types).await?;
     }
     // In one message: behind a pooler a second one may reach another backend.
     let answer = client.simple_query("SELECT pg_backend_pid()").await?;

@@ -1,8 +1,8 @@
 //! Behind a pooler that lends a session for one transaction at a time: each statement is a transaction of its own.
 //!
-//! Also makes the database's own types known to a connection before anybody uses it. tokio-postgres asks the server
-//! once for each, with prepared statements that it keeps for the next type; behind a pooler they are gone by then. So
-//! the types are asked for all at once. One that is made later costs the connection, once.
+//! Also loads the database's own types before a connection is used. tokio-postgres looks up each type with prepared
+//! statements that it keeps for the next lookup, but behind a pooler those are gone by then. So all types are looked up
+//! at once, in one transaction. A type that is created later costs one connection.
 
 use std::{
     collections::BTreeSet,
@@ -12,27 +12,27 @@ use std::{
 use tokio_postgres::{Client, Error, Row, SimpleQueryMessage};
 
 use super::{
-    book::Line,
     error::{DbError, is_stale},
     lane::{Db, Params},
     mark::refuse_marks,
+    usage::CallSite,
 };
 
-/// What may come in a row: what a column is of, and what a cast may name, alone and in an array.
+/// The types a row may contain: those of columns and those a cast may name, and arrays of both.
 const OWN_TYPES: &str = "\
     SELECT format_type(t.oid, NULL) FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem \
     WHERE t.oid >= 16384 AND has_type_privilege(t.oid, 'USAGE') AND has_schema_privilege(t.typnamespace, 'USAGE') \
     AND (t.typtype IN ('e', 'd', 'r') OR e.typtype IN ('e', 'd', 'r') \
          OR EXISTS (SELECT FROM pg_attribute a WHERE a.atttypid = t.oid AND a.attnum > 0 AND NOT a.attisdropped))";
 
-/// A target list may be no longer than 1664.
-const AT_ONCE: usize = 1000;
+/// PostgreSQL allows 1664 columns in a SELECT list.
+const MAX_COLUMNS: usize = 1000;
 
-/// Statements whose types were not in the list: of a whole row, of a type made since.
+/// Statements that met a type which [`OWN_TYPES`] does not list: a whole row, or a type created since.
 #[derive(Debug, Default)]
-pub(super) struct Lessons(Mutex<BTreeSet<String>>);
+pub(super) struct MissedTypes(Mutex<BTreeSet<String>>);
 
-impl Lessons {
+impl MissedTypes {
     pub(super) fn add(&self, sql: &str) {
         self.all().insert(sql.to_owned());
     }
@@ -42,8 +42,8 @@ impl Lessons {
     }
 }
 
-/// Has tokio-postgres ask for all types, in one transaction.
-pub(super) async fn learn_types(client: &Client, lessons: &Lessons) -> Result<(), Error> {
+/// Makes tokio-postgres look up all types, in one transaction.
+pub(super) async fn load_types(client: &Client, missed_types: &MissedTypes) -> Result<(), Error> {
     client.batch_execute("BEGIN").await?;
     let named = client.simple_query(OWN_TYPES).await?;
     let named: Vec<_> = named
@@ -53,13 +53,13 @@ pub(super) async fn learn_types(client: &Client, lessons: &Lessons) -> Result<()
             _ => None,
         })
         .collect();
-    let lists = named.chunks(AT_ONCE);
+    let lists = named.chunks(MAX_COLUMNS);
     let lists = lists.map(|some| format!("SELECT {}", some.join(", ")));
-    let learned: Vec<String> = lessons.all().iter().cloned().chain(lists).collect();
+    let learned: Vec<String> = missed_types.all().iter().cloned().chain(lists).collect();
     for sql in learned {
-        // Of a table that is gone, say. What is missed by it is learned when it is used, if ever.
+        // Its table may be gone, for example. The types that this skips are loaded when they are next used.
         if client.prepare(&sql).await.is_err() {
-            lessons.all().clear();
+            missed_types.all().clear();
             return client.batch_execute("ROLLBACK; DEALLOCATE ALL").await;
         }
     }
@@ -69,20 +69,20 @@ pub(super) async fn learn_types(client: &Client, lessons: &Lessons) -> Result<()
 impl Db {
     pub(super) async fn query_behind_a_pooler(
         &self,
-        line: Line,
+        line: CallSite,
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, DbError> {
         refuse_marks(sql, line)?;
         match self.query_once(line, sql, params).await {
-            Err(error) if met_a_new_type(&error) => self.query_once(line, sql, params).await,
+            Err(error) if met_unknown_type(&error) => self.query_once(line, sql, params).await,
             result => result,
         }
     }
 
     async fn query_once(
         &self,
-        line: Line,
+        line: CallSite,
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, DbError> {
@@ -94,20 +94,20 @@ impl Db {
 
     pub(super) async fn execute_behind_a_pooler(
         &self,
-        line: Line,
+        line: CallSite,
         sql: &str,
         params: Params<'_>,
     ) -> Result<u64, DbError> {
         refuse_marks(sql, line)?;
         match self.execute_once(line, sql, params).await {
-            Err(error) if met_a_new_type(&error) => self.execute_once(line, sql, params).await,
+            Err(error) if met_unknown_type(&error) => self.execute_once(line, sql, params).await,
             result => result,
         }
     }
 
     async fn execute_once(
         &self,
-        line: Line,
+        line: CallSite,
         sql: &str,
         params: Params<'_>,
     ) -> Result<u64, DbError> {
@@ -118,8 +118,8 @@ impl Db {
     }
 }
 
-/// Nothing has run then: the statement was being prepared. Its connection is not used again, and the next one knows
-/// the type.
-fn met_a_new_type(error: &DbError) -> bool {
+/// The statement failed while it was prepared, so nothing has run and a retry is safe. Its connection is not used
+/// again, and the next one loads the type.
+fn met_unknown_type(error: &DbError) -> bool {
     matches!(error, DbError::Statement(error) if is_stale(error))
 }

@@ -1,4 +1,4 @@
-//! Statements built with sea-query, and how many rows a caller wanted.
+//! Statements built with sea-query, and checks for the number of rows.
 
 use std::panic::Location;
 
@@ -7,7 +7,7 @@ use sea_query::PostgresQueryBuilder;
 use sea_query_postgres::{PostgresBinder, PostgresValues};
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{Db, DbError, failure::noted};
+use super::{Db, DbError, failure::recording_failure};
 
 /// A statement built with sea-query: text and values.
 pub struct Query {
@@ -59,7 +59,7 @@ impl Db {
         async move {
             let params = query.params();
             let rows = self.query_from(line, &query.text, &params);
-            noted(line, Some(&query.text), async { at_most_one(rows.await?) }).await
+            recording_failure(line, Some(&query.text), async { at_most_one(rows.await?) }).await
         }
         .boxed()
     }
@@ -75,7 +75,7 @@ impl Db {
         async move {
             let params = query.params();
             let rows = self.query_from(line, &query.text, &params);
-            noted(line, Some(&query.text), async { one(rows.await?) }).await
+            recording_failure(line, Some(&query.text), async { one(rows.await?) }).await
         }
         .boxed()
     }

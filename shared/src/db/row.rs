@@ -1,7 +1,8 @@
-//! A row becomes a struct, and says which column does not fit if it cannot.
+//! AsyncMutex a row into a struct, or names the column that does not fit.
 //!
 //! [`row!`](crate::row) writes the mapping: a macro by example, since a derive would be one more crate to load and to
-//! run on each save. What is generic here is as thin as it can be; the words of an error are put together once.
+//! run on each save. The generic code here is as thin as possible; error messages are built in non-generic code,
+//! compiled once.
 
 use std::{any::type_name, panic::Location};
 
@@ -10,14 +11,14 @@ use tokio_postgres::{
     types::{FromSql, FromSqlOwned, Type, WasNull, WrongType},
 };
 
-use super::{DbError, failure::note};
+use super::{DbError, failure::record_failure};
 
-/// A struct that is made of a row, column by column and by name. [`row!`](crate::row) implements it.
+/// A struct that is built from a row, by column name. [`row!`](crate::row) implements it.
 pub trait FromRow: Sized {
-    /// What it reads, in the order of its fields.
+    /// The columns it reads, in the order of its fields.
     const COLUMNS: &'static [Column];
 
-    /// Takes the row apart. Columns that no field asks for are left alone.
+    /// Reads the row. Columns without a field are ignored.
     ///
     /// # Errors
     ///
@@ -32,7 +33,7 @@ pub trait FromRow: Sized {
     /// As `from_row`.
     #[track_caller]
     fn from_rows(rows: &[Row]) -> Result<Vec<Self>, DbError> {
-        // A loop: an iterator that collects results is a dozen functions more to compile for each kind of row.
+        // A loop, because collecting an iterator of results means a dozen more functions to compile for each row type.
         let mut all = Vec::with_capacity(rows.len());
         for row in rows {
             all.push(Self::from_row(row)?);
@@ -47,16 +48,16 @@ pub trait FromRow: Sized {
     }
 }
 
-/// A column as a field of a [`FromRow`] wants it.
+/// The column that a field of a [`FromRow`] expects.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// Of the field and of the column.
+    /// Name of the field and of the column.
     pub name: &'static str,
-    /// Its type in the table as `\d` of psql prints it, if the struct says so: for a test to compare.
+    /// Its type in the table as psql's `\d` prints it, if declared: for a test to compare.
     pub sql: Option<&'static str>,
     /// Whether the field can take a value of this type.
     pub fits: fn(&Type) -> bool,
-    /// Whether the field has a place for NULL.
+    /// Whether the field accepts NULL.
     pub nullable: fn() -> bool,
 }
 
@@ -73,7 +74,7 @@ impl Column {
     }
 }
 
-/// Not generic, and of a type that every statement shares: the app compiles sea-query's `columns` once.
+/// Not generic, and always the same type: the app compiles sea-query's `columns` only once.
 fn names(columns: &[Column]) -> Vec<&'static str> {
     columns.iter().map(|column| column.name).collect()
 }
@@ -86,7 +87,7 @@ const fn bare(name: &str) -> &str {
     }
 }
 
-/// One column of a row, for what is not worth a struct.
+/// One column of a row, where a struct is not worth it.
 ///
 /// ```no_run
 /// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
@@ -105,17 +106,17 @@ pub fn column<'r, T: FromSql<'r>>(row: &'r Row, name: &str) -> Result<T, DbError
         Ok(value) => Ok(value),
         Err(error) => {
             let error = misfit(row, name, type_name::<T>(), &error);
-            note(Location::caller(), None, &error);
+            record_failure(Location::caller(), None, &error);
             Err(error)
         }
     }
 }
 
-/// What is wrong, in words: name, wanted and found type, and never the value.
+/// The error message: column name, wanted and found type, and never the value.
 fn misfit(row: &Row, name: &str, wanted: &str, error: &tokio_postgres::Error) -> DbError {
     let wanted = without_paths(wanted);
     let mut columns = row.columns().iter();
-    // As `try_get` looks for it.
+    // The same lookup as in `try_get`.
     let named = columns.find(|column| column.name().eq_ignore_ascii_case(name));
     let source = std::error::Error::source(error);
     let reason = match (named, source) {
@@ -145,7 +146,7 @@ fn misfit(row: &Row, name: &str, wanted: &str, error: &tokio_postgres::Error) ->
     }
 }
 
-/// `core::option::Option<alloc::string::String>` as one writes it: `Option<String>`.
+/// `core::option::Option<alloc::string::String>` as written in source: `Option<String>`.
 fn without_paths(name: &str) -> String {
     let mut short = String::new();
     for part in name.split_inclusive(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | ':')) {
@@ -154,10 +155,10 @@ fn without_paths(name: &str) -> String {
     short
 }
 
-/// Makes a struct whose fields are columns of the same name, and its [`FromRow`].
+/// Defines a struct whose fields are columns of the same name, and implements [`FromRow`] for it.
 ///
-/// Attributes and derives pass through. A field whose column may be NULL is an `Option`. `as "…"` says what the column
-/// is in its table, as `\d` of psql prints it; nothing but a test that compares schemas needs it.
+/// Attributes and derives pass through. A field whose column may be NULL is an `Option`. `as "…"` declares the column's
+/// type in its table, as psql's `\d` prints it; only a test that compares schemas needs it.
 ///
 /// ```no_run
 /// use chrono::{DateTime, Utc};
@@ -165,7 +166,7 @@ fn without_paths(name: &str) -> String {
 /// use shared::db::FromRow;
 ///
 /// shared::row! {
-///     /// What somebody has bought.
+///     /// Something a customer has bought.
 ///     #[derive(Debug)]
 ///     pub struct Purchase {
 ///         pub id: uuid::Uuid as "uuid",

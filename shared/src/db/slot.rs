@@ -1,7 +1,6 @@
 //! The slot that holds the one connection, and the lock around it: shared by statements, alone for a transaction.
 //!
-//! Owns the order in which it is used, and how long anybody waits for a turn. The lock is fair, so neither side
-//! starves.
+//! Owns the order of use and the limits on waiting. The lock is fair, so neither side starves.
 
 use std::{
     ops::Deref,
@@ -16,19 +15,20 @@ use deadpool_postgres::{Client as Object, Pool};
 use tokio::{
     runtime::Handle,
     sync::{
-        Mutex as Turns, OwnedRwLockWriteGuard, RwLock as Lane, RwLockReadGuard, RwLockWriteGuard,
+        Mutex as AsyncMutex, OwnedRwLockWriteGuard, RwLock as AsyncRwLock, RwLockReadGuard,
+        RwLockWriteGuard,
     },
 };
 use tokio_postgres::config::TargetSessionAttrs;
 
 use super::{
-    attempt::BRIEF,
-    book::{Line, Using},
-    demoted::{give_up, is_read_only, refused_a_write},
+    attempt::FAILURE_TTL,
+    demoted::{is_read_only, record_demotion, refused_a_write},
     error::{DbError, describe, ends_connection},
     mark::refuse_marks,
     pool::{Counts, DbConfig, counted_pool},
     tls::Tls,
+    usage::{CallSite, UsageGuard},
 };
 use crate::request::Request;
 
@@ -37,22 +37,22 @@ pub(super) struct Inner {
     pub(super) source: RwLock<Source>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
-    pub(super) slot: Arc<Lane<Option<Object>>>,
-    /// Of the process: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
+    pub(super) slot: Arc<AsyncRwLock<Option<Object>>>,
+    /// The process's runtime: cleaning up after an abandoned transaction must outlive the generation that abandoned it.
     pub(super) runtime: Handle,
     pub(super) counts: Arc<Counts>,
-    /// Held by whoever tries to open a connection.
-    pub(super) turns: Turns<()>,
-    /// Of the connection in the slot: it works, and is good for nothing. Whoever comes next replaces it.
-    spent: AtomicBool,
+    /// Held during an attempt to open a connection, so that attempts run one at a time.
+    pub(super) opening: AsyncMutex<()>,
+    /// The connection in the slot works but takes no writes, which the URL asks for. The next caller replaces it.
+    unusable: AtomicBool,
 }
 
 /// Where connections come from, and under which rules.
 #[derive(Clone)]
 pub(super) struct Source {
-    /// Gives the connection its one place; with more than one allowed it also feeds exclusive use.
+    /// The shared connection comes from here. If more than one is allowed, connections for exclusive use do too.
     pub(super) pool: Pool,
-    /// Of its connections, for a cancel that goes the same way.
+    /// TLS of its connections: a cancel must use the same.
     pub(super) tls: Tls,
     wait_limit: Duration,
     /// How long a connection that was lost may take to come back.
@@ -79,10 +79,10 @@ impl Source {
     }
 }
 
-/// The connection, shared; and its entry in the book.
+/// The shared connection, recorded as in use.
 pub(super) struct Shared<'a> {
     client: RwLockReadGuard<'a, Object>,
-    _using: Using,
+    _usage: UsageGuard,
 }
 
 impl Deref for Shared<'_> {
@@ -101,17 +101,17 @@ impl Inner {
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             counts,
-            turns: Turns::default(),
-            spent: AtomicBool::new(false),
+            opening: AsyncMutex::default(),
+            unusable: AtomicBool::new(false),
         }
     }
 
-    /// The pool of now.
+    /// The current pool.
     pub(super) fn pool(&self) -> Pool {
         self.source().pool
     }
 
-    /// Of the connections that come out of the pool of now.
+    /// TLS of the current pool's connections.
     pub(super) fn tls(&self) -> Tls {
         self.source().tls
     }
@@ -120,8 +120,8 @@ impl Inner {
         self.source().wait_limit
     }
 
-    /// `None` if statements may share the connection; else what begins the transaction that each needs. The limit
-    /// cannot be told at the connection's start then, which a pooler answers itself.
+    /// `None` if statements may share the connection. Otherwise what begins the transaction that each needs, with the
+    /// statement timeout: a pooler answers the startup message itself, so the timeout cannot be set there.
     pub(super) fn begin_behind_a_pooler(&self) -> Option<String> {
         let source = self.source();
         let limit = source.statement_timeout.as_millis();
@@ -135,9 +135,9 @@ impl Inner {
             .clone()
     }
 
-    /// The open connection, shared; and its entry in the book, to be kept as long.
-    pub(super) async fn shared(&self, sql: &str, line: Line) -> Result<Shared<'_>, DbError> {
-        self.counts.book.refuse_nested(line)?;
+    /// The shared connection, opened if necessary. It counts as in use until the result is dropped.
+    pub(super) async fn shared(&self, sql: &str, line: CallSite) -> Result<Shared<'_>, DbError> {
+        self.counts.usage.refuse_nested(line)?;
         refuse_marks(sql, line)?;
         Request::count_statement();
         let since = Instant::now();
@@ -162,106 +162,108 @@ impl Inner {
         };
         Ok(Shared {
             client,
-            _using: self.counts.book.enter(line, false),
+            _usage: self.counts.usage.begin_use(line, false),
         })
     }
 
-    /// The open connection, alone.
-    pub(super) async fn alone(
+    /// The connection for exclusive use, opened if necessary.
+    pub(super) async fn exclusive(
         &self,
-        line: Line,
+        line: CallSite,
     ) -> Result<OwnedRwLockWriteGuard<Option<Object>>, DbError> {
-        self.counts.book.refuse_nested(line)?;
+        self.counts.usage.refuse_nested(line)?;
         let since = Instant::now();
         let mut slot = self.turn(line, self.slot.clone().write_owned()).await?;
         self.open(&mut slot, line, since).await?;
         Ok(slot)
     }
 
-    /// Opens the connection unless another waiter has done so meanwhile. It has limits of its own.
+    /// Opens the connection unless another waiter has done so meanwhile. Opening has its own limits, so it does not
+    /// count towards the wait limit.
     async fn open(
         &self,
         slot: &mut Option<Object>,
-        line: Line,
+        line: CallSite,
         since: Instant,
     ) -> Result<(), DbError> {
         if self.usable(slot).is_some() {
             return Ok(());
         }
-        // The old one leaves the pool first, or the limit of one would not let a new one in.
+        // Remove the old one from the pool first: with a limit of one, the pool would not open another.
         drop(slot.take().map(Object::take));
-        *slot = Some(self.opened(line, since).await?.0);
-        self.spent.store(false, Relaxed);
+        *slot = Some(self.open_with_retries(line, since).await?.0);
+        self.unusable.store(false, Relaxed);
         Ok(())
     }
 
     fn usable<'a>(&self, slot: &'a Option<Object>) -> Option<&'a Object> {
-        let spent = self.spent.load(Relaxed);
-        slot.as_ref().filter(|client| !client.is_closed() && !spent)
+        let unusable = self.unusable.load(Relaxed);
+        slot.as_ref()
+            .filter(|client| !client.is_closed() && !unusable)
     }
 
-    /// Whether a session that may not write is good for nothing.
+    /// Whether a read-only session is unusable.
     pub(super) fn wants_writes(&self) -> bool {
         self.source().wants_writes
     }
 
-    /// Listens for the last words of a connection, and for a server that takes no writes any more: then whoever comes
-    /// next replaces the connection. Passes all on.
-    pub(super) async fn heard<T>(
+    /// Records why a connection ended, and notices a server that no longer takes writes: the next caller then replaces
+    /// the connection. Returns `result` unchanged.
+    pub(super) async fn note_outcome<T>(
         &self,
         client: &Object,
         result: Result<T, tokio_postgres::Error>,
     ) -> Result<T, tokio_postgres::Error> {
         if let Err(error) = &result {
             if ends_connection(error) {
-                self.counts.book.heard(describe(error));
+                self.counts.usage.set_loss_reason(describe(error));
             }
-            // While we share it nobody puts another into the slot.
+            // We hold the read lock, so `client` is still the one in the slot.
             if refused_a_write(error)
                 && self.wants_writes()
                 && is_read_only(client).await
-                && !self.spent.swap(true, Relaxed)
+                && !self.unusable.swap(true, Relaxed)
             {
-                give_up(&self.counts.book, describe(error));
+                record_demotion(&self.counts.usage, describe(error));
             }
         }
         result
     }
 
-    /// Bounds a wait for the slot. While the server is known to be down, somebody who tries to reach it may keep the
-    /// slot for long; nobody else waits for that.
-    async fn turn<T>(&self, line: Line, wait: impl Future<Output = T>) -> Result<T, DbError> {
-        let Some(reason) = self.news() else {
-            return self.within(line, wait).await;
+    /// Bounds a wait for the slot. While the server is known to be down, a caller that tries to reach it may hold the
+    /// slot for long; others give up quickly instead of queueing behind it.
+    async fn turn<T>(&self, line: CallSite, wait: impl Future<Output = T>) -> Result<T, DbError> {
+        let Some(reason) = self.known_failure() else {
+            return self.bounded_wait(line, wait).await;
         };
-        let brief = tokio::time::timeout(BRIEF, wait).await;
+        let brief = tokio::time::timeout(FAILURE_TTL, wait).await;
         brief.map_err(|_| DbError::Unreachable { reason })
     }
 
-    /// Bounds a wait for others to let go of the connection.
-    pub(super) async fn within<T>(
+    /// Bounds a wait for others to release the connection.
+    pub(super) async fn bounded_wait<T>(
         &self,
-        line: Line,
+        line: CallSite,
         wait: impl Future<Output = T>,
     ) -> Result<T, DbError> {
         let limit = self.wait_limit();
-        let _waiting = self.counts.book.wait();
-        let wait = self.counts.book.turn(line, wait);
+        let _waiting = self.counts.usage.wait();
+        let wait = self.counts.usage.turn(line, wait);
         let waited = tokio::time::timeout(limit, wait).await;
-        waited.map_err(|_| self.waited(line, limit))
+        waited.map_err(|_| self.wait_timed_out(line, limit))
     }
 
-    /// Who it was waited for in vain.
-    pub(super) fn waited(&self, line: Line, limit: Duration) -> DbError {
+    /// The error for a wait that timed out, naming the holders.
+    pub(super) fn wait_timed_out(&self, line: CallSite, limit: Duration) -> DbError {
         DbError::Wait {
             limit,
             asked: line.to_string(),
-            holders: self.counts.book.holders(),
+            holders: self.counts.usage.holders(),
         }
     }
 }
 
-/// What a wait for the slot has led to.
+/// The outcome of a wait for the slot.
 enum Turn<'a> {
     Ready(RwLockReadGuard<'a, Object>),
     ToOpen(RwLockWriteGuard<'a, Option<Object>>),

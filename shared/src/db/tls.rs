@@ -1,7 +1,7 @@
-//! TLS as libpq's `sslmode` has it: what a server must show before it is believed.
+//! TLS as libpq's `sslmode` defines it: what a server must prove before it is trusted.
 //!
-//! Owns the connector that every connection and every cancel goes through, and the words for what goes wrong in a
-//! handshake. Whether TLS is tried at all is tokio-postgres' `SslMode`. Client certificates are not supported.
+//! Owns the connector that every connection and cancel uses, and the messages for failed handshakes. Whether TLS is
+//! tried at all is decided by tokio-postgres's `SslMode`. Client certificates are not supported.
 
 use std::{fmt, io, path::Path, sync::Arc};
 
@@ -18,39 +18,40 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How a server proves who it is; from the URL, read once, used by whoever connects by that URL.
+/// How a server is verified. Built once per URL and used for every connection to it.
 #[derive(Clone)]
 pub(super) struct Tls {
-    /// Two are the same if they ask the same of a server.
-    asked: (Check, Vec<CertificateDer<'static>>),
+    /// Two values are equal if they check the same.
+    checks: (Check, Vec<CertificateDer<'static>>),
     connector: MakeRustlsConnect,
 }
 
-/// What of the server's certificate is looked at.
+/// What is checked of the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// That the server has its key. Whose it is stays open: against listeners only, as `sslmode=require` promises.
+    /// Only that the server has the certificate's key. Stops eavesdroppers but not an impostor, as `sslmode=require`
+    /// promises.
     Key,
-    /// Also that a root vouches for it: `verify-ca`.
+    /// Also that a trusted root signed it: `verify-ca`.
     Chain,
-    /// Also that it is for the name we called: `verify-full`.
+    /// Also that it is for the host name we connected to: `verify-full`.
     ChainAndName,
 }
 
 impl Tls {
-    /// Encrypts, and believes whoever answers.
+    /// Encrypts and accepts any certificate.
     pub(super) fn unverified() -> Self {
         Self::of(Check::Key, Vec::new(), RootCertStore::empty())
     }
 
-    /// Believes what the certificates in `file` vouch for, or those of the system.
+    /// Trusts the root certificates in `file`, or the system's.
     pub(super) fn verified(check: Check, file: Option<&Path>) -> Result<Self, String> {
         let certificates = match file {
             Some(file) => in_file(file)?,
             None => of_the_system()?,
         };
         let mut roots = RootCertStore::empty();
-        // A system's store may hold one or two that are not understood; a file that a person names may not.
+        // A system's store may contain a few that cannot be parsed; a file that the user names may not.
         let (_, bad) = roots.add_parsable_certificates(certificates.iter().cloned());
         match file {
             Some(file) if bad > 0 => Err(format!(
@@ -75,10 +76,10 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        // PostgreSQL 17 demands it for `sslnegotiation=direct`; servers that know no ALPN overlook it.
+        // PostgreSQL 17 demands it for `sslnegotiation=direct`; servers without ALPN ignore it.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Self {
-            asked: (check, certificates),
+            checks: (check, certificates),
             connector: MakeRustlsConnect::new(config),
         }
     }
@@ -90,7 +91,7 @@ impl Tls {
 
 impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
-        self.asked == other.asked
+        self.checks == other.checks
     }
 }
 
@@ -98,7 +99,7 @@ impl Eq for Tls {}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tls").field(&self.asked.0).finish()
+        f.debug_tuple("Tls").field(&self.checks.0).finish()
     }
 }
 
@@ -129,14 +130,14 @@ fn of_the_system() -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(found.certs)
 }
 
-/// The three checks. In all of them the server signs the handshake: without that a stranger could show the server's
-/// own certificate, and channel binding would prove nothing.
+/// The three checks. All of them verify the server's signature of the handshake: without it an impostor could present
+/// the server's own certificate, and channel binding would prove nothing.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
     check: Check,
     roots: RootCertStore,
-    /// A server's own certificate in place of a root.
+    /// Server certificates that are trusted directly, in place of a root.
     pinned: Vec<CertificateDer<'static>>,
 }
 
@@ -161,8 +162,8 @@ impl ServerCertVerifier for Verifier {
             self.provider.signature_verification_algorithms.all,
         );
         match chain {
-            // What `openssl req -x509` makes is marked as an authority and serves as its own root. Its dates come
-            // before this complaint.
+            // A certificate made by `openssl req -x509` is marked as an authority and is its own root. Its dates have
+            // been checked before this error is raised.
             Err(Error::InvalidCertificate(CertificateError::Other(OtherError(why))))
                 if why.to_string() == "CaUsedAsEndEntity" && self.pinned.contains(end_entity) => {}
             other => other?,
@@ -200,7 +201,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What went wrong with TLS and what to do; `None` if it was something else.
+/// What went wrong with TLS and what to do; `None` for any other error.
 pub(super) fn in_words(error: &tokio_postgres::Error) -> Option<String> {
     let source = std::error::Error::source(error)?;
     match source.to_string().as_str() {
@@ -227,7 +228,7 @@ pub(super) fn in_words(error: &tokio_postgres::Error) -> Option<String> {
     })
 }
 
-/// rustls has them as `DnsName("localhost")`.
+/// rustls formats them as `DnsName("localhost")`.
 fn names(presented: &[String]) -> String {
     let names: Vec<&str> = presented
         .iter()

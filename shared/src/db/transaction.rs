@@ -1,7 +1,6 @@
 //! A transaction: what runs in it, and its commit.
 //!
-//! Owns when a COMMIT counts. Rolling back belongs to the checkout underneath, which does it however the transaction
-//! is left.
+//! Owns when a COMMIT counts. The checkout underneath rolls back if the transaction ends any other way.
 
 use std::{panic::Location, sync::atomic::Ordering::Relaxed};
 
@@ -9,13 +8,13 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio_postgres::{Row, Statement};
 
 use super::{
-    book::{Line, inside},
     error::{DbError, is_stale},
     exclusive::Checkout,
-    failure::noted,
+    failure::recording_failure,
     lane::{Db, Params},
     mark::{Mark, mark_of, misplaced},
     query::{Query, at_most_one, one},
+    usage::{CallSite, in_transaction},
 };
 
 impl Db {
@@ -47,19 +46,19 @@ impl Db {
     {
         let line = Location::caller();
         async move {
-            let tx = noted(line, None, self.begin(line)).await?;
+            let tx = recording_failure(line, None, self.begin(line)).await?;
             // On `Err`, as on a panic or a drop, `tx` goes out of scope unfinished and its checkout rolls back.
             let value = if self.has_others() {
                 work(&tx).await?
             } else {
-                inside(&self.inner().counts.book, line, work(&tx)).await?
+                in_transaction(&self.inner().counts.usage, line, work(&tx)).await?
             };
-            noted(line, Some("COMMIT"), tx.commit()).await?;
+            recording_failure(line, Some("COMMIT"), tx.commit()).await?;
             Ok(value)
         }
     }
 
-    pub(super) async fn begin(&self, line: Line) -> Result<Transaction, DbError> {
+    pub(super) async fn begin(&self, line: CallSite) -> Result<Transaction, DbError> {
         let pooled = self.inner().begin_behind_a_pooler();
         let mut checkout = self.take(line).await?;
         checkout.raw = false;
@@ -73,7 +72,7 @@ impl Db {
 pub struct Transaction {
     checkout: Checkout,
     /// Where it began.
-    line: Line,
+    line: CallSite,
 }
 
 impl Transaction {
@@ -94,18 +93,18 @@ impl Transaction {
     /// [`query`](Self::query) on behalf of the given line.
     fn query_from<'a>(
         &'a self,
-        line: Line,
+        line: CallSite,
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
-        noted(line, Some(sql), async move {
-            self.look_at(sql)?;
+        recording_failure(line, Some(sql), async move {
+            self.check_mark(sql)?;
             let client = self.checkout.client();
             let run = async { client.query(&self.prepare(sql).await?, params).await };
             self.checkout
                 .run(run)
                 .await
-                .inspect_err(|error| self.forget_if_stale(sql, error))
+                .inspect_err(|error| self.evict_if_stale(sql, error))
         })
         .boxed()
     }
@@ -123,7 +122,7 @@ impl Transaction {
     ) -> BoxFuture<'a, Result<Row, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        noted(line, Some(sql), async move { one(rows.await?) }).boxed()
+        recording_failure(line, Some(sql), async move { one(rows.await?) }).boxed()
     }
 
     /// Like [`query`](Self::query), for at most one row.
@@ -139,7 +138,7 @@ impl Transaction {
     ) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        noted(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
+        recording_failure(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
     }
 
     /// Runs a statement and returns the number of rows it changed.
@@ -153,14 +152,14 @@ impl Transaction {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<u64, DbError>> {
-        noted(Location::caller(), Some(sql), async move {
-            self.look_at(sql)?;
+        recording_failure(Location::caller(), Some(sql), async move {
+            self.check_mark(sql)?;
             let client = self.checkout.client();
             let run = async { client.execute(&self.prepare(sql).await?, params).await };
             self.checkout
                 .run(run)
                 .await
-                .inspect_err(|error| self.forget_if_stale(sql, error))
+                .inspect_err(|error| self.evict_if_stale(sql, error))
         })
         .boxed()
     }
@@ -176,7 +175,7 @@ impl Transaction {
         async move {
             let params = query.params();
             let rows = self.query_from(line, query.text(), &params);
-            noted(line, Some(query.text()), async { at_most_one(rows.await?) }).await
+            recording_failure(line, Some(query.text()), async { at_most_one(rows.await?) }).await
         }
         .boxed()
     }
@@ -192,13 +191,13 @@ impl Transaction {
         async move {
             let params = query.params();
             let rows = self.query_from(line, query.text(), &params);
-            noted(line, Some(query.text()), async { one(rows.await?) }).await
+            recording_failure(line, Some(query.text()), async { one(rows.await?) }).await
         }
         .boxed()
     }
 
-    /// Behind a pooler a statement ends with its transaction: the next one may run on another server connection, where
-    /// its name means nothing, or something else.
+    /// Behind a pooler a prepared statement is used for one transaction only: the next may run on another server
+    /// connection, where its name is unknown or means something else.
     async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
         let client = self.checkout.client();
         if self.checkout.behind_a_pooler {
@@ -208,18 +207,19 @@ impl Transaction {
         }
     }
 
-    /// This transaction has failed; the next must not meet the same plan.
-    fn forget_if_stale(&self, sql: &str, error: &DbError) {
+    /// This transaction has failed; the next must not use the same plan.
+    fn evict_if_stale(&self, sql: &str, error: &DbError) {
         if matches!(error, DbError::Statement(error) if is_stale(error)) {
             self.checkout.client().statement_cache.remove(sql, &[]);
             if self.checkout.behind_a_pooler {
-                self.checkout.lessons.add(sql);
+                self.checkout.missed_types.add(sql);
             }
         }
     }
 
-    /// What marks the session is taken back afterwards; what would end the transaction is refused.
-    fn look_at(&self, sql: &str) -> Result<(), DbError> {
+    /// A statement that changes the session is noted, so that the session is reset afterwards; one that would end the
+    /// transaction is refused.
+    fn check_mark(&self, sql: &str) -> Result<(), DbError> {
         match mark_of(sql) {
             Mark::None | Mark::Savepoint => Ok(()),
             Mark::Session => {
@@ -235,9 +235,9 @@ impl Transaction {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
-        // PostgreSQL answers COMMIT of a failed transaction with a rollback and no error. A caller who has overlooked
-        // the failure must not take that for success: the SELECT fails then, and COMMIT is never reached.
-        // Rows keep their statements: behind a pooler those must not wait for the rows to go.
+        // PostgreSQL answers COMMIT of a failed transaction with a rollback and no error. A caller that ignored the
+        // failure must not take that for success: the SELECT fails then, and COMMIT is never reached. Rows keep their
+        // prepared statements alive, so behind a pooler those are deallocated here and not when the rows are dropped.
         let commit = if self.checkout.behind_a_pooler {
             "SELECT 1; DEALLOCATE ALL; COMMIT"
         } else {

@@ -1,7 +1,7 @@
-//! `DATABASE_URL`: what people paste, turned into what tokio-postgres takes, or refused by name.
+//! `DATABASE_URL`: translates what users paste into what tokio-postgres accepts, or names what it cannot use.
 //!
-//! tokio-postgres rejects any key it does not know with "unknown option", and URLs that were written for other
-//! clients carry such keys. Each of them is translated or answered here. The password never leaves this file in text.
+//! tokio-postgres rejects any key it does not know with "unknown option", and URLs written for other clients contain
+//! such keys. Each of them is translated or explained here. The password never leaves this file as text.
 
 mod parts;
 mod sslmode;
@@ -10,14 +10,14 @@ use std::{fmt, str::FromStr};
 
 use tokio_postgres::config::{ChannelBinding, Host, SslMode};
 
-use self::{parts::Parts, sslmode::Asked};
+use self::{parts::Parts, sslmode::SslSettings};
 use super::{address::names, tls::Tls};
 
 /// A parsed and accepted database URL. `Debug` and `Display` mask the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     config: tokio_postgres::Config,
-    asked: Asked,
+    ssl: SslSettings,
     tls: Tls,
 }
 
@@ -38,14 +38,14 @@ impl DatabaseUrl {
     /// A sentence that names the part which cannot be used and what to write instead, without the password.
     pub fn parse(url: &str) -> Result<Self, String> {
         let parts = Parts::of(url)?;
-        let (mut kept, mut search_path, mut asked) = (Vec::new(), None, Asked::default());
+        let (mut kept, mut search_path, mut ssl) = (Vec::new(), None, SslSettings::default());
         for (key, value, whole) in &parts.parameters {
             match (key.as_str(), value.as_str()) {
-                ("sslmode", _) => asked.mode = Some(value.clone()),
+                ("sslmode", _) => ssl.mode = Some(value.clone()),
                 ("sslrootcert", "") => {}
-                ("sslrootcert", _) => asked.root = Some(value.clone()),
-                // As libpq reads this word of JDBC's.
-                ("ssl", "true") => asked.mode = Some("require".into()),
+                ("sslrootcert", _) => ssl.root = Some(value.clone()),
+                // As libpq reads this JDBC option.
+                ("ssl", "true") => ssl.mode = Some("require".into()),
                 ("ssl" | "sslaccept" | "requiressl", _) => return Err(format!("{key} is another client's: set sslmode to disable, prefer, require, verify-ca or verify-full")),
                 ("sslcert" | "sslkey" | "sslpassword", _) => return Err(format!("{key}: client certificates are not supported; remove it and use a password")),
                 ("sslcrl" | "sslcrldir", _) => return Err(format!("{key}: revocation lists are not supported; remove it")),
@@ -64,13 +64,13 @@ impl DatabaseUrl {
             }
         }
 
-        let (ssl_mode, tls) = asked.settle()?;
+        let (ssl_mode, tls) = ssl.resolve()?;
         let mut config = tokio_postgres::Config::from_str(&parts.with(&kept))
             .map_err(|error| explain(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err("no host in it: postgres://user@HOST/database, or ?host=/directory for a Unix socket".into());
         }
-        // A certificate may be for an address, but tokio-postgres speaks TLS with a name only.
+        // A certificate may be for an address, but tokio-postgres uses TLS only with a host name.
         if config.get_hosts().is_empty() {
             for address in config.get_hostaddrs().to_vec() {
                 config.host(address.to_string());
@@ -79,7 +79,7 @@ impl DatabaseUrl {
         if ssl_mode == SslMode::Disable && config.get_channel_binding() == ChannelBinding::Require {
             return Err("channel_binding=require needs TLS, and sslmode=disable forbids it".into());
         }
-        // PostgreSQL speaks no TLS on a Unix socket; libpq overlooks sslmode there too.
+        // PostgreSQL has no TLS on a Unix socket; libpq ignores sslmode there too.
         let local = |host: &Host| matches!(host, Host::Unix(_));
         config.ssl_mode(if config.get_hosts().iter().all(local) {
             SslMode::Disable
@@ -89,10 +89,10 @@ impl DatabaseUrl {
         if let Some(schema) = search_path {
             add_options(&mut config, &format!("-c search_path={schema}"));
         }
-        Ok(Self { config, asked, tls })
+        Ok(Self { config, ssl, tls })
     }
 
-    /// A URL-less address: the private cluster's Unix socket.
+    /// The private cluster's Unix socket, which has no URL.
     #[must_use]
     pub fn socket(directory: &std::path::Path, port: u16, user: &str, database: &str) -> Self {
         let mut config = tokio_postgres::Config::new();
@@ -104,30 +104,30 @@ impl DatabaseUrl {
             .ssl_mode(SslMode::Disable);
         Self {
             config,
-            asked: Asked::default(),
+            ssl: SslSettings::default(),
             tls: Tls::unverified(),
         }
     }
 
-    /// What tokio-postgres connects with; this carries the password.
+    /// The configuration for tokio-postgres, with the password.
     #[must_use]
     pub fn config(&self) -> &tokio_postgres::Config {
         &self.config
     }
 
-    /// `sslmode` and `sslrootcert` in libpq's words, for its programs.
+    /// `sslmode` and `sslrootcert` as libpq's programs need them.
     #[must_use]
     pub fn sslmode(&self) -> (&str, Option<&str>) {
-        self.asked.in_libpq()
+        self.ssl.to_libpq()
     }
 
-    /// How its server proves who it is.
+    /// How its server is verified.
     pub(super) fn tls(&self) -> &Tls {
         &self.tls
     }
 }
 
-/// Adds to the `options` of a configuration instead of replacing what the URL brought.
+/// Adds to the `options` of a configuration instead of replacing those of the URL.
 pub(super) fn add_options(config: &mut tokio_postgres::Config, more: &str) {
     let options = config
         .get_options()

@@ -1,10 +1,10 @@
 //! The words of a statement, as PostgreSQL's scanner sees them: without comments, which nest, and without literals.
 //!
-//! Owns no grammar: a word is a keyword or a name, and the reader decides which. A quoted name is one word.
+//! There is no grammar here: a word is a keyword or a name, and the caller decides which. A quoted name is one word.
 
 use std::str::Bytes;
 
-/// The words of `sql`, in their order.
+/// The words of `sql`, in order.
 pub(super) fn words(sql: &str) -> impl Iterator<Item = &str> + Clone {
     Words { sql, at: 0 }
 }
@@ -44,7 +44,7 @@ impl<'a> Iterator for Words<'a> {
                     }
                     return Some(&rest[..length]);
                 }
-                // In steps of a character: the rest is sliced again.
+                // A whole character, since the rest is sliced again.
                 _ => self.at += rest.chars().next().map_or(1, char::len_utf8),
             }
         }
@@ -56,11 +56,11 @@ fn begins_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii()
 }
 
-/// Numbers are within words (`t1`) and between them; one by itself is nobody's word.
+/// The length of the word that begins here. A digit may continue a word (`t1`) but not begin one.
 fn word(text: &str) -> usize {
-    let within = |byte: u8| begins_word(byte) || byte.is_ascii_digit() || byte == b'$';
+    let continues_word = |byte: u8| begins_word(byte) || byte.is_ascii_digit() || byte == b'$';
     text.bytes()
-        .position(|byte| !within(byte))
+        .position(|byte| !continues_word(byte))
         .unwrap_or(text.len())
 }
 
@@ -68,7 +68,7 @@ fn line(text: &str) -> usize {
     text.find('\n').unwrap_or(text.len())
 }
 
-/// Of a comment that begins here, with those inside it. One that does not end takes the rest.
+/// The length of the comment that begins here, including nested ones. An unterminated one takes the rest.
 fn comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while let Some(pair) = text.as_bytes().get(at..at + 2) {
@@ -102,13 +102,13 @@ fn literal(text: &str, escapes: bool) -> usize {
     text.len()
 }
 
-/// A doubled quote ends one piece and begins the next, which comes to the same.
+/// A doubled quote is read as the end of one piece and the beginning of the next, with the same result.
 fn quoted(text: &str, quote: u8) -> usize {
     let end = text.bytes().skip(1).position(|byte| byte == quote);
     end.map_or(text.len(), |end| end + 2)
 }
 
-/// `$$…$$`, `$tag$…$tag$`, or a parameter's `$1`, which is the sign alone.
+/// `$$…$$` or `$tag$…$tag$`; of a parameter `$1`, only the `$`.
 fn dollar_quoted(text: &str) -> usize {
     let tag = 1 + word(&text[1..]).min(text[1..].find('$').unwrap_or(usize::MAX));
     let is_parameter = text[1..].starts_with(|c: char| c.is_ascii_digit());
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Whatever comes, it neither panics nor goes on for ever: every prefix of text with each kind of quote.
+    /// No input makes it panic or loop for ever: tries every slice of a text with each kind of quote.
     #[test]
     fn any_text_has_an_end() {
         let text = "é/*/**/*/--\n'a''\\'E'\\'\"\"x$$a$$$t$'$t$ $1 /* ' */ \u{1F600}";

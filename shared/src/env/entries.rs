@@ -9,7 +9,7 @@ use super::Env;
 pub struct Entry {
     /// The variable.
     pub name: &'static str,
-    /// In force now; a password in it is masked.
+    /// The effective value; a password in it is masked.
     pub value: String,
     /// `.env`, `the environment`, a flag, or `default`.
     pub source: String,

@@ -1,4 +1,4 @@
-//! Values, from text to what they mean. What is wrong is said in words that fit behind the variable's name.
+//! Parsers for values. Each error is worded to follow the variable's name.
 
 use std::{
     net::{IpAddr, Ipv4Addr},

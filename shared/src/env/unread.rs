@@ -1,9 +1,9 @@
-//! libpq's variables, which are not settings here: what to say when somebody relies on them.
+//! libpq's variables, which are not settings here: a hint for users who expect them to work.
 
 use super::{Env, Variables};
 
-/// Those that say where to connect, as whom and how; the rest of libpq's list would mislead nobody.
-const OF_LIBPQ: [&str; 14] = [
+/// Those that decide where and how to connect; the rest of libpq's variables would not mislead anyone.
+const LIBPQ_VARIABLES: [&str; 14] = [
     "PGHOST",
     "PGHOSTADDR",
     "PGPORT",
@@ -26,11 +26,11 @@ pub(super) fn found(variables: &Variables) -> Vec<&'static str> {
         let found = variables.values.get(*name);
         found.is_some_and(|(value, _)| !value.trim().is_empty())
     };
-    OF_LIBPQ.into_iter().filter(set).collect()
+    LIBPQ_VARIABLES.into_iter().filter(set).collect()
 }
 
 impl Env {
-    /// A sentence, if there is no `DATABASE_URL` and libpq's variables are set, as if they were meant.
+    /// A hint, if libpq's variables are set but `DATABASE_URL` is not.
     ///
     /// ```
     /// use shared::env::{Env, Variables};
@@ -44,7 +44,7 @@ impl Env {
         if self.database_url.is_some() {
             return None;
         }
-        match self.of_libpq.as_slice() {
+        match self.libpq_variables.as_slice() {
             [] => None,
             [one] => Some(format!("{one} is set and not read here: set DATABASE_URL")),
             several => Some(format!(

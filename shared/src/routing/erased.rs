@@ -1,8 +1,8 @@
 //! A handler without its type: the one type that axum's routing is compiled for.
 //!
-//! What is generic here and in `method.rs` is to be inlined, which is not about speed: rustc compiles such functions
-//! together with whoever calls them, a file of the app. All others lie together, those of every handler, and a route
-//! that is added or edited would have them compiled anew.
+//! Generic functions here and in `method.rs` are `#[inline(always)]`, and not for speed: rustc compiles an inlined
+//! function together with its caller, a file of the app. Other generic functions would share one codegen unit for all
+//! handlers, and editing or adding one route would recompile them all.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::{AppState, request::Request as Current};
 #[derive(Clone)]
 pub(super) struct Erased(Arc<dyn Answer>, &'static str);
 
-/// A trait of its own and not `Fn`, whose table has three functions to be compiled for each handler.
+/// Not `Fn`, whose vtable needs three functions compiled for each handler.
 trait Answer: Send + Sync {
     fn answer(&self, request: Request, state: AppState) -> BoxFuture<'static, Response>;
 }
@@ -34,7 +34,7 @@ where
 }
 
 impl Erased {
-    /// `Arc::new` would be compiled for each handler, `Arc::from` is for all of them.
+    /// `Arc::new` would be compiled for each handler; `Arc::from`, in `of`, is compiled once.
     #[inline(always)]
     pub(super) fn new<H, T>(handler: H) -> Self
     where
@@ -56,7 +56,7 @@ impl Handler<(), AppState> for Erased {
     type Future = BoxFuture<'static, Response>;
 
     fn call(self, request: Request, state: AppState) -> Self::Future {
-        Current::reaches(self.1);
+        Current::set_handler(self.1);
         self.0.answer(request, state)
     }
 }

@@ -13,11 +13,11 @@ use tower::{Layer, Service};
 use super::erased::Erased;
 use crate::AppState;
 
-/// What answers one path, by method. [`axum::routing::MethodRouter`], whose handlers have lost their types.
+/// The handlers of one path, by method: [`axum::routing::MethodRouter`] with type-erased handlers.
 #[derive(Clone, Debug, Default)]
 pub struct MethodRouter(routing::MethodRouter<AppState>);
 
-/// The function that starts with a method, and the method of the same name that adds it.
+/// For each HTTP method, the function that starts a router and the method that adds to one.
 macro_rules! methods {
     ($($name:ident $filter:ident),+) => {
         $(

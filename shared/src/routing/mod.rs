@@ -1,9 +1,9 @@
 //! axum's routing, compiled once: `use shared::routing::{Router, get}` instead of `use axum::{Router, routing::get}`.
 //!
-//! axum wraps each handler into a dozen generic layers of its own, and rustc compiles them anew for each handler, in
-//! the crate that names it: the one that is built after every save. Here a handler loses its type first, so that all
-//! of axum's routing is compiled for one type, in this crate. Names, arguments and behaviour are axum's; what is not
-//! here, is there: [`axum::Router::from`] a [`Router`], and either may be merged into the other.
+//! axum wraps each handler in a dozen generic layers, and rustc compiles them again for each handler, in the crate that
+//! is built after every save. Here a handler's type is erased first, so axum's routing is compiled for one type, in
+//! this crate. Names, arguments and behaviour are axum's. For anything not offered here, convert with
+//! [`axum::Router::from`]; either kind of router can be merged into the other.
 //!
 //! ```
 //! use axum::extract::State;

@@ -13,14 +13,15 @@ use tower::{Layer, Service};
 use super::erased::Erased;
 use crate::AppState;
 
-/// [`axum::Router`], whose handlers have lost their types: `Router<AppState>` until it has its state, then `Router`.
+/// [`axum::Router`] with type-erased handlers: `Router<AppState>` until it has its state, then `Router`.
 ///
-/// Each method does what axum's of the same name does, panics where it panics, and takes plain axum too.
+/// Each method does what axum's method of the same name does, panics where it panics, and also accepts plain axum
+/// routers.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Router<S = ()>(axum::Router<S>);
 
-// Of the one state and not of any: so that they are compiled here.
+// For this one state and not generic over it, so that the methods are compiled here.
 impl Router<AppState> {
     /// Without routes: each path gets 404.
     pub fn new() -> Self {

@@ -1,13 +1,13 @@
-//! A connection string taken apart: the address, and the parameters behind it, in either of libpq's two forms.
+//! A connection string split into the address and the parameters after it, in either of libpq's two forms.
 //!
-//! Also says so when a password was not encoded: the parser behind this one would take its rest for a host's name,
-//! and show it in an error. Nothing here repeats what it was given.
+//! Also detects a password that was not percent-encoded: tokio-postgres would take part of it for a host name and show
+//! it in an error. No error here repeats its input.
 
 /// `postgres://…?key=value&…`, or `key=value key='a value'`.
 pub(super) struct Parts<'a> {
-    /// All before the `?`; `None` in the second form.
+    /// Everything before the `?`; `None` in the second form.
     address: Option<&'a str>,
-    /// Decoded key, decoded value, and both as they were.
+    /// Decoded key, decoded value, and the original pair.
     pub(super) parameters: Vec<(String, String, String)>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// Put together again, with these of the parameters.
+    /// Joined again, with only the given parameters.
     pub(super) fn with(&self, kept: &[String]) -> String {
         match self.address {
             None => kept.join(" "),
@@ -52,7 +52,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The user name and password, once it is certain where they end.
+/// The user name and password, if it is certain where they end.
 fn well_formed(rest: &str) -> Result<&str, String> {
     let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
     match authority.split('@').collect::<Vec<_>>().as_slice() {
@@ -79,11 +79,11 @@ fn decode(text: &str) -> Result<String, ()> {
         bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| ())?);
         rest = after;
     }
-    // A password may be any bytes, and is not taken from here; a parameter that is no text is no parameter we know.
+    // Lossy is enough: the password is not taken from here, and a parameter that is not UTF-8 is not one we know.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The form of words: values with spaces stand in single quotes, `\` takes the next character as it is.
+/// The `key=value` form: values with spaces are in single quotes, and `\` escapes the next character.
 fn words(text: &str) -> Result<Vec<(String, String, String)>, String> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();

@@ -1,6 +1,6 @@
 //! `sslmode` and its companions, as libpq reads them: whether to encrypt, and what to check.
 //!
-//! Where libpq would quietly check less than the words suggest, the URL is refused.
+//! Where libpq would silently check less than the URL suggests, the URL is refused.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use tokio_postgres::config::SslMode;
 
 use crate::db::tls::{Check, Tls};
 
-/// What the URL says of TLS.
+/// The TLS settings of the URL.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct SslSettings {
     pub(super) mode: Option<String>,
     pub(super) root: Option<String>,
 }
 
-impl Asked {
-    pub(super) fn settle(&self) -> Result<(SslMode, Tls), String> {
+impl SslSettings {
+    pub(super) fn resolve(&self) -> Result<(SslMode, Tls), String> {
         let file = self.root.as_deref().filter(|root| *root != "system");
         let system = self.root.is_some() && file.is_none();
         let verified = |check| Ok((SslMode::Require, Tls::verified(check, file.map(Path::new))?));
@@ -30,7 +30,7 @@ impl Asked {
             Some(mode @ ("require" | "verify-ca")) if system => Err(format!(
                 "sslmode={mode} with sslrootcert=system would believe anybody who has a certificate: use sslmode=verify-full"
             )),
-            // As libpq: with a root at hand, `require` checks that much.
+            // As in libpq: with a root certificate, `require` checks the chain.
             Some("require") if file.is_some() => verified(Check::Chain),
             Some("require") => Ok((SslMode::Require, Tls::unverified())),
             Some("verify-ca") if file.is_none() => Err(
@@ -44,8 +44,8 @@ impl Asked {
         }
     }
 
-    /// The same, said in full: libpq has no roots unless they are named.
-    pub(super) fn in_libpq(&self) -> (&str, Option<&str>) {
+    /// Made explicit for libpq, which has no default roots.
+    pub(super) fn to_libpq(&self) -> (&str, Option<&str>) {
         let (mode, root) = (self.mode.as_deref(), self.root.as_deref());
         match (mode, root) {
             (None, Some(_)) | (Some("verify-full"), None) => ("verify-full", Some("system")),
