@@ -1,4 +1,4 @@
-//! A build goes live, or it is said why it does not: the library is loaded and started, or the host is restarted.
+//! Takes a build live: loads and starts the library, or restarts the host. Reports why if it cannot.
 
 use std::{
     path::PathBuf,
@@ -19,18 +19,18 @@ use super::{
     state::{Loaded, Verdict},
 };
 
-/// An artifact, and how it was made.
+/// A finished build.
 #[derive(Clone)]
 pub(super) struct BuiltApp {
     pub(super) artifact: PathBuf,
     pub(super) warnings: Vec<Diagnostic>,
-    /// What it was built for.
+    /// The saved files that caused it.
     pub(super) files: Vec<String>,
     pub(super) by: Compiler,
     pub(super) detect: Option<Duration>,
     pub(super) wait: Duration,
     pub(super) build: Duration,
-    /// So far.
+    /// The time spent loading so far.
     pub(super) load: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Loop {
         built.files = files;
         let (since, loader, artifact) =
             (Instant::now(), self.loader.clone(), built.artifact.clone());
-        // dlopen reads files and runs initialisers: not on a thread that serves.
+        // dlopen reads files and runs initialisers, which would block a runtime thread.
         let loaded = tokio::task::spawn_blocking(move || {
             let mut loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
             loader.load(&artifact, again)
@@ -76,7 +76,7 @@ impl Loop {
 
     /// Starts the generation behind `entry` and makes it active.
     pub(super) async fn start(&mut self, built: BuiltApp, entry: Entry) {
-        // Unless it was loaded just now.
+        // `load` has set the phase already, unless this is a retry.
         if self.reload.report.borrow().phase != Phase::Loading {
             self.reload.set_phase(Phase::Loading, Event::Loading);
         }
@@ -98,7 +98,7 @@ impl Loop {
         }
     }
 
-    /// Restarts the host, unless its next image would stumble.
+    /// Restarts the host, unless the new process would fail to start.
     pub(super) fn restart(&self, built: BuiltApp) -> Option<RestartNeeded> {
         match (self.reload.may_restart)() {
             Ok(()) => Some(self.reload.restart(built.files, None)),
@@ -111,14 +111,14 @@ impl Loop {
     }
 }
 
-/// How long a save waits for statements under way, so that the session can be reset. As a rule one that takes
-/// milliseconds: a page's query, or the count of backends.
+/// How long a swap waits for running statements, so that the session can be reset. Most take a few milliseconds: a
+/// page's query, or the count of backends.
 const PATIENCE_BEFORE_SWAP: Duration = Duration::from_millis(100);
-/// The same once the code before has ended, when only statements of the new code can be under way.
+/// The same after the old generation has ended, when only the new one can have statements running.
 const PATIENCE_AFTER_DRAIN: Duration = Duration::from_secs(1);
 
 impl Reload {
-    /// Returns what the swap alone took.
+    /// Returns how long the swap alone took.
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
         let id = self.last_id + 1;
         let Settings { env, db_config, .. } = self.settings.borrow().clone();
@@ -136,19 +136,20 @@ impl Reload {
         let limit = env.app_start_timeout;
         let generation = start::start(entry, state, self.isolation, limit).await?;
         self.last_id = id;
-        // What the code before has left in the session ends with it. If it is at work there now, when it is done.
+        // The new code must not inherit session state from the old code. If the old code is using the session now, the
+        // reset happens after it has retired.
         self.db.reset_session(PATIENCE_BEFORE_SWAP).await;
         let since = Instant::now();
         let before = self.generations.swap(generation);
         let swap = since.elapsed();
-        // Statements of the code before stay prepared for the life of the connection otherwise.
+        // Otherwise the statements of the old code stay prepared for the life of the connection.
         self.db.forget_statements();
         if let Some(before) = before {
             let (drain, events, db) = (env.drain_timeout, self.events.clone(), self.db.clone());
             let generations = self.generations.clone();
             self.retiring.spawn(async move {
                 let retired = retire(&generations, before, drain).await;
-                // Again, if it could not be done before the swap; what the code before did since ends with it too.
+                // Again: the first reset may have failed, and the old code may have changed the session since.
                 db.reset_session(PATIENCE_AFTER_DRAIN).await;
                 drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended
             });

@@ -1,13 +1,14 @@
-//! A save, from the file to the swapped generation. Read the modules downward; this file is the loop around them.
+//! The path of a save, from the changed file to the swapped generation. Read the modules from top to bottom; this file
+//! is the loop around them.
 //!
-//! One operation at a time; which one, and what it leaves behind, is the [`State`]'s to say. Nothing of the active
-//! generation is touched before its successor is proven.
-//! Only this file and `live` change the [`Phase`], and only after what it says is true.
+//! The loop runs one operation at a time; [`State`] decides which one is next. The active generation is left alone
+//! until its successor has started.
+//! Only this file and `live` change the [`Phase`], and only once the new value is true.
 
-// The part of the loop that brings a build to life.
+// The rest of the loop: takes a finished build live.
 mod live;
 
-// What is known between two operations.
+// What the loop remembers between operations.
 mod state;
 
 // What a saved file means.
@@ -16,22 +17,22 @@ mod saved;
 // Which files were saved.
 mod watch;
 
-// What the compiler makes of them.
+// Compiles them.
 mod build;
 
-// The artifact becomes a library, the library an entry. What all of them keep.
+// Publishes the artifact, loads it as a library, and measures the memory that loaded libraries keep.
 mod kept;
 mod load;
 mod publish;
 
-// The entry becomes a generation; the one before ends.
+// Starts the new generation and retires the old one.
 mod retire;
 mod start;
 
-// What the outside may know.
+// The state and events that the rest of the host sees.
 mod report;
 
-// What all of it is made of.
+// What the caller passes in.
 mod parts;
 
 use std::{
@@ -59,7 +60,7 @@ pub(crate) use start::Isolation;
 
 use crate::generation::Absence;
 
-/// The loop, and what it is made of.
+/// The reload loop.
 struct Loop {
     reload: Reload,
     watch: Watch,
@@ -69,16 +70,16 @@ struct Loop {
     last_save: LastSave,
 }
 
-/// The last save.
+/// The latest save, for timing.
 #[derive(Clone, Copy)]
 struct LastSave {
     at: Instant,
-    /// How long it took to be seen.
+    /// How long the watcher took to notice it.
     detect: Option<Duration>,
 }
 
 impl Reload {
-    /// After `ready`, builds and loads the app, and again for every save, until the host itself must be restarted.
+    /// Waits for `ready`, then builds and loads the app, again after every save, until the host must restart.
     pub(crate) async fn run(self, ready: Ready) -> Result<RestartNeeded, BoxError> {
         let mut watch = Watch::new(
             &self.root,
@@ -107,7 +108,7 @@ impl Reload {
         self.generations.active().map(|generation| generation.id())
     }
 
-    /// How far the build is, and at its end nothing.
+    /// Publishes the progress of the running build; `None` once it has ended.
     fn set_progress(&self, now: Option<Progress>) {
         self.report
             .send_modify(|report| report.build.progress = now);
@@ -154,7 +155,7 @@ impl Loop {
         }
     }
 
-    /// Until something is saved, or the code that is kept is too much.
+    /// Waits for a save. Returns `Some` if the code of old generations exceeds the memory budget instead.
     async fn wait(&mut self) -> Option<Images> {
         let Self {
             reload,
@@ -207,11 +208,11 @@ impl Loop {
         self.watch.collect_during(work).await;
     }
 
-    /// Builds, unless a newer save cancels that: it is built with the ones before then.
+    /// Builds. A newer save may cancel the build; the next one then includes both sets of changes.
     async fn build(&mut self, request: BuildRequest) {
         let LastSave { at, detect } = self.last_save;
         let (wait, files) = (at.elapsed(), names(&request.changes));
-        // cargo is asked if the changes are not known.
+        // No changes means "unknown", and an unknown change is built by cargo.
         let known = if request.by_cargo {
             &Changes::new()
         } else {
@@ -250,7 +251,7 @@ impl Loop {
             let mut building = pin!(builder.build(known, step));
             loop {
                 tokio::select! {
-                    biased; // what has ended is not cancelled
+                    biased; // never cancel a build that has already finished
                     outcome = &mut building => break Some(outcome),
                     changes = watch.next(&reload.rebuild) => {
                         *last_save = LastSave { at: Instant::now(), detect: time_since_save(&reload.root, &changes) };

@@ -1,4 +1,4 @@
-//! What the reload loop is given.
+//! What the caller passes to the reload loop, and what the loop returns.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,44 +13,44 @@ use crate::{generation::Generations, restart::Image};
 /// What must be done before the first build.
 pub(crate) type Ready = BoxFuture<'static, ()>;
 
-/// Everything a reload needs.
+/// Everything the reload loop needs.
 pub(crate) struct Reload {
     pub(crate) root: PathBuf,
     pub(crate) db: Db,
-    /// As they are now: each generation gets those of its start.
+    /// The current settings. Each generation gets those that apply when it starts.
     pub(crate) settings: published::Receiver<Settings>,
-    /// Rung when the file they come from is saved.
+    /// Notified when `.env` is saved.
     pub(crate) settings_saved: Arc<Notify>,
-    /// Rung when `.dev`, or something in it, is deleted.
+    /// Notified when `.dev`, or something in it, is deleted.
     pub(crate) cleaned: Arc<Notify>,
-    /// Rings when somebody wants a build without a save.
+    /// Notified when the user asks for a build without a save.
     pub(crate) rebuild: Arc<Notify>,
-    /// Whether rustc may be asked alone.
+    /// Whether rustc may be run without cargo.
     pub(crate) replay: bool,
     pub(crate) pool_owner: PoolOwner,
     pub(crate) isolation: Isolation,
     pub(crate) generations: Arc<Generations>,
-    /// How much the code of earlier generations may use; `None`: there is no limit.
+    /// How much memory the code of earlier generations may use; `None` means no limit.
     pub(crate) keep_memory_mb: Option<u64>,
-    /// The host's own files, as they were when this process started.
+    /// The host's executable files as they were when this process started.
     pub(crate) image: Image,
-    /// Id of the generation made last; goes on counting over restarts.
+    /// Id of the latest generation. Counting continues across restarts.
     pub(crate) last_id: u64,
-    /// Of the library loaded last.
+    /// The environment ([`Settings::environment`]) of the library loaded last.
     pub(crate) environment: u64,
     pub(crate) report: published::Sender<Report>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
-    /// Brings the database to what `migrations/` says. Whether it could is told elsewhere; the app is built anyway.
+    /// Applies pending migrations. A failure is reported elsewhere, and the app is built anyway.
     pub(crate) update_schema: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
-    /// Asked before the host replaces itself: what its new image would stumble over must be mended first.
+    /// Called before the host replaces itself. An error names what would stop the new process from starting.
     pub(crate) may_restart: Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>,
-    /// Generations on their way out, so that the end of the process can wait for them.
+    /// Tasks that retire old generations, so that shutdown can wait for them.
     pub(crate) retiring: TaskTracker,
 }
 
 impl Reload {
-    /// The app's environment now; whether it is another one than that of the library loaded last, which is then loaded
-    /// again: its statics may hold what they have read. And what to name as the cause if no source has changed.
+    /// The app's current environment, whether it differs from that of the library loaded last, and the files to name as
+    /// the cause. If it differs, even an unchanged library is loaded again, since its statics may hold old values.
     pub(super) fn environment(&self, files: Vec<String>) -> (u64, bool, Vec<String>) {
         let now = self.settings.borrow().environment;
         let is_other = now != self.environment;
@@ -62,17 +62,17 @@ impl Reload {
     }
 }
 
-/// The host must be replaced by its build on disk: it has changed there, or this process keeps too much.
+/// The host must replace itself with its build on disk: the build is newer, or this process uses too much memory.
 pub(crate) struct RestartNeeded {
     pub(crate) outgrown: Option<Images>,
 }
 
-/// What a generation is told at its start.
+/// The settings that a generation gets when it starts.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) env: Arc<Env>,
-    /// What `db` is made of; the app's own pools, in the leak modes, get a name each.
+    /// The configuration of `db`. In the leak modes each generation makes its own pool from it, with its own name.
     pub(crate) db_config: DbConfig,
-    /// Another number for another environment of the app's.
+    /// A number that changes whenever the app's environment variables do.
     pub(crate) environment: u64,
 }

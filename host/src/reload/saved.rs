@@ -1,7 +1,7 @@
-//! What a saved file means: a migration to apply, a build, or nothing but another answer, since the app reads it as it
-//! runs.
+//! What to do about a saved file: apply a migration, build, or only reload open pages because the app reads the file at
+//! run time.
 //!
-//! Only a file in the folder of the app can be of the last sort, and only while it is certain what the app was made of.
+//! Only a file in the app's folder can be of the last class, and only while the inputs of the app are known.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use super::{
     watch::{Changes, MIGRATIONS},
 };
 
-/// Saved files by what is done about them. A migration that the app includes is of two sorts.
+/// Saved files by what to do about them. A migration that the app includes at compile time is in two classes.
 #[derive(Default)]
 pub(super) struct Classified {
     pub(super) schema: bool,
     pub(super) build: Changes,
-    /// By the app, as it runs.
+    /// Read by the app at run time.
     pub(super) runtime_files: Changes,
 }
 
-/// Sorts `changes` in the project at `root`. `certain`: the app was made of these inputs, and of no others.
+/// Classifies `changes` in the project at `root`. `inputs_known`: `inputs` are all that the app was built from.
 pub(super) fn classify(
     root: &Path,
     inputs: &Inputs,
@@ -39,13 +39,13 @@ pub(super) fn classify(
     classified
 }
 
-/// Whether a build may come out differently, though the app was not made of this file.
+/// Whether this file may change the result of a build, although the last build did not read it.
 fn is_input(file: &Path, inputs_known: bool) -> bool {
     !inputs_known
         || !file.starts_with(APP)
         || file.ends_with("Cargo.toml")
         || file.extension().is_some_and(|extension| extension == "rs")
-        // What is in a folder that comes or goes is not told.
+        // Probably a folder that appeared or disappeared; the files in it are not reported.
         || file.extension().is_none()
 }
 

@@ -1,8 +1,8 @@
-//! What the reload loop knows from one operation to the next, and every way in which that changes.
+//! The state machine of the reload loop.
 //!
-//! The loop asks for the [`Next`] operation, does it, and says here how it came out. Nothing else is remembered
-//! between two operations. Refuses to do anything itself: no file, no process and no clock, so that a test can drive it
-//! through any order of events. `M` is an artifact and how it was made, `E` the entry of an opened library.
+//! The loop asks for the [`Next`] operation, runs it, and reports the result here. All state that outlives an operation
+//! is here. No I/O, no processes and no clock, so that a test can drive it through any order of events.
+//! `M` is a finished build, `E` the entry point of a loaded library.
 
 #[cfg(test)]
 mod model;
@@ -11,29 +11,29 @@ use std::mem::take;
 
 use super::{saved::Classified, watch::Changes};
 
-/// See the module.
+/// See the module docs.
 pub(super) struct State<M, E> {
-    /// Saved, and not sorted yet.
+    /// Saved and not classified yet.
     saved: Changes,
-    /// A build through cargo was asked for.
+    /// The user asked for a build through cargo.
     build_requested: bool,
-    /// Files that the app reads as it runs, and that open pages have not followed yet.
+    /// Saved files that the app reads at run time and that open pages do not show yet.
     runtime_files: Changes,
-    /// Migrations that are not applied yet.
+    /// Saved migrations are not applied yet.
     schema: bool,
-    /// What is not built yet.
+    /// The build that is due.
     request: Option<BuildRequest>,
-    /// Built, and not loaded yet.
+    /// Built and not loaded yet.
     built: Option<M>,
-    /// The host was built too, and must be restarted.
+    /// The build changed the host too, so the host must restart.
     restart: bool,
-    /// A library that is opened must be started now.
+    /// A loaded library is to be started now.
     start: bool,
-    /// The schema has changed: what was refused may fit now.
+    /// The schema has changed: an app or restart that was refused may succeed now.
     retry: bool,
     last_build: LastBuild<M>,
     published: Published<M, E>,
-    /// The build before this one was cancelled.
+    /// The previous build was cancelled, so the next one must not be.
     cancelled: bool,
 }
 
@@ -41,31 +41,31 @@ pub(super) struct State<M, E> {
 #[derive(Clone, Default)]
 pub(super) struct BuildRequest {
     pub(super) changes: Changes,
-    /// Somebody asked for cargo.
+    /// The user asked for cargo.
     pub(super) by_cargo: bool,
 }
 
-/// How the last build came out.
+/// The result of the last build.
 enum LastBuild<M> {
-    /// There was none.
+    /// Nothing has been built yet.
     Unbuilt,
     DoesNotCompile,
-    /// The host has changed too: the app does not fit this process.
+    /// The host has changed too, so the app does not fit this process.
     NeedsRestart(M),
-    /// It compiles, and is not where the loader looks: not yet, or it could not be put there.
+    /// It compiles, but its library is not published: not yet, or publishing failed.
     NotPublished,
-    /// What became of it says [`Published`].
+    /// Its library is published; [`Published`] tells the rest.
     Published,
 }
 
-/// What became of the library whose bytes were published last.
+/// What happened to the library that was published last.
 #[derive(Default)]
 enum Published<M, E> {
     #[default]
     Nothing,
-    /// It cannot be called; the same bytes never can.
+    /// It cannot be loaded, and never will be while its bytes are the same.
     Refused(String),
-    /// It is opened, and `app()` has not succeeded yet.
+    /// It is loaded, and `app()` has not succeeded yet.
     NotStarted {
         built: M,
         entry: E,
@@ -75,7 +75,7 @@ enum Published<M, E> {
 
 /// What the loop does next.
 pub(super) enum Next<M, E> {
-    /// Open pages follow these files; nothing is built for them.
+    /// Open pages reload for these files; nothing is built.
     Refresh(Changes),
     Migrate,
     Build(BuildRequest),
@@ -88,23 +88,23 @@ pub(super) enum Next<M, E> {
     Wait,
 }
 
-/// How loading came out.
+/// The result of loading.
 pub(super) enum Loaded<E> {
     New(E),
-    /// The bytes are those published before.
+    /// The bytes are the same as those published last.
     Same,
     Refused(String),
     NotPublished(String),
 }
 
-/// What there is to tell once a library is loaded. A start follows by itself.
+/// What to report after loading. [`State::next`] returns the start that follows.
 pub(super) enum Verdict<M> {
     Starts,
     Unchanged(M),
     Refused(String),
 }
 
-/// Where the app is while nothing happens.
+/// The state of the app while the loop has nothing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum IdleState {
     Unbuilt,
@@ -114,7 +114,7 @@ pub(super) enum IdleState {
 }
 
 impl<M: Clone, E: Copy> State<M, E> {
-    /// Nothing is known, and a build is due that follows no save.
+    /// Nothing is built; the first build is due without a save.
     pub(super) fn new() -> Self {
         Self {
             saved: Changes::new(),
@@ -132,14 +132,14 @@ impl<M: Clone, E: Copy> State<M, E> {
         }
     }
 
-    /// Files were saved; if there are none, somebody asked for a build.
+    /// Files were saved. An empty set means that the user asked for a build.
     pub(super) fn saved(&mut self, mut changes: Changes) {
         self.build_requested |= changes.is_empty();
         self.saved.append(&mut changes);
     }
 
-    /// The next operation, in the order in which none works on what another is about to change. `sort` is asked what
-    /// saved files mean, and told whether it is certain what the app was made of.
+    /// The next operation. The order makes sure that no operation works on input which a later one changes: migrations
+    /// come before builds, for example. `classify` gets the saved files, and whether the inputs of the app are known.
     pub(super) fn next(
         &mut self,
         classify: impl FnOnce(Changes, bool) -> Classified,
@@ -160,7 +160,7 @@ impl<M: Clone, E: Copy> State<M, E> {
         if let Some(built) = self.built.take() {
             return Next::Load(built);
         }
-        // What is built is live before more is built: saves in a row must not keep each other from the page.
+        // A finished build goes live before the next one begins; otherwise rapid saves would never reach the page.
         if take(&mut self.start)
             && let Published::NotStarted { built, entry } = &self.published
         {
@@ -168,7 +168,7 @@ impl<M: Clone, E: Copy> State<M, E> {
             return Next::Start { built, entry };
         }
         if let Some(request) = self.request.take() {
-            self.retry = false; // what comes of it is started anyway
+            self.retry = false; // the build is started anyway
             return Next::Build(request);
         }
         match (&self.last_build, &self.published) {
@@ -203,8 +203,10 @@ impl<M: Clone, E: Copy> State<M, E> {
         }
     }
 
-    /// Whether the build under way gives way to what was saved during it. `elsewhere`: it has begun to compile something
-    /// other than the app, which may take minutes and would have to be done again. Of two builds in a row one ends.
+    /// Whether to cancel the running build in favour of files saved since it began.
+    ///
+    /// `beyond_app`: it has begun to compile something other than the app, which may take minutes and would have to be
+    /// done again. Two builds in a row are never cancelled, so that rapid saves cannot starve the page.
     pub(super) fn may_cancel(
         &self,
         beyond_app: bool,
@@ -233,7 +235,7 @@ impl<M: Clone, E: Copy> State<M, E> {
         self.built = Some(built);
     }
 
-    /// Built, and with it the host.
+    /// The build succeeded and changed the host too.
     pub(super) fn host_built(&mut self, built: M) {
         self.cancelled = false;
         self.last_build = LastBuild::NeedsRestart(built);
@@ -269,7 +271,7 @@ impl<M: Clone, E: Copy> State<M, E> {
         self.published = Published::Live;
     }
 
-    /// What is told once there is nothing to do.
+    /// What to report while there is nothing to do.
     pub(super) fn idle_state(&self) -> IdleState {
         match (&self.last_build, &self.published) {
             (LastBuild::Unbuilt, _) => IdleState::Unbuilt,

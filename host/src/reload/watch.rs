@@ -1,6 +1,6 @@
-//! Tells which files were saved: notify, filtered to what a build can depend on, settled for a few milliseconds.
+//! Watches for saves, with notify: keeps the files that matter, and waits a few milliseconds until a save is complete.
 //!
-//! Owns what a save is. Refuses reads: rustc opening a source would otherwise start the next build.
+//! Decides what a save is. Reads do not count: otherwise rustc opening a source would start the next build.
 
 // What is watched, and the links in there.
 mod links;
@@ -31,16 +31,17 @@ use places::Places;
 
 pub(super) use filter::{MIGRATIONS, SETTINGS};
 
-/// Editors save in steps (truncate, write, rename) and formatters follow at once: this much quiet makes it one change.
+/// Editors save in steps (truncate, write, rename) and formatters run right after. Events less than this apart are one
+/// save.
 const SETTLE: Duration = Duration::from_millis(8);
 
-/// A file written before this was not saved just now.
+/// A file last written longer ago than this was moved here, not saved just now.
 const LONG_AGO: Duration = Duration::from_secs(10);
 
 /// Changed files, relative to the root; those outside of it are absolute.
 pub(crate) type Changes = BTreeSet<PathBuf>;
 
-/// As they are shown.
+/// File names for display.
 pub(crate) fn names(changes: &Changes) -> Vec<String> {
     changes
         .iter()
@@ -48,7 +49,7 @@ pub(crate) fn names(changes: &Changes) -> Vec<String> {
         .collect()
 }
 
-/// How long ago the newest of these files was written. An old file that was moved here says nothing.
+/// How long ago the newest of these files was written. `None` for an old file that was moved here.
 pub(super) fn time_since_save(root: &Path, changes: &Changes) -> Option<Duration> {
     let written = |file: &PathBuf| fs::metadata(root.join(file)).ok()?.modified().ok();
     let newest = changes.iter().filter_map(written).max()?;
@@ -58,12 +59,12 @@ pub(super) fn time_since_save(root: &Path, changes: &Changes) -> Option<Duration
 /// A running watch.
 pub(crate) struct Watch {
     events: mpsc::UnboundedReceiver<notify::Result<Event>>,
-    /// Seen and not yet returned: kept here, so that a cancelled `next` loses nothing.
+    /// Changes not returned yet. Kept here so that a cancelled `next` loses none.
     pending: Changes,
     places: Places,
-    /// Rung when the file of the settings is saved.
+    /// Notified when `.env` is saved.
     settings_saved: Arc<Notify>,
-    /// Rung when the host's own folder, or something in it, has been deleted.
+    /// Notified when `.dev`, or something in it, is deleted.
     cleaned: Arc<Notify>,
 }
 
@@ -90,13 +91,13 @@ impl Watch {
         })
     }
 
-    /// What the app is made of counts as well, wherever it lies: the folders of its path packages, and its sources.
+    /// Also watches what the app is built from, wherever it is: the folders of its path packages, and its sources.
     pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
         self.places.set_inputs(packages, sources);
     }
 
-    /// Waits for a save of sources and returns what it comprises; a save of settings is told on the way. When `rebuild`
-    /// rings, that is what has been saved so far, and may be nothing. Cancel-safe.
+    /// Waits for a save of sources and returns the changed files; passes saves of `.env` on. If `rebuild` is notified
+    /// first, returns what has been saved so far, which may be nothing. Cancel-safe.
     pub(crate) async fn next(&mut self, rebuild: &Notify) -> Changes {
         loop {
             let (mut changes, asked) = tokio::select! {
@@ -110,7 +111,7 @@ impl Watch {
         }
     }
 
-    /// Waits for `work`, and tells a save of settings meanwhile. What else is saved is left for [`next`](Self::next).
+    /// Waits for `work`, and passes saves of `.env` on meanwhile. Other saves are kept for [`next`](Self::next).
     pub(super) async fn collect_during(&mut self, work: impl Future<Output = ()>) {
         let (mut work, mut others) = (pin!(work), Changes::new());
         loop {
@@ -145,7 +146,7 @@ impl Watch {
         std::mem::take(&mut self.pending)
     }
 
-    /// Whether the event is part of a save.
+    /// Records what has changed. Returns whether the event is part of a save.
     fn record(&mut self, event: notify::Result<Event>) -> bool {
         let event = match event {
             Ok(event) => event,
@@ -174,7 +175,7 @@ impl Watch {
     }
 }
 
-/// Reading is none. A new time of writing is: `touch` asks for a build.
+/// Whether the event is more than a read. A new modification time counts: `touch` asks for a build.
 fn is_change(event: &Event) -> bool {
     !matches!(
         event.kind,
@@ -196,11 +197,11 @@ fn is_disappearance(kind: EventKind) -> bool {
     )
 }
 
-/// Whether it is of a folder that comes or goes: what is in it is not reported by itself.
+/// Whether a folder appeared or disappeared. If so, notify does not report the files in it.
 fn is_folder(kind: EventKind, path: &Path) -> bool {
     match kind {
         EventKind::Create(CreateKind::Folder) | EventKind::Remove(RemoveKind::Folder) => true,
-        // It has gone, and nobody knows.
+        // It is gone, so its name is the only hint.
         EventKind::Modify(ModifyKind::Name(RenameMode::From)) => path.extension().is_none(),
         EventKind::Modify(ModifyKind::Name(RenameMode::To)) => path.is_dir(),
         _ => false,

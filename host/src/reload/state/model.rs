@@ -1,4 +1,4 @@
-//! Any order of saves, failures, migrations and restarts, against a world that only knows what is on disk.
+//! A property test: any order of saves, failures, migrations and restarts, checked against a simple model of the disk.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, test_runner::TestCaseError};
 
 use super::*;
 
-/// What an app on disk is like. Saved twice, it comes out as the same bytes.
+/// The app on disk. The same variant always compiles to the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum App {
     Good,
@@ -20,14 +20,14 @@ enum App {
 #[derive(Clone, Copy, Debug)]
 enum WorldEvent {
     Save(App),
-    /// A file that the app reads as it runs.
+    /// A file that the app reads at run time.
     Css,
     Migration,
-    /// Of a migration, without effect.
+    /// A comment in a migration, which has no effect.
     Comment,
     Settings,
     Rebuild,
-    /// The host's sources; it cannot be restarted before the next migration if they are `early`.
+    /// The host's sources. If `early`, the host cannot restart until the next migration.
     Host {
         early: bool,
     },
@@ -57,7 +57,7 @@ fn event() -> impl Strategy<Value = WorldEvent> {
     ]
 }
 
-/// What is there, and what was done.
+/// What is on disk and what the loop has done.
 #[derive(Debug)]
 struct World {
     app: App,
@@ -67,23 +67,23 @@ struct World {
     may_restart: bool,
     disk_full: bool,
 
-    /// Of this process.
+    /// The version of the host that runs.
     process: u32,
     published: Option<App>,
     live: Option<App>,
     /// Whether what is live is what was published last.
     live_is_published: bool,
-    /// What was built last, whether it compiled or not.
+    /// The app of the last build, whether it compiled or not.
     built: Option<App>,
     unpublished: bool,
     builds: u32,
     refreshed: u32,
     cancelled: bool,
-    /// Sources that were saved, and that no build has ended with.
+    /// Saved sources that no finished build contains.
     due: Changes,
 }
 
-/// Files are named after what they are.
+/// File names tell their class.
 fn classified(changes: Changes, inputs_known: bool) -> Classified {
     let mut classified = Classified::default();
     for file in changes {
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// Nothing is left to do: the world is as the last save wants it, or it is known why not.
+    /// Nothing is left to do: the last save is live, or there is a reason why not.
     fn check(&self, idle: IdleState) -> Result<(), TestCaseError> {
         prop_assert_eq!(self.built, Some(self.app), "what is on disk was built");
         let expected = match self.app {
@@ -181,7 +181,7 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
         due: Changes::new(),
     };
     let mut state = State::new();
-    // What happened while all was at rest, whether it builds, and what was done before.
+    // An event that arrived while the loop was idle: whether it should build, and the counts before it.
     let mut quiet: Option<(WorldEvent, bool, u32, u32)> = None;
     for _ in 0..2000 {
         match state.next(classified) {
@@ -263,9 +263,9 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
                 };
                 let builds = match event {
                     WorldEvent::Comment => Some(false),
-                    // One that the restart waits for builds all of it again.
+                    // If a restart waits for this migration, everything is built again afterwards.
                     WorldEvent::Migration if world.host == world.process => Some(false),
-                    // A file that is missing may be why it does not compile.
+                    // If the app does not compile, the file may be the missing one.
                     WorldEvent::Css => Some(world.app == App::DoesNotCompile),
                     _ => None,
                 };
