@@ -1,25 +1,25 @@
-//! What the compiler makes of a save: an artifact, or diagnostics.
+//! Compiles the app: the result is an artifact or diagnostics.
 //!
-//! Two ways to the same library. cargo knows everything, and needs a tenth of a second or two to find out that only
-//! the app has changed. rustc alone, with the command that cargo ran last, is enough while that is known already.
-//! Whatever leaves a doubt is cargo's. A build failure is an outcome and not an error.
-//! Dropping the future of a build ends its compilers.
+//! There are two ways to the same library. cargo handles everything, but takes 100 to 200 ms to find out that only
+//! the app has changed. If that is known already, rustc runs directly, with the command that cargo ran last. If in doubt,
+//! cargo builds. A failed build is an outcome, not an error.
+//! Dropping the future of a build kills its compilers.
 
-// rustc alone: the command that cargo ran, and for which saves it stands.
+// rustc without cargo: the command that cargo ran, and the saves for which it is still valid.
 mod captured;
 mod invocation;
 
-// cargo, and what it says.
+// cargo and its output.
 mod cargo;
 
-// What both come to know: what the app is made of, and how long that takes.
+// What both learn: the inputs of the app, and how long builds take.
 mod inputs;
 mod pace;
 
-// Which packages cargo looks into.
+// The path packages that cargo reads.
 mod packages;
 
-// What both are made of: a message, a process.
+// What both use: a compiler message, a process group, the user's environment.
 mod diagnostic;
 mod group;
 mod user;
@@ -45,20 +45,20 @@ pub(crate) use user::restore_user_environment;
 /// The package whose library is reloaded.
 pub(super) const APP: &str = "app_lib";
 
-/// What a build came to.
+/// The result of a build.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Everything compiled; here is the app.
+    /// Everything compiled; `artifact` is the app's library.
     Built {
         artifact: PathBuf,
         warnings: Vec<Diagnostic>,
         by: Compiler,
     },
-    /// Something did not; nothing was loaded.
+    /// Something did not compile.
     Failed { diagnostics: Vec<Diagnostic> },
 }
 
-/// Who was asked.
+/// Which program ran the build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Compiler {
@@ -66,10 +66,10 @@ pub(crate) enum Compiler {
     Rustc,
 }
 
-/// What is told of a build while it runs.
+/// An update about a running build.
 pub(super) enum Step {
     Progress(Progress),
-    /// It compiles something else than was thought; more than the app, if it is of that kind.
+    /// It compiles something other than first estimated: more than the app, or the app through cargo.
     Estimate(UnderWay),
 }
 
@@ -77,16 +77,16 @@ pub(super) enum Step {
 pub(super) struct Builder {
     root: PathBuf,
     replays: bool,
-    /// While there is no doubt about it.
+    /// The command for rustc, while it is known to be valid.
     captured: Option<Captured>,
     inputs: Inputs,
-    /// Named by the manifests, and seen by cargo.
+    /// Folders of path packages, from the manifests and from cargo's output.
     packages: BTreeSet<PathBuf>,
     pace: Pace,
 }
 
 impl Builder {
-    /// Of the workspace at `root`; always through cargo unless it `replays`.
+    /// For the workspace at `root`. Without `replays` every build goes through cargo.
     pub(super) fn new(root: &Path, replays: bool) -> Self {
         Self {
             root: root.to_owned(),
@@ -98,7 +98,7 @@ impl Builder {
         }
     }
 
-    /// Looks which packages a build after these `changes` comes to, so that they are watched before it reads them.
+    /// Finds packages that these `changes` may have added, so that they are watched before the build reads them.
     pub(super) fn look_for_packages(&mut self, changes: &BTreeSet<PathBuf>) {
         let is_source = |file: &PathBuf| file.extension().is_some_and(|it| it == "rs");
         if changes.is_empty() || !changes.iter().all(is_source) {
@@ -106,7 +106,7 @@ impl Builder {
         }
     }
 
-    /// What a build of `changes` that begins now will probably compile, and for how long.
+    /// What a build of `changes` will probably compile, and how long that should take.
     pub(super) fn estimate(&self, changes: &BTreeSet<PathBuf>) -> UnderWay {
         let is_elsewhere = |file: &PathBuf| {
             let in_a_folder = file.components().count() > 1;
@@ -132,7 +132,7 @@ impl Builder {
         }
     }
 
-    /// Builds what has come of `changes` since the build before, and tells each `step`.
+    /// Builds after `changes` since the previous build, and calls `step` on every update.
     pub(super) async fn build(
         &mut self,
         changes: &BTreeSet<PathBuf>,
@@ -141,7 +141,7 @@ impl Builder {
         let UnderWay {
             mut kind, since, ..
         } = self.estimate(changes);
-        // Dropped before cargo starts: it takes its library away.
+        // Drop it before cargo starts: its drop deletes cargo's library, so that cargo compiles the app again.
         self.captured
             .take_if(|captured| !captured.covers(&self.root, changes));
         if let Some(captured) = self.captured.as_mut().filter(|captured| captured.is_warm()) {
@@ -187,7 +187,7 @@ impl Builder {
         self.record_duration(outcome, kind, since)
     }
 
-    /// One that failed says nothing of how long the next one takes.
+    /// Remembers how long a successful build took. A failed one does not tell how long the next will take.
     fn record_duration(&mut self, outcome: Outcome, kind: Kind, since: Instant) -> Outcome {
         if let Outcome::Built { .. } = outcome {
             self.pace.took(kind, since.elapsed());
@@ -195,12 +195,13 @@ impl Builder {
         outcome
     }
 
-    /// Whether a save of what the app is made of would go to rustc alone.
+    /// Whether a save of the app's sources would be built by rustc without cargo.
     pub(super) fn is_warm(&self) -> bool {
         self.captured.as_ref().is_some_and(Captured::is_warm)
     }
 
-    /// To be polled while nothing is saved: gets rustc alone ready, if it could be, and returns when it is. Cancel-safe.
+    /// Prepares builds by rustc without cargo, if possible, and returns when they are ready. Poll it while nothing is
+    /// being saved. Cancel-safe.
     pub(super) async fn warm_up(&mut self) {
         if let Some(captured) = self
             .captured
@@ -210,17 +211,17 @@ impl Builder {
             if captured.warm_up(&self.root).await {
                 return;
             }
-            self.captured = None; // until cargo has compiled the app once more
+            self.captured = None; // until cargo has compiled the app again
         }
         std::future::pending().await
     }
 
-    /// What the app was made of last.
+    /// What the last build of the app read.
     pub(super) fn inputs(&self) -> &Inputs {
         &self.inputs
     }
 
-    /// The folders of the path packages that cargo looks into.
+    /// The folders of the path packages that cargo reads.
     pub(super) fn packages(&self) -> &BTreeSet<PathBuf> {
         &self.packages
     }

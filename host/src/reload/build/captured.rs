@@ -1,9 +1,9 @@
-//! rustc alone: the command that cargo ran for the app, run again, for nothing but the library that is loaded.
+//! rustc without cargo: repeats the command that cargo ran for the app, but only for the library that is loaded.
 //!
-//! Stands while nothing but sources that the app was made of before is saved, and all else is as it was: manifests and
-//! lock file, configuration, toolchain, every library it links, what its build script reads. rustc's incremental data
-//! is bound to the command, and this one leaves out the rlib, which is production's. So it has a folder and data of
-//! its own, which are made once while nothing is saved: see [`Captured::warm_up`].
+//! The command is valid as long as only known sources of the app are saved and nothing else has changed: manifests,
+//! lock file, configuration, toolchain, linked libraries, files that the build script reads. rustc's incremental data
+//! depends on the command, and this one leaves out the rlib, which only production needs. So it has its own output
+//! folder and incremental data, created while nothing is being saved: see [`Captured::warm_up`].
 
 use std::{
     collections::BTreeSet,
@@ -26,39 +26,39 @@ use super::{
 };
 use crate::file_stamps::FileStamps;
 
-/// Whoever saves again within this time of a build would compete with the warm-up for the processors.
+/// How long nothing must have been saved before the warm-up begins, so that it does not compete with the next build.
 const WARM_UP_DELAY: Duration = Duration::from_secs(1);
 
-/// A command that stands for cargo until something leaves a doubt.
+/// A rustc command that replaces cargo as long as it is known to be valid.
 pub(super) struct Captured {
     invocation: Invocation,
-    /// Of its own, with its incremental data.
+    /// Its own output folder, which also has its incremental data.
     out_dir: PathBuf,
-    /// Where cargo has put the library.
+    /// The library as built by cargo.
     cargo_artifact: PathBuf,
     incremental: Incremental,
-    /// What the app was made of last, relative to the root.
+    /// The sources that the last build read, relative to the root.
     sources: BTreeSet<PathBuf>,
-    /// What its build script reads. It runs again after a change, and only cargo runs it.
+    /// What the build script reads. After a change it must run again, which only cargo does.
     script_reads: Vec<PathBuf>,
-    /// All else that goes into the app.
+    /// Everything else that goes into the app.
     inputs: FileStamps,
-    /// Warnings of the other packages, which cargo would repeat.
+    /// Warnings from other packages, which cargo would repeat on every build.
     warnings: Vec<Diagnostic>,
-    /// Whether the app has been compiled since cargo did.
+    /// Whether rustc has compiled the app since cargo did.
     replayed: bool,
 }
 
-/// How far rustc's incremental data is.
+/// The state of the incremental data.
 enum Incremental {
-    /// Of something else, or there is none.
+    /// Missing, or made by another command.
     Cold,
-    /// rustc is making it. Ended with this.
+    /// rustc is making it. Dropping this kills rustc.
     Warming(Group),
     Warm,
 }
 
-/// A line of rustc.
+/// One line of rustc's JSON output.
 #[derive(Deserialize)]
 #[serde(tag = "$message_type", rename_all = "snake_case")]
 enum RustcMessage {
@@ -72,7 +72,7 @@ enum RustcMessage {
 }
 
 impl Captured {
-    /// From a build that has succeeded. `None`: cargo did not compile the app in it.
+    /// From the output of a successful build. `None` if cargo did not compile the app in it.
     pub(super) fn new(root: &Path, output: &CargoOutput) -> Option<Self> {
         let by_cargo = Invocation::of(APP, "cdylib", &output.stderr)?;
         let script_reads = match &output.script_out_dir {
@@ -101,7 +101,7 @@ impl Captured {
         })
     }
 
-    /// Whether the command stands after these `changes`. After none it does not: somebody wants to be sure.
+    /// Whether the command is valid after these `changes`. Not if there are none: then the user has asked for cargo.
     pub(super) fn covers(&self, root: &Path, changes: &BTreeSet<PathBuf>) -> bool {
         let is_source = |file: &PathBuf| {
             let path = root.join(file);
@@ -112,17 +112,17 @@ impl Captured {
         !changes.is_empty() && changes.iter().all(is_source) && !self.inputs.have_changed()
     }
 
-    /// Whether it is the faster way by now.
+    /// Whether its incremental data is ready, so that it is faster than cargo.
     pub(super) fn is_warm(&self) -> bool {
         matches!(self.incremental, Incremental::Warm)
     }
 
-    /// Compiles all of the app once, for the incremental data alone. `false` if that failed; a person has saved half a
-    /// thought, most often. Cancel-safe: what has begun goes on, through later saves too.
+    /// Compiles the whole app once, only for the incremental data. `false` if that failed, usually because the user has
+    /// just saved code that does not compile. Cancel-safe: a compiler that runs continues, even through later saves.
     pub(super) async fn warm_up(&mut self, root: &Path) -> bool {
         if let Incremental::Cold = self.incremental {
             tokio::time::sleep(WARM_UP_DELAY).await;
-            // rustc makes it for incremental data only, which the person may have switched off.
+            // rustc creates the folder only for incremental data, which the user may have turned off.
             if fs::create_dir_all(&self.out_dir).is_err() {
                 return false;
             }
@@ -140,7 +140,7 @@ impl Captured {
         true
     }
 
-    /// Cargo has compiled the app meanwhile, of these sources.
+    /// cargo has compiled the app in the meantime, from these sources.
     pub(super) fn compiled_by_cargo(&mut self, sources: &BTreeSet<PathBuf>) {
         self.sources.clone_from(sources);
     }
@@ -149,9 +149,9 @@ impl Captured {
         &self.out_dir
     }
 
-    /// Compiles the app. `None`: it came out in a way that cargo must explain.
+    /// Compiles the app. `None` if the result is unclear, so that cargo must build.
     pub(super) async fn replay(&mut self, root: &Path) -> Option<Outcome> {
-        // cargo's own lock. Whoever has it, `cargo host psql` for example, writes what this would read.
+        // cargo's own lock: another cargo, for example `cargo host psql`, may be writing the files rustc would read.
         let lock = File::open(self.out_dir.with_file_name(".cargo-lock")).ok()?;
         lock.try_lock().ok()?;
         self.replayed = true;
@@ -185,15 +185,15 @@ impl Drop for Captured {
         if !self.replayed {
             return;
         }
-        // cargo goes by times of writing: after `mv old.rs page.rs` it would take its library, which is older than
-        // what a person has seen, for the latest.
+        // cargo compares modification times. After `mv old.rs page.rs` it would consider its own library up to date,
+        // although rustc has compiled newer code since.
         if let Err(error) = fs::remove_file(&self.cargo_artifact) {
-            tracing::debug!("{}: {error}", self.cargo_artifact.display()); // somebody else has
+            tracing::debug!("{}: {error}", self.cargo_artifact.display()); // already removed
         }
     }
 }
 
-/// rustc's messages; `None` if there was anything else.
+/// Reads rustc's messages: the library and the diagnostics. `None` if a line is not a message.
 async fn read_messages(
     stderr: impl tokio::io::AsyncRead + Unpin,
 ) -> Option<(Option<PathBuf>, Vec<Diagnostic>)> {
@@ -213,7 +213,7 @@ async fn read_messages(
     Some((library, diagnostics))
 }
 
-/// Everything that cargo reads before it decides what to run.
+/// Every file that cargo reads to decide what to run.
 fn cargo_configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
     let manifests = [
         "Cargo.toml",

@@ -1,7 +1,7 @@
-//! Runs cargo, and takes apart what it says.
+//! Runs cargo and parses its output.
 //!
-//! One package selection for everything (the workspace, no `-p`), so that features unify as they did for the running
-//! host. So talkative (`-vv`) that it names the compiler's command, which nobody else knows.
+//! Always builds the whole workspace, without `-p`, so that features unify as they did for the running host. With
+//! `-vv` cargo prints the rustc command, which is not available in any other way.
 
 use std::{
     collections::BTreeSet,
@@ -19,36 +19,36 @@ use super::{
     group::{Group, command},
 };
 
-/// How far a build is, as cargo counts.
+/// The progress of a build, in cargo's units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Progress {
     pub(crate) built: usize,
     pub(crate) total: usize,
 }
 
-/// What cargo says while it runs.
+/// An update from a running cargo.
 pub(super) enum CargoUpdate {
     Progress(Progress),
-    /// Something other than the app is compiled. Once.
+    /// Something other than the app is being compiled. Sent once.
     Dependencies,
 }
 
-/// What a run of cargo has shown of the workspace.
+/// The parsed output of one cargo run.
 #[derive(Default)]
 pub(super) struct CargoOutput {
-    /// The whole of stderr, progress bars aside.
+    /// All of stderr without progress bars.
     pub(super) stderr: String,
-    /// Folders of the path packages that it came to, the app's among them.
+    /// Folders of the path packages that cargo built, including the app's.
     pub(super) packages: BTreeSet<PathBuf>,
-    /// Where the app's build script, if it has one, has put what it made.
+    /// The `OUT_DIR` of the app's build script, if it has one.
     pub(super) script_out_dir: Option<PathBuf>,
-    /// Of packages other than the app. They come again with each build until they are mended.
+    /// Warnings from packages other than the app. cargo repeats them on every build until they are fixed.
     pub(super) warnings: Vec<Diagnostic>,
     artifact: Option<PathBuf>,
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Why cargo could not be asked.
+/// Why cargo gave no result.
 #[derive(Debug, thiserror::Error)]
 enum BuildError {
     #[error("cannot run cargo: {0}; is it in PATH?")]
@@ -59,7 +59,7 @@ enum BuildError {
     NoArtifact,
 }
 
-/// Builds the workspace at `root` and tells what it says meanwhile.
+/// Builds the workspace at `root`, and calls `on_update` meanwhile.
 pub(super) async fn build(
     root: &Path,
     on_update: impl FnMut(CargoUpdate),
@@ -84,13 +84,14 @@ async fn run(
             "--message-format",
             "json-diagnostic-rendered-ansi",
         ])
-        // Its words are read here, and are not for a person to see in colour.
+        // stderr is parsed here, and colour codes would get in the way.
         .args(["--color", "never"])
-        // The total is told nowhere else. As arguments: a cargo that a build script runs must not inherit them.
+        // Only the progress bar has the total. Passed as arguments and not as variables, which a cargo that is run by a
+        // build script would inherit.
         .args(["--config", "term.progress.when='always'"])
         .args(["--config", "term.progress.width=120"]);
     let (mut group, stdout, stderr) = Group::spawn(&mut cargo).map_err(BuildError::Run)?;
-    // Both at once: a full pipe that nobody reads would stop cargo.
+    // Read both at once: cargo would block on a full pipe.
     let (output, stderr) = tokio::join!(read_messages(stdout), read_stderr(stderr, on_update));
     let mut output = output.map_err(BuildError::Run)?;
     output.stderr = stderr.map_err(BuildError::Run)?;
@@ -112,10 +113,10 @@ async fn run(
     Ok((outcome, output))
 }
 
-/// A faulty manifest or a missing dependency is told on stderr only.
+/// Adds cargo's own error: a faulty manifest or a missing dependency is only reported on stderr.
 fn with_cargo_error(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnostic> {
     if !diagnostics.iter().any(Diagnostic::is_error) {
-        // Without the steps, which are told because of `-vv`.
+        // Without the steps that `-vv` adds.
         let step = |line: &&str| {
             ["Fresh ", "Dirty ", "Compiling ", "Running `"]
                 .iter()
@@ -135,7 +136,7 @@ fn with_cargo_error(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnos
     diagnostics
 }
 
-/// What cargo says on stderr, without its progress bar, which it redraws in place: each ends with a carriage return.
+/// Reads cargo's stderr without the progress bars. cargo redraws the bar in place, so each ends with a carriage return.
 async fn read_stderr(
     stderr: impl AsyncRead + Unpin,
     mut on_update: impl FnMut(CargoUpdate),
@@ -164,14 +165,14 @@ async fn read_stderr(
     Ok(said)
 }
 
-/// From `   Compiling serde v1.0.0`.
+/// Parses `   Compiling serde v1.0.0`.
 fn compiles_a_dependency(line: &str) -> bool {
     let compiled = line.trim_start().strip_prefix("Compiling ");
     let package = compiled.and_then(|rest| rest.split_once(" v"));
     package.is_some_and(|(package, _)| package != APP)
 }
 
-/// From `    Building [====>     ] 12/345: serde, tokio`.
+/// Parses `    Building [====>     ] 12/345: serde, tokio`.
 fn progress_in(bar: &str) -> Option<Progress> {
     let (_, counts) = bar
         .trim_start()
@@ -208,7 +209,7 @@ async fn read_messages(stdout: impl AsyncRead + Unpin) -> io::Result<CargoOutput
                 }
             }
             Ok(Message::CompilerMessage(compiler)) => {
-                // `-vv` brings warnings of dependencies too, which nobody here can mend.
+                // `-vv` also prints warnings from dependencies, which the user cannot fix here.
                 let is_ours = compiler.package_id.repr.starts_with("path+");
                 if is_ours {
                     output
@@ -228,7 +229,7 @@ async fn read_messages(stdout: impl AsyncRead + Unpin) -> io::Result<CargoOutput
                 scripts.push((script.package_id, script.out_dir));
             }
             Ok(_) => {}
-            // What build scripts print, because of `-vv`, and what later cargos may say.
+            // Output of build scripts, which `-vv` prints, or messages of newer versions of cargo.
             Err(_) => tracing::trace!("cargo said: {line}"),
         }
     }
@@ -237,7 +238,7 @@ async fn read_messages(stdout: impl AsyncRead + Unpin) -> io::Result<CargoOutput
     Ok(output)
 }
 
-/// The folder of the package that a target's root file is of.
+/// The folder of the package that a target's root file belongs to.
 fn package_folder(source: &Utf8Path) -> Option<PathBuf> {
     let mut above = source.ancestors().skip(1);
     let folder = above.find(|folder| folder.join("Cargo.toml").is_file())?;

@@ -1,9 +1,9 @@
-//! One message of the compiler, as it is shown, and which of many are shown.
+//! A compiler message as it is shown, and the choice of which to show when there are many.
 
 use cargo_metadata::diagnostic::{Diagnostic as Message, DiagnosticLevel};
 use serde::Serialize;
 
-/// One message of the compiler, or of cargo itself.
+/// A message of the compiler, or of cargo itself.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Diagnostic {
     pub(crate) level: &'static str,
@@ -28,15 +28,15 @@ impl Diagnostic {
         }
     }
 
-    /// Of rustc's message, if it says something new.
+    /// From rustc's message. `None` if it only repeats or summarises others.
     pub(super) fn of(message: Message) -> Option<Self> {
         let level = match message.level {
             DiagnosticLevel::Error | DiagnosticLevel::Ice => "error",
             DiagnosticLevel::Warning => "warning",
-            _ => return None, // "for more information about this error": the rendered error says so too
+            _ => return None, // "for more information about this error", which the rendered error includes
         };
         let span = message.spans.into_iter().find(|span| span.is_primary);
-        // "aborting due to 2 previous errors" points nowhere.
+        // A summary such as "aborting due to 2 previous errors" has no span.
         if span.is_none() && message.message.starts_with("aborting due to")
             || message.message.ends_with("warning emitted")
             || message.message.ends_with("warnings emitted")
@@ -62,10 +62,10 @@ impl Diagnostic {
     }
 }
 
-/// As many as a user reads before the next save.
+/// More than anyone reads before the next save.
 const SHOWN: usize = 20;
 
-/// The ones to show, in the compiler's order. Where there are too many, errors go before warnings.
+/// The ones to show, in the compiler's order. If there are too many, errors take precedence over warnings.
 pub(crate) fn worst(diagnostics: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
     let errors = diagnostics.iter().filter(|one| one.is_error()).count();
     let mut room = [SHOWN.saturating_sub(errors), SHOWN]; // for warnings, for errors

@@ -1,4 +1,4 @@
-//! A compiler as a process: in a group of its own that ends with us.
+//! A compiler process in its own process group, which is killed when dropped.
 
 use std::{
     ffi::OsStr,
@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use super::user::restore_user_environment;
 
-/// A command in `root` whose output is read.
+/// A command that runs in `root` with the user's environment and piped output.
 pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -28,7 +28,7 @@ pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
     command
 }
 
-/// A running compiler in a process group of its own: Ctrl-C in the terminal does not reach it, our drop does.
+/// A running compiler. In its own process group it does not get a Ctrl-C from the terminal; dropping this kills it.
 pub(super) struct Group(Child);
 
 impl Group {
@@ -39,7 +39,7 @@ impl Group {
         Ok((Self(child), stdout, stderr))
     }
 
-    /// One whose output nobody reads.
+    /// Spawns without reading the output.
     pub(super) fn spawn_silent(command: &mut Command) -> io::Result<Self> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map(Self)
@@ -52,12 +52,12 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // `id` is None once it was awaited: nothing to end. Else the whole group, because a rustc left behind
-        // would write into the directory that the next build uses. tokio reaps the child.
+        // `id` is `None` if the child has been awaited. Otherwise kill the whole group: a leftover rustc would write
+        // into the folder that the next build uses. tokio reaps the child.
         if let Some(id) = self.0.id()
             && let Err(errno) = killpg(Pid::from_raw(id.cast_signed()), Signal::SIGKILL)
         {
-            tracing::debug!("ending the compiler: {errno}"); // it ended by itself just now
+            tracing::debug!("ending the compiler: {errno}"); // it has just exited by itself
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the app was made of by its last build: what rustc has read, and what its build script says it reads.
+//! The inputs of the app's last build: what rustc read, and what the build script declares that it reads.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use super::APP;
 /// Empty before the first build.
 #[derive(Clone, Default)]
 pub(crate) struct Inputs {
-    /// Relative to the root where they lie in it.
+    /// Relative to the root if inside it, absolute otherwise.
     pub(crate) sources: BTreeSet<PathBuf>,
     /// Files and folders, absolute.
     pub(crate) script_reads: Vec<PathBuf>,
@@ -25,13 +25,13 @@ impl Inputs {
     }
 }
 
-/// Where rustc writes down what the app is made of.
+/// The dep-info file of rustc, which lists the app's sources.
 pub(super) fn dep_info(out_dir: &Path) -> PathBuf {
     out_dir.join(format!("{APP}.d"))
 }
 
-/// The sources in rustc's dep-info, relative to `root` where they lie in it; `None` if it cannot be read. One that is
-/// reached through a link has both its names.
+/// The sources in rustc's dep-info, relative to `root` if inside it; `None` if unreadable. A source that is
+/// reached through a link is listed under both names.
 ///
 /// Its first line is `app_lib.d: app_lib/src/lib.rs app_lib/src/../../README.md`, with spaces in names escaped.
 pub(super) fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBuf>> {
@@ -51,7 +51,7 @@ pub(super) fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBu
     Some(files.split_ascii_whitespace().flat_map(names).collect())
 }
 
-/// What the app's build script says it reads. `None`: it does not say, and cargo runs it after every save.
+/// What the app's build script declares that it reads. `None` if it declares nothing: cargo then runs it on every save.
 pub(super) fn script_reads(out_dir: &Path, root: &Path) -> Option<Vec<PathBuf>> {
     let said = fs::read_to_string(out_dir.with_file_name("output")).ok()?;
     let package = root.join(APP);
@@ -66,7 +66,7 @@ pub(super) fn script_reads(out_dir: &Path, root: &Path) -> Option<Vec<PathBuf>> 
     (!reads.is_empty()).then_some(reads)
 }
 
-/// Without `..`, so that it can be compared though nothing may be there.
+/// Removes `..` without touching the file system, so that paths that do not exist can be compared.
 pub(super) fn normalize(path: &Path) -> PathBuf {
     let mut normalized = PathBuf::new();
     for part in path.components() {

@@ -1,6 +1,6 @@
-//! A command of rustc's, as cargo says that it ran it: found, asked, and rewritten.
+//! A rustc command as cargo prints it: parsed, queried and rewritten.
 //!
-//! Refuses what cannot be read with certainty.
+//! A command that cannot be parsed with certainty is ignored.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,12 @@ use super::group::command;
 pub(super) struct Invocation {
     program: String,
     arguments: Vec<String>,
-    /// What cargo sets for the compiler, on top of the person's own.
+    /// The variables that cargo sets for the compiler, on top of the user's environment.
     environment: Vec<(String, String)>,
 }
 
 impl Invocation {
-    /// The one that made `package` as a `kind` of crate, from cargo's words.
+    /// Finds, in cargo's stderr, the command that compiled `package` as a `kind` of crate.
     pub(super) fn of(package: &str, kind: &str, stderr: &str) -> Option<Self> {
         let mut all = stderr.split("Running `").skip(1).filter_map(Self::read);
         all.find(|invocation| {
@@ -26,7 +26,7 @@ impl Invocation {
         })
     }
 
-    /// From environment, program and arguments, quoted as for a shell.
+    /// Parses environment, program and arguments, quoted as for a shell.
     fn read(text: &str) -> Option<Self> {
         let (command, _) = text.split_once("`\n")?;
         let certain = !command.contains(char::REPLACEMENT_CHARACTER);
@@ -57,7 +57,7 @@ impl Invocation {
         following.nth(1).map(String::as_str)
     }
 
-    /// The libraries of `--extern name=path`.
+    /// The paths in `--extern name=path`.
     pub(super) fn extern_paths(&self) -> impl Iterator<Item = PathBuf> {
         let pairs = self.arguments.iter().zip(self.arguments.iter().skip(1));
         pairs
@@ -65,7 +65,7 @@ impl Invocation {
             .filter_map(|(_, value)| Some(value.split_once('=')?.1.into()))
     }
 
-    /// The same for one `kind` of crate, with everything that it writes in `folder`.
+    /// The same command for only one `kind` of crate, with all output in `folder`.
     pub(super) fn for_crate_type(self, kind: &str, folder: &Path) -> Self {
         let place = |name: &str| folder.join(name).display().to_string();
         let mut arguments = Vec::new();
@@ -87,7 +87,7 @@ impl Invocation {
         self.with_arguments(command(&self.program, root))
     }
 
-    /// For what nobody waits for: whatever the person does meanwhile comes first.
+    /// With low priority, for background work: it must not slow down what the user does meanwhile.
     pub(super) fn niced_command(&self, root: &Path) -> Command {
         let mut nice = command("nice", root);
         nice.arg(&self.program);

@@ -1,4 +1,4 @@
-//! How long builds take, by what they compile: the last ones of a kind tell how long the next one will.
+//! Estimates how long a build takes from the last builds of the same kind.
 
 use std::{
     collections::HashMap,
@@ -7,23 +7,23 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-/// What a build compiles, as far as that is known.
+/// What a build compiles, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// The app, by rustc alone.
+    /// The app, by rustc without cargo.
     AppByRustc,
     /// The app, through cargo.
     App,
-    /// Something the app or the host depends on, or the host itself.
+    /// A dependency of the app or the host, or the host itself.
     Dependencies,
 }
 
-/// A build that runs.
+/// A running build.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct UnderWay {
     pub(crate) kind: Kind,
-    /// How long it should take in all, if there was one like it.
+    /// How long it should take in total; `None` if there was no build of its kind before.
     #[serde(rename = "expected_ms", serialize_with = "milliseconds")]
     pub(crate) expected: Option<Duration>,
     #[serde(skip)]
@@ -31,7 +31,7 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
-    /// Whether it is likely to end within `limit`. One that has taken far longer than it should is not.
+    /// Whether it is likely to end within `limit`. A build that is far behind its estimate is not.
     pub(crate) fn is_likely_to_end_in(&self, limit: Duration) -> bool {
         is_likely(self.kind, self.expected, self.since.elapsed(), limit)
     }
@@ -48,7 +48,7 @@ fn is_likely(kind: Kind, expected: Option<Duration>, passed: Duration, limit: Du
 #[derive(Default)]
 pub(super) struct Pace(HashMap<Kind, Vec<Duration>>);
 
-/// So many tell: one that the machine was too busy for must not decide alone.
+/// How many builds are kept of each kind: enough that one build on a busy machine does not spoil the estimate.
 const KEPT: usize = 3;
 
 impl Pace {
@@ -103,7 +103,7 @@ mod tests {
             (Kind::Dependencies, None, 0, false),
             (Kind::App, Some(1), 0, true),
             (Kind::App, Some(1), 3, true),
-            (Kind::App, Some(1), 4, false), // it has lost its way
+            (Kind::App, Some(1), 4, false), // far behind its estimate
             (Kind::Dependencies, Some(60), 10, false),
             (Kind::Dependencies, Some(60), 58, true),
         ] {

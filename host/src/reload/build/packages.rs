@@ -1,7 +1,7 @@
-//! The path packages of the workspace, as its manifests name them: before cargo has built, and when it cannot.
+//! The path packages of the workspace according to its manifests. Needed before the first build, and when builds fail.
 //!
-//! Reads no more than `path = "…"`, and goes on from each package found. Refuses to judge: a manifest that cannot be
-//! read names nothing, and cargo says what is wrong with it.
+//! Only looks for `path = "…"`, and follows each package it finds. Ignores manifests that it cannot read; cargo reports
+//! what is wrong with them.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use super::inputs::normalize;
 
-/// The folders of all path packages that the manifest at `root` leads to, absolute; they need not exist.
+/// The folders of all path packages reachable from the manifest at `root`. Absolute; they need not exist.
 pub(super) fn declared(root: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut unread = vec![root.to_owned()];
@@ -30,7 +30,7 @@ pub(super) fn declared(root: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// Members, and the paths of dependencies wherever they stand.
+/// Workspace members, and the paths of dependencies in every section that may have them.
 fn paths(manifest: &Table) -> Vec<&str> {
     let mut paths = Vec::new();
     for (name, value) in manifest {

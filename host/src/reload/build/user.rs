@@ -1,7 +1,7 @@
-//! The environment that the user had, before `cargo run` and rustup added to it.
+//! The user's environment, without the additions of `cargo run` and rustup.
 //!
-//! Fingerprints include parts of it, and with a difference everything would be built again, into libraries that do not
-//! fit the running host. And an edited `rust-toolchain.toml` would have no effect.
+//! cargo's fingerprints include parts of the environment: with the additions, everything would be built again, into
+//! libraries that do not fit the running host. And an edit of `rust-toolchain.toml` would have no effect.
 
 use std::{
     env, fs,
@@ -14,11 +14,11 @@ use serde::Deserialize;
 
 use crate::environment;
 
-/// `RUSTUP_TOOLCHAIN`: a user's wish, or what rustup has read in the project's file for the cargo that ran us.
+/// Set by the user, or by rustup, from the project's toolchain file, for the cargo that ran this process.
 const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
 
-/// Gives `command`, which runs in the project at `root`, the user's environment: without what `.env` has added to ours
-/// either.
+/// Gives `command`, which runs in the project at `root`, the user's environment. The variables of `.env`, which the host
+/// has added to its own environment, are left out too.
 pub(crate) fn restore_user_environment(command: &mut Command, root: &Path) {
     command.env_clear();
     for (name, value) in environment::for_children() {
@@ -41,7 +41,7 @@ pub(crate) fn restore_user_environment(command: &mut Command, root: &Path) {
             command.env(name, value);
             continue;
         }
-        // `cargo run` prepends the target folder and the toolchain's; what is left was the user's.
+        // `cargo run` prepends folders of the target and the toolchain; the rest is the user's.
         let own: Vec<PathBuf> = env::split_paths(value)
             .filter(|path| {
                 !path.starts_with(root)
@@ -56,7 +56,7 @@ pub(crate) fn restore_user_environment(command: &mut Command, root: &Path) {
     }
 }
 
-/// Whether `RUSTUP_TOOLCHAIN` came from the project's file. Decided once: the file may change, the variable does not.
+/// Whether `RUSTUP_TOOLCHAIN` came from the project's file. Decided once: the file may change, the variable stays.
 fn toolchain_is_the_files(root: &Path) -> bool {
     static DECIDED: OnceLock<bool> = OnceLock::new();
     *DECIDED.get_or_init(|| {
@@ -81,14 +81,14 @@ struct Toolchain {
     path: Option<String>,
 }
 
-/// Whether the text of a toolchain file comes to this value, with or without the host's triple at its end.
+/// Whether a toolchain file with this text results in this value, with or without the target triple at its end.
 fn names(file: &str, value: &str) -> bool {
     let channel = match toml::from_str::<ToolchainFile>(file) {
         Ok(ToolchainFile { toolchain }) => toolchain.channel.or(toolchain.path),
-        // The older form is the bare name.
+        // The legacy format is just the name.
         Err(_) => Some(file.trim().to_owned()),
     };
-    // After the name comes the triple, or the date of another nightly.
+    // The name may be followed by the triple. A date would mean another nightly.
     let is_triple = |rest: &str| {
         rest.is_empty()
             || rest

@@ -1,13 +1,13 @@
-//! Which files count: a build, the schema or the settings could come out differently after a change of one.
+//! Which files are watched: those whose change can affect a build, the schema or the settings.
 //!
-//! Refuses editors' swap files, and everything under `target`, `.git` and `node_modules`.
+//! Excludes editors' swap files, and everything under `target`, `.git` and `node_modules`.
 
 use std::{
     ffi::OsStr,
     path::{Component, Path},
 };
 
-/// Sources of the host and the app, and what the app's schema is made of.
+/// The sources of host and app, and the migrations.
 pub(super) const FOLDERS: [&str; 4] = ["app_lib", "shared", "host", MIGRATIONS];
 
 pub(super) const ROOT_FILES: [&str; 5] = [
@@ -18,13 +18,13 @@ pub(super) const ROOT_FILES: [&str; 5] = [
     SETTINGS,
 ];
 
-/// No source of the app's, but of the schema it runs on.
+/// Migrations are not built: they change the schema that the app runs on.
 pub(crate) const MIGRATIONS: &str = "migrations";
 
-/// Settings are no source: a save of theirs is told to whoever reads them, and builds nothing.
+/// The settings are not built either: a save of `.env` is passed on to the code that reads it.
 pub(crate) const SETTINGS: &str = ".env";
 
-/// Whether a file of the project counts, by its path from the root. A `folder` counts for what it may hold.
+/// Whether a file of the project is relevant, by path from the root. A `folder` is relevant for what may be in it.
 pub(super) fn in_project(path: &Path, folder: bool) -> bool {
     let mut parts = path.components();
     let first = parts.next().map(Component::as_os_str);
@@ -41,7 +41,7 @@ pub(super) fn in_project(path: &Path, folder: bool) -> bool {
     }
 }
 
-/// The same for a file of a package, by its path from there.
+/// The same for a file of a package, by its path from the package's folder.
 pub(super) fn in_package(path: &Path, folder: bool) -> bool {
     let mut parts = path.components().map(Component::as_os_str);
     let first = parts.next().and_then(OsStr::to_str);
@@ -56,7 +56,7 @@ pub(super) fn is_tool_folder(folder: &OsStr) -> bool {
     matches!(folder.to_str(), Some("target" | ".git" | "node_modules"))
 }
 
-/// Whether a user has written it, and not an editor or a tool for itself.
+/// Whether it is a file of the user, not a temporary file of an editor or tool.
 fn is_user_file(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str);
     name.is_some_and(|name| {

@@ -1,6 +1,6 @@
 //! Symbolic links among the sources, and the names that their targets have through them.
 //!
-//! inotify knows a file by the folder it lies in, so that a save behind a link is seen at the target only.
+//! inotify reports a file by the real folder it is in, so a save behind a link is only reported at the target.
 
 use std::{
     collections::BTreeMap,
@@ -12,21 +12,21 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::filter;
 
-/// Links, and where they lead.
+/// Each link and its target.
 #[derive(Default)]
 pub(super) struct Links(BTreeMap<PathBuf, PathBuf>);
 
 impl Links {
-    /// Knows those at and below these paths, and no others.
+    /// Replaces all known links with those at and below these paths.
     pub(super) fn rescan<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
         self.0.clear();
         paths.for_each(|path| self.find(path));
     }
 
-    /// Takes in those at and below `path`.
+    /// Adds the links at and below `path`.
     pub(super) fn find(&mut self, path: &Path) {
-        // A link to a folder above itself is an error of the walk, and is left out. So is one that leads nowhere, but
-        // for `path` itself: a save may be about to put its target there.
+        // The walk reports a link to one of its own parent folders as an error, and a link without a target too. Both
+        // are skipped, except for `path` itself: a save may be about to create its target.
         let walk = WalkDir::new(path)
             .follow_links(true)
             .into_iter()
@@ -40,7 +40,7 @@ impl Links {
         }
     }
 
-    /// `path` has come or gone.
+    /// Forgets the links at and below `path`, which has appeared or disappeared.
     pub(super) fn forget(&mut self, path: &Path) {
         self.0.retain(|link, _| !link.starts_with(path));
     }
@@ -49,7 +49,7 @@ impl Links {
         self.0.values()
     }
 
-    /// What `path` is called through the links that lead to it or to a folder above it.
+    /// The other names of `path`: through links to it or to one of its parent folders.
     pub(super) fn names_of(&self, path: &Path) -> impl Iterator<Item = PathBuf> {
         self.0.iter().filter_map(|(link, target)| {
             let rest = path.strip_prefix(target).ok()?;

@@ -1,7 +1,7 @@
-//! What is watched: the project's folders, path packages elsewhere, single files elsewhere, and what links lead to.
+//! What is watched: the project's folders, path packages and single files outside of them, and the targets of links.
 //!
-//! Each of them may be missing, or be deleted and made again, as `git checkout` of another branch does: the nearest
-//! folder above it is watched for that.
+//! Each of these may be missing, or be deleted and created again, as `git checkout` of another branch does. So the
+//! nearest existing parent folder is watched too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,19 +16,19 @@ use super::{
     links::Links,
 };
 
-/// The host's own folder. Nothing in it is a source; that it is there matters.
+/// The host's own folder. It holds no sources; it is watched because the host must notice when it is deleted.
 const HOST_FOLDER: &str = ".dev";
 
-/// Places, and the watch on them.
+/// The watched places and the watcher.
 pub(super) struct Places {
     root: PathBuf,
-    /// Folders of path packages, absolute, without those in [`FOLDERS`].
+    /// Folders of path packages outside of [`FOLDERS`], absolute.
     packages: BTreeSet<PathBuf>,
-    /// Sources that lie elsewhere, as `include_str!("../../README.md")` names one. Absolute.
+    /// Sources outside of all packages, such as `include_str!("../../README.md")`. Absolute.
     files: BTreeSet<PathBuf>,
     links: Links,
     watched: BTreeMap<PathBuf, RecursiveMode>,
-    /// Ends the watch when dropped.
+    /// Dropping it stops watching.
     watcher: RecommendedWatcher,
 }
 
@@ -48,7 +48,7 @@ impl Places {
         Ok(places)
     }
 
-    /// What the app is made of now: the folders of all its path packages, and its sources as the compiler names them.
+    /// Sets what the app is built from: the folders of its path packages, and its sources as the compiler names them.
     pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
         let builtin = FOLDERS.map(|folder| self.root.join(folder));
         let packages: BTreeSet<PathBuf> = packages
@@ -60,7 +60,7 @@ impl Places {
             self.packages = packages;
             self.find_links();
         }
-        // What a build script has made is no source.
+        // A file that a build script generated is not a source.
         let is_generated = |file: &&PathBuf| {
             file.components()
                 .any(|part| filter::is_tool_folder(part.as_os_str()))
@@ -74,7 +74,7 @@ impl Places {
         self.watch_all();
     }
 
-    /// The names under which a changed path counts, relative to the root where they lie in it.
+    /// The relevant names of a changed path, itself or through links; relative to the root if inside it.
     pub(super) fn changes_at(&self, path: &Path, folder: bool) -> Vec<PathBuf> {
         let mut names = self.names_of(path, folder);
         if names.is_empty() && self.files.contains(path) {
@@ -83,8 +83,8 @@ impl Places {
         names.iter().map(|name| self.relative(name)).collect()
     }
 
-    /// After `path` has come or gone: what is watched may have become another place. Tells which of the places that
-    /// count are concerned.
+    /// Updates the watches after `path` has appeared or disappeared, since a watched path may now be another folder.
+    /// Returns the relevant places at or below `path`.
     pub(super) fn came_or_went(&mut self, path: &Path) -> Vec<PathBuf> {
         self.links.forget(path);
         if !self.changes_at(path, true).is_empty() {
@@ -107,7 +107,8 @@ impl Places {
             .collect()
     }
 
-    /// The system has lost events: nobody knows what has changed, and new folders are not watched. Tells all that counts.
+    /// Watches everything again after the system has lost events, so that anything may have changed and new folders are
+    /// not watched yet. Returns every relevant place.
     pub(super) fn rescan(&mut self) -> Vec<PathBuf> {
         self.unwatch_below(Path::new("/"));
         self.find_links();
@@ -120,7 +121,7 @@ impl Places {
             .collect()
     }
 
-    /// Whether this is the host's own folder, or one of the things in it.
+    /// Whether this is the host's own folder or a direct child of it.
     pub(super) fn is_in_host_folder(&self, path: &Path) -> bool {
         let host_folder = self.root.join(HOST_FOLDER);
         path == host_folder || path.parent() == Some(&host_folder)
@@ -130,7 +131,7 @@ impl Places {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
 
-    /// Itself if it counts, and the links that lead to it.
+    /// `path` itself and its names through links, if they are relevant.
     fn names_of(&self, path: &Path, folder: bool) -> Vec<PathBuf> {
         std::iter::once(path.to_owned())
             .chain(self.links.names_of(path))
@@ -144,7 +145,7 @@ impl Places {
         {
             return true;
         }
-        // A package above the project has no say in it.
+        // A package whose folder contains the project does not decide what is relevant inside the project.
         let inside =
             |package: &&PathBuf| !(path.starts_with(&self.root) && self.root.starts_with(package));
         self.packages.iter().filter(inside).any(|package| {
@@ -160,7 +161,7 @@ impl Places {
         self.links.rescan(all);
     }
 
-    /// Every folder that is to be watched, and is there.
+    /// Every existing folder that should be watched.
     fn wanted(&self) -> BTreeMap<PathBuf, RecursiveMode> {
         let mut deep: BTreeSet<PathBuf> = FOLDERS.map(|folder| self.root.join(folder)).into();
         let mut flat = BTreeSet::from([
@@ -172,7 +173,7 @@ impl Places {
         for package in &self.packages {
             flat.insert(package.clone());
             absent.insert(package.clone());
-            // Its folders and not itself: its `target` may hold thousands.
+            // Its subfolders one by one, not the whole tree: its `target` may contain thousands of folders.
             let below = fs::read_dir(package).into_iter().flatten().flatten();
             deep.extend(
                 below
@@ -192,7 +193,7 @@ impl Places {
             }
         }
         absent.extend(self.files.iter().cloned());
-        // Of a file its folder: an editor that replaces it would take a watch on it away.
+        // For a file, its folder: when an editor replaces the file, a watch on the file itself is lost.
         let above = |place: &PathBuf| {
             place
                 .ancestors()
@@ -221,7 +222,7 @@ impl Places {
     }
 
     fn try_watch_all(&mut self) -> notify::Result<()> {
-        // Again, since a folder may have come between the look and the watch.
+        // Repeat: a folder may have appeared after `wanted` looked and before it was watched.
         for _ in 0..4 {
             let wanted = self.wanted();
             let stale = |place: &&PathBuf| !wanted.contains_key(*place);
@@ -245,7 +246,7 @@ impl Places {
         Ok(())
     }
 
-    /// With all that is below: ending the watch on a folder and its folders ends those too.
+    /// Unwatches `path` and everything below it, since notify also removes the watches on subfolders.
     fn unwatch_below(&mut self, path: &Path) {
         let below: Vec<PathBuf> = self
             .watched
@@ -259,7 +260,7 @@ impl Places {
     fn unwatch(&mut self, place: &Path) {
         self.watched.remove(place);
         if let Err(error) = self.watcher.unwatch(place) {
-            tracing::debug!("{}: {error}", place.display()); // it has gone, and its watch with it
+            tracing::debug!("{}: {error}", place.display()); // the folder is gone, and its watch with it
         }
     }
 }
