@@ -15,6 +15,7 @@ use std::{
 
 use deadpool_postgres::Pool;
 use futures_util::{FutureExt, future::BoxFuture};
+use host::postgres::Cluster;
 use shared::{
     BoxError, Db,
     db::{DatabaseUrl, DbConfig, create_pool},
@@ -24,14 +25,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream},
 };
-
-#[path = "../src/postgres/mod.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "it is the host's, which does more with it"
-)]
-mod postgres;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(400);
@@ -215,7 +208,7 @@ fn delayed<'a>(
 fn main() -> Result<(), BoxError> {
     let root = tempfile::tempdir()?;
     // From the main thread, which the server's life is tied to.
-    let mut cluster = postgres::Cluster::of(root.path(), None)?;
+    let mut cluster = Cluster::of(root.path(), None)?;
     let env = Env::read(&Variables::default())?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(cluster.start(&mut |_| {}))?;

@@ -22,18 +22,11 @@ mod save;
 // What is left of it.
 mod report;
 
-#[path = "../../src/postgres/mod.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "it is the host's, which does more with it"
-)]
-mod postgres;
-
 use std::path::PathBuf;
 
 use app::{App, Name, large::Routing};
 use clap::{Parser, ValueEnum};
+use host::postgres::Cluster;
 use report::Report;
 use save::{Beside, CargoAlone, HotLib, Watcher, Way};
 use scratch::Scratch;
@@ -87,7 +80,7 @@ fn main() -> Result<(), BoxError> {
     let options = Options::parse();
     let scratch = Scratch::new()?;
     // From the main thread, which the server's life is tied to.
-    let mut cluster = postgres::Cluster::of(&scratch.path("database"), None)?;
+    let mut cluster = Cluster::of(&scratch.path("database"), None)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(cluster.start(&mut |_| {}))?;
     let database = keywords(&cluster.url());

@@ -39,7 +39,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
 
 /// A server. Stopped when dropped.
-pub(crate) struct Cluster {
+pub struct Cluster {
     /// Empty before the start, once it has ended, and when it is no longer ours to stop.
     pid: Option<Pid>,
     /// It takes connections.
@@ -52,7 +52,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// The cluster of the project at `root`, not yet started. Fails on whatever only a person can put right.
-    pub(crate) fn of(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
+    pub fn of(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
         let run_as = RunAs::choose()?;
         let paths = Paths::of(root, &run_as)?;
         let made_by = fs::read_to_string(paths.data.join("PG_VERSION"))
@@ -78,10 +78,11 @@ impl Cluster {
 
     /// Starts it, or takes back the one that this process started before a restart. A start that takes long says what
     /// it waits for. Awaited on the main thread, never spawned: see [`RunAs::apply`].
-    pub(crate) async fn start(
-        &mut self,
-        on_wait: &mut dyn FnMut(String),
-    ) -> Result<(), PostgresError> {
+    ///
+    /// # Errors
+    /// The server could not be made or started; the error says why, with the end of its log. Dropping the future half-way
+    /// leaves a server that ends with `self`.
+    pub async fn start(&mut self, on_wait: &mut dyn FnMut(String)) -> Result<(), PostgresError> {
         if self.has_lost_data() {
             initialize(&self.binaries, &self.run_as, &self.paths, on_wait).await?;
         }
@@ -92,7 +93,8 @@ impl Cluster {
         Ok(())
     }
 
-    pub(crate) fn url(&self) -> DatabaseUrl {
+    /// Where its superuser connects.
+    pub fn url(&self) -> DatabaseUrl {
         self.url_for(USER)
     }
 

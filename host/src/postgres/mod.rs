@@ -27,14 +27,14 @@ mod initdb;
 mod wait;
 
 pub(crate) use binaries::Binaries;
-pub(crate) use cluster::Cluster;
+pub use cluster::Cluster;
 pub(crate) use paths::url_of;
 
 use std::{io, path::PathBuf};
 
 /// Why there is no private cluster.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PostgresError {
+pub enum PostgresError {
     #[error(
         "no PostgreSQL found: DATABASE_URL is not set, and there is no initdb and postgres in PGBIN, PATH or the usual places.\n\n  \
          Three ways out:\n    \
