@@ -1,8 +1,8 @@
-//! A generation: one loaded build of the app, its router, and a runtime of its own. Where the two streets meet.
+//! A generation: one loaded build of the app, its router, and its own runtime. Requests and reloads meet here.
 //!
 //! The request side takes a [`Lease`] on the active generation. The reload side starts a generation, makes it active
-//! ([`Generations::swap`]) and lets the one before drain and retire. The rule between them: a generation whose leasing
-//! has been closed never gets another lease, so "no leases left" is final, and only then does its runtime end.
+//! ([`Generations::swap`]), and drains and retires the previous one. The invariant between them: a closed generation
+//! gives out no more leases, so once it has none left it never has any again, and its runtime can end.
 
 mod active;
 mod snapshot;
@@ -29,15 +29,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// One load of the app.
+/// One loaded build of the app.
 pub(crate) struct Generation {
     id: u64,
-    /// Where its code runs: `runtime`, or the host's under `--isolation off`. Lives longer: a lease spawns with it, and after the end of the runtime it only yields errors.
+    /// Where its code runs: its own runtime, or the host's with `--isolation off`. May outlive the runtime, since
+    /// leases spawn with it; spawning then only yields errors.
     handle: Handle,
-    /// The app's signal to end its streams. Cancelled first when draining starts.
+    /// Tells the app to end its streams. Cancelled when draining starts.
     shutdown: CancellationToken,
     inside: Mutex<Inside>,
-    /// Rings when the last lease ends.
+    /// Notified when the last lease ends.
     idle: Notify,
     served: AtomicU64,
     since: Instant,
@@ -45,14 +46,14 @@ pub(crate) struct Generation {
 
 struct Inside {
     stage: Stage,
-    /// Taken when leasing closes. Dropped on `runtime`, where the app's values may expect to be.
+    /// Taken when leasing closes. Dropped on `runtime`, since destructors in the app may need it.
     router: Option<Router>,
-    /// Taken last, to be shut down on a thread that may block.
+    /// Taken last, and shut down on a thread that may block.
     runtime: OwnRuntime,
     leases: Slab<Arc<Request>>,
 }
 
-/// A runtime that may be dropped anywhere: tokio's own panics where async code runs. Its threads are not waited for.
+/// A runtime that may be dropped anywhere. tokio's own panics if dropped in async code. Does not wait for its threads.
 pub(crate) struct OwnRuntime(pub(crate) Option<Runtime>);
 
 impl Drop for OwnRuntime {
@@ -63,16 +64,17 @@ impl Drop for OwnRuntime {
     }
 }
 
-/// A request inside for longer than this is worth a name.
+/// A request that runs for longer than this is listed by name.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Threads of a generation's runtime carry this name, in logs, debuggers and `/proc`.
+/// The name of the runtime's threads in logs, debuggers and `/proc`.
 pub(crate) fn thread_name(id: u64) -> String {
     format!("gen-{id}")
 }
 
 impl Generation {
-    /// Of a started app: the router it returned, where it was built, and the runtime of its own if it has one.
+    /// From a started app: the router it returned, the handle of the runtime it ran on, and its own runtime if it has
+    /// one.
     pub(crate) fn new(
         id: u64,
         router: Router,
@@ -120,7 +122,7 @@ impl Generation {
         Some((lease, router))
     }
 
-    /// From here on it gives no lease. Those it gave last as long as their requests.
+    /// Gives out no more leases. Existing ones last as long as their requests.
     fn close(&self) {
         let router = {
             let mut inside = self.inside();
@@ -132,15 +134,14 @@ impl Generation {
         }
     }
 
-    /// Closes leasing if no swap has, tells the app to end its streams, and waits until the last lease has ended.
-    ///
-    /// Returns those that had not at the deadline, by name.
+    /// Closes leasing if a swap has not done so, tells the app to end its streams, and waits until the last lease has
+    /// ended. At the deadline the remaining requests are cut off and returned by name.
     pub(crate) async fn drain(&self, limit: Duration) -> Vec<String> {
         self.close();
         self.shutdown.cancel();
         let drained = async {
             loop {
-                // Registered before the look: a lease that ends in between must not be missed.
+                // Register before checking, so that a lease that ends in between is not missed.
                 let idle = self.idle.notified();
                 if self.inside().leases.is_empty() {
                     return;
@@ -154,7 +155,7 @@ impl Generation {
         }
     }
 
-    /// Has the requests inside answered in the app's stead: nobody waits for its code any more. Returns their names.
+    /// Stops waiting for the app: the host answers the remaining requests itself. Returns their names.
     pub(crate) fn cut_off(&self) -> Vec<String> {
         let inside = self.inside();
         for (_, request) in &inside.leases {
@@ -168,7 +169,7 @@ impl Generation {
         inside.late(Duration::ZERO)
     }
 
-    /// Requests whose code has been running for `limit` without coming to an await.
+    /// Requests whose code has been running for `limit` without yielding at an await.
     fn not_yielding(&self, limit: Duration) -> Vec<Arc<Request>> {
         let inside = self.inside();
         let requests = inside.leases.iter().map(|(_, request)| request);
@@ -178,12 +179,12 @@ impl Generation {
             .collect()
     }
 
-    /// Asks the app to end its streams, while requests may still come in: the process is about to end.
+    /// Tells the app to end its streams because the process is about to end. Requests may still come in.
     pub(crate) fn end_streams(&self) {
         self.shutdown.cancel();
     }
 
-    /// Ends the runtime: every task is dropped at its next await, threads are joined. Blocks up to `limit`.
+    /// Shuts the runtime down: drops every task at its next await and joins the threads. Blocks for up to `limit`.
     pub(crate) fn shut_down(&self, limit: Duration) {
         let runtime = self.inside().runtime.0.take();
         if let Some(runtime) = runtime {
@@ -213,13 +214,13 @@ impl Generation {
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        // Nothing under this lock can leave it half-way; a panic elsewhere must not take every request down.
+        // No code under this lock can leave it half-changed, and a panic must not fail every later request.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inside {
-    /// Requests that have been inside for longer than `limit`, by name, oldest first.
+    /// Requests that have been running for longer than `limit`, by name, oldest first.
     fn late(&self, limit: Duration) -> Vec<String> {
         let mut late: Vec<_> = (self.leases.iter())
             .map(|(_, request)| (request.age(), request))
@@ -233,7 +234,7 @@ impl Inside {
     }
 }
 
-/// Proof that a request is inside a generation, which ends after it. Released on drop.
+/// Keeps a generation alive for one request. Released on drop.
 pub(crate) struct Lease {
     generation: Arc<Generation>,
     request: Arc<Request>,
@@ -250,7 +251,7 @@ impl Lease {
         self.generation.id
     }
 
-    /// The request it was given for.
+    /// The request that holds it.
     pub(crate) fn request(&self) -> &Arc<Request> {
         &self.request
     }

@@ -1,6 +1,6 @@
-//! Which generation new requests get, which ones are on their way out, and why there is none yet.
+//! The active generation, the ones that drain or have retired, and the reason if there is none yet.
 //!
-//! The junction itself: `serve` asks here for a lease, `reload` swaps here. A pointer change, nothing more.
+//! `serve` takes leases here, and `reload` swaps here. A swap is only a pointer change.
 
 use std::{
     sync::{
@@ -17,23 +17,23 @@ use tokio::sync::watch;
 
 use super::{Generation, Lease, RetiredGeneration, Snapshot};
 
-/// How many generations are listed, for whoever asks what happened.
+/// How many generations are kept in the history.
 const LISTED: usize = 50;
 
-/// All generations of this process: the active one, those that drain, and the memory of the rest.
+/// All generations of this process: the active one, those that drain, and summaries of the retired ones.
 pub(crate) struct Generations {
     active: ArcSwapOption<Generation>,
     /// Oldest first.
     history: Mutex<Vec<Listed>>,
-    /// Why there is no active generation, for requests that come before the first.
+    /// Why there is no active generation, for requests that arrive before the first one.
     absence: watch::Sender<Absence>,
-    /// Requests that have entered any generation, those forgotten here too.
+    /// How many requests have entered any generation, including those no longer listed.
     entered: AtomicU64,
 }
 
 enum Listed {
     Alive(Arc<Generation>),
-    /// What is told of one that has ended. The generation itself would keep its runtime's descriptors open.
+    /// Only a summary, since the generation itself would keep its runtime's file descriptors open.
     Retired(RetiredGeneration),
 }
 
@@ -46,12 +46,12 @@ impl Listed {
     }
 }
 
-/// Why nothing is active.
+/// Why no generation is active.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Absence {
     #[error("the app is being built for the first time")]
     Starting,
-    /// Its build does not begin before something else is done, which may take long.
+    /// The first build waits for something that may take long.
     #[error("{0}")]
     Blocked(String),
     #[error("the app has not started yet: {0}")]
@@ -70,7 +70,7 @@ impl Generations {
         })
     }
 
-    /// A lease on the active generation. Before the first one it waits for the outcome of its build.
+    /// A lease on the active generation. Before the first one, waits for the result of its build.
     pub(crate) async fn lease(
         &self,
         method: &Method,
@@ -81,7 +81,7 @@ impl Generations {
         }
         let mut absence = self.absence.subscribe();
         loop {
-            // Again: one may have become active before the subscription.
+            // Try again: a generation may have become active before the subscription.
             if let Some(leased) = self.lease_now(method, path) {
                 return Ok(leased);
             }
@@ -96,7 +96,7 @@ impl Generations {
     }
 
     fn lease_now(&self, method: &Method, path: &str) -> Option<(Lease, Router)> {
-        // A generation may close between load and lease; the next one was made active before that.
+        // The generation may close between `load` and `lease`. If so, its successor is already active.
         while let Some(active) = &*self.active.load() {
             if let Some(leased) = active.lease(method, path) {
                 self.entered.fetch_add(1, SeqCst);
@@ -106,7 +106,7 @@ impl Generations {
         None
     }
 
-    /// Makes `next` active and returns the one before. From this moment requests run the new code.
+    /// Makes `next` active and returns the previous one. From now on new requests run the new code.
     pub(crate) fn swap(&self, next: Arc<Generation>) -> Option<Arc<Generation>> {
         let mut history = self.history();
         if history.len() >= LISTED
@@ -118,17 +118,17 @@ impl Generations {
         }
         history.push(Listed::Alive(next.clone()));
         let before = self.active.swap(Some(next));
-        // Only now, so that a lease is to be had at every moment; and under the lock, so that nobody who lists the
-        // generations sees two that are active.
+        // Close the old one only now, so that there is always one that gives out leases; and under the lock, so that a
+        // list of generations never shows two as active.
         if let Some(before) = &before {
             before.close();
         }
         drop(history);
-        self.absence.send_modify(|_| {}); // wakes those who waited for the first
+        self.absence.send_modify(|_| {}); // wakes requests that wait for the first one
         before
     }
 
-    /// Lets go of a generation whose runtime has ended, and remembers what is told of it.
+    /// Drops a generation whose runtime has ended, and keeps a summary.
     pub(crate) fn forget(&self, ended: &Generation) {
         for listed in self.history().iter_mut() {
             if matches!(listed, Listed::Alive(generation) if generation.id() == ended.id()) {
@@ -137,8 +137,8 @@ impl Generations {
         }
     }
 
-    /// Requests whose code has been running for `limit` without coming to an await, and how many threads the requests
-    /// of their generation have.
+    /// Requests whose code has been running for `limit` without yielding at an await, and how many threads their
+    /// runtime has.
     pub(crate) fn not_yielding(&self, limit: Duration) -> Vec<(Arc<Request>, usize)> {
         let mut all = Vec::new();
         for listed in self.history().iter() {
@@ -151,12 +151,12 @@ impl Generations {
         all
     }
 
-    /// Tells requests that wait for the first generation why there is none.
+    /// Sets why there is no generation, for requests that wait for the first one.
     pub(crate) fn set_absent(&self, why: Absence) {
         self.absence.send_replace(why);
     }
 
-    /// Tells requests that wait for the first generation what else that waits for; `None`: for nothing any more.
+    /// Sets what the first build waits for; `None` if it no longer waits.
     pub(crate) fn set_blocked(&self, why: Option<String>) {
         self.absence.send_if_modified(|absence| {
             let next = match (&*absence, why) {
@@ -169,7 +169,7 @@ impl Generations {
         });
     }
 
-    /// Takes the active generation out: the process is ending.
+    /// Removes the active generation because the process is ending.
     pub(crate) fn take(&self) -> Option<Arc<Generation>> {
         self.set_absent(Absence::Stopping);
         self.active.swap(None)
@@ -179,18 +179,18 @@ impl Generations {
         self.active.load_full()
     }
 
-    /// The active one's number (0: none) and how each stands, oldest first, all at one moment.
+    /// The id of the active generation (0 if none) and a snapshot of each, oldest first, all taken at once.
     pub(crate) fn snapshots(&self) -> (u64, Vec<Snapshot>) {
         let history = self.history();
         let all = history.iter().map(Listed::snapshot).collect();
         (self.active().map_or(0, |active| active.id()), all)
     }
 
-    /// How many requests have entered so far, if none is inside: two equal answers mean that no request ran app code
-    /// in between.
+    /// How many requests have entered so far, or `None` if one is running. Two equal results mean that no request ran
+    /// app code in between.
     pub(crate) fn at_rest(&self) -> Option<u64> {
         let history = self.history();
-        // Before the look: one that comes and goes meanwhile shows in the next answer.
+        // Read before checking: a request that comes and goes meanwhile then changes the next result.
         let entered = self.entered.load(SeqCst);
         history
             .iter()

@@ -1,37 +1,37 @@
-//! How a generation stands, as it is told.
+//! The state of a generation as it is reported.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
-/// Where a generation is in its life.
+/// A stage in the life of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Stage {
     /// Takes requests.
     Active,
-    /// Takes no more and finishes those it has.
+    /// Takes no new requests and finishes those it has.
     Draining,
-    /// Its runtime is gone and everything it opened with it. Its code stays mapped.
+    /// Its runtime and everything it opened are gone. Its code stays mapped.
     Retired,
 }
 
-/// How a generation stands at one moment.
+/// The state of a generation at one moment.
 #[derive(Debug, Serialize)]
 pub(crate) struct Snapshot {
     pub(crate) id: u64,
     pub(crate) state: Stage,
-    /// Requests inside.
+    /// Requests running.
     pub(crate) in_flight: usize,
     /// Requests that have entered so far.
     pub(crate) served: u64,
     /// Seconds since it was started.
     pub(crate) age_s: f64,
-    /// Requests that have been inside for long, by name.
+    /// Long-running requests, by name.
     pub(crate) late: Vec<String>,
 }
 
-/// What is told of a generation that has ended.
+/// The summary of a retired generation.
 pub(crate) struct RetiredGeneration {
     pub(super) id: u64,
     pub(super) served: u64,

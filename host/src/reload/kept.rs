@@ -1,7 +1,7 @@
-//! What code that is never unmapped keeps in memory, and when that is so much that the host starts anew.
+//! Measures the memory of code that is never unmapped, and decides when it is so much that the host must restart.
 //!
-//! Owns the measurement and the choice of the moment. Refuses to guess: where the system does not tell (`/proc` is
-//! Linux), nothing is shown and nothing is bounded. Looks after a reload and never within one.
+//! Where the system does not provide the numbers (`/proc` is Linux only), nothing is shown and there is no limit.
+//! Measures after a reload, never during one.
 
 use std::{
     collections::HashSet,
@@ -16,22 +16,23 @@ use tokio::{task::spawn_blocking, time};
 use super::{Images, Phase, Reload, publish::LIVE};
 use crate::generation::Stage;
 
-/// How often it is looked whether a moment of rest has come. Only while one is waited for.
+/// How often to check whether the host is idle, while waiting for that.
 const POLL: Duration = Duration::from_millis(50);
 
 impl Reload {
-    /// Measures, and returns if that is past the budget and the moment is right; else never. A save cancels it.
+    /// Measures, and returns once the memory exceeds the budget and the host is idle; otherwise never returns. The
+    /// caller drops the future on a save.
     ///
-    /// The moment: no request inside any generation, none on its way out. A stream may never end, so the moment is
-    /// waited for no longer than `DRAIN_TIMEOUT_MS`: then those inside are asked to end, as by any restart.
+    /// Idle means that no generation has a request and none is draining. A stream may never end, so this waits for at
+    /// most `DRAIN_TIMEOUT_MS`; the restart then ends streams as any restart does.
     pub(super) async fn over_budget(&self) -> Images {
         let phase = self.report.borrow().phase;
-        // Nothing was loaded, and reading the map of a process that has thousands of images takes its time.
+        // Nothing was loaded, and reading the memory map of a process with thousands of images is slow.
         if phase == Phase::BuildFailed {
             return std::future::pending().await;
         }
         let folder = self.root.join(LIVE);
-        // Neither on a thread that serves.
+        // Blocking, so not on a runtime thread.
         let images = match spawn_blocking(move || measure(&folder)).await {
             Ok(Ok(images)) => images,
             unknown => {
@@ -44,8 +45,8 @@ impl Reload {
         let past = self
             .keep_memory_mb
             .is_some_and(|budget| images.memory_kb > budget << 10);
-        // The one that is live would be loaded again: alone it is no reason, or there would be no end of restarts.
-        // And if the latest save is not live, the next process would have nothing to serve.
+        // The live image is loaded again by the new process, so it alone must not cause a restart: that would loop.
+        // And if the latest save is not live, the new process would have nothing to serve.
         if !past || images.kept < 2 || phase != Phase::Active {
             return std::future::pending().await;
         }
@@ -75,12 +76,12 @@ impl Reload {
     }
 }
 
-/// Of the images in `folder`, what they have of their own: pages that relocation or the app has written to, in memory
-/// or swapped out. The rest is the file's and costs nothing that the system could not take back.
+/// Measures the private memory of the images in `folder`: pages that relocation or the app has written to, resident or
+/// swapped out. All other pages are backed by the file, and the system can reclaim them.
 ///
-/// By image, and not as the growth of the process: that grows by what the app caches too, which is no old code, and
-/// may be there again right after a restart. Left out is what has no name in the map: zeroed statics beyond a page,
-/// and the loader's books.
+/// Measured per image and not as growth of the process, which includes caches of the app: they are not old code, and
+/// may be back right after a restart. Mappings without a name are not included: large zeroed statics and the loader's
+/// own data.
 fn measure(folder: &Path) -> io::Result<Images> {
     let mut map = BufReader::new(File::open("/proc/self/smaps")?);
     let (mut paths, mut memory_kb, mut is_image) = (HashSet::new(), 0, false);
@@ -91,7 +92,7 @@ fn measure(folder: &Path) -> io::Result<Images> {
             // A mapping begins: range, permissions, offset, device, inode and path; then come its fields.
             Some((range, rest)) if !range.ends_with(':') => {
                 let path = rest.splitn(5, ' ').nth(4).unwrap_or_default().trim();
-                // Their files are gone as soon as there is a newer one.
+                // The file of an older image has been deleted.
                 let path = path.trim_end_matches(" (deleted)");
                 is_image = Path::new(path).starts_with(folder);
                 if is_image {

@@ -1,9 +1,9 @@
-//! Loads a published library, proves that it fits this host, and pins it.
+//! Loads a published library, checks that it fits this host, and pins it.
 //!
-//! hot-lib-reloader notices the publication, makes a copy of its own and opens it. It closes the copy before at the
-//! same time, while requests still run in it: so each image is pinned here by a second handle that is never closed.
-//! Code is never unmapped, because nobody can prove that nothing points into it any more.
-//! Refuses, before any app code runs, a library whose stamp differs from the host's.
+//! hot-lib-reloader notices the publication, copies the file and opens the copy. It also closes the previous copy, in
+//! which requests may still be running. So each image is pinned here by a second handle that is never closed: nothing
+//! can prove that no pointer into the code is left, so code is never unmapped.
+//! A library whose stamp differs from the host's is refused before any app function is called.
 
 #![expect(
     unsafe_code,
@@ -27,13 +27,13 @@ use super::publish::{Live, PublishError};
 
 const LIBRARY: &str = "app_lib";
 
-/// hot-lib-reloader's own debounce. A publication is one rename: there is nothing to wait for.
+/// hot-lib-reloader's debounce. A publication is a single rename, so there is nothing to wait for.
 const DEBOUNCE: Duration = Duration::from_millis(1);
 
 /// How long hot-lib-reloader may take to notice a publication. It takes a few milliseconds.
 const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 
-/// Why a library was not loaded. The active generation is untouched by all of them.
+/// Why a library was not loaded. In all cases the active generation is untouched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     #[error("cannot publish the library: {0}")]
@@ -57,16 +57,16 @@ pub(crate) enum LoadError {
 /// Loads one library after another.
 pub(crate) struct Loader {
     live: Live,
-    /// One for the whole process: each leaves threads behind when dropped. Made at the first publication, since it
-    /// needs a file to watch.
+    /// One for the whole process, since each leaves threads behind when dropped. Created at the first publication,
+    /// since it needs a file to watch.
     reloader: Option<(LibReloader, Receiver<()>)>,
-    /// Entry addresses handed out: an address that comes again is an old image under a new name.
+    /// Entry addresses returned so far. An address seen before means that the loader returned an old image.
     seen: HashSet<usize>,
     attempts: u32,
 }
 
 impl Loader {
-    /// `folder` becomes this loader's own.
+    /// Takes over `folder`.
     pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
         Ok(Self {
             live: Live::new(folder, LIBRARY)?,
@@ -76,8 +76,8 @@ impl Loader {
         })
     }
 
-    /// Publishes and loads `artifact`. `None`: these bytes were published before, and not asked for `again`. Blocks for
-    /// some milliseconds.
+    /// Publishes and loads `artifact`. `None` if the same bytes were published last and `again` is false. Blocks for a
+    /// few milliseconds.
     pub(crate) fn load(
         &mut self,
         artifact: &Path,
@@ -101,8 +101,8 @@ impl Loader {
             None => false,
         };
         if !noticed {
-            // The first library, or a watch that was lost. Under a name of its own: the reloader counts from zero
-            // again, and would write its copy over an image that is in use.
+            // The first library, or a watch that was lost. The copies get a new name pattern: a new reloader counts
+            // from zero again and would overwrite an image that is in use.
             self.attempts += 1;
             let name = format!("{{lib_name}}-{{pid}}-{}-g{{load_counter}}", self.attempts);
             let mut reloader =
@@ -117,7 +117,7 @@ impl Loader {
     }
 }
 
-/// Waits until the reloader has noticed the publication and opened it. `false`: it did not.
+/// Waits until the reloader has noticed the publication and opened it. `false` if it did not.
 fn update(reloader: &mut LibReloader, changed: &Receiver<()>) -> Result<bool, LoadError> {
     loop {
         match changed.recv_timeout(NOTICE_LIMIT) {
@@ -147,11 +147,11 @@ fn checked_entry(reloader: &LibReloader) -> Result<Entry, LoadError> {
         unsafe { reloader.get_symbol::<Entry>(ENTRY_SYMBOL) }.map_err(|_| LoadError::NotAnApp {
             symbol: "app_entry",
         })?;
-    // Copied out: the borrow ends here, and `pin` makes the address good for ever.
+    // Copied: the borrow ends here, and `pin` keeps the address valid for ever.
     Ok(*entry)
 }
 
-/// Takes a second reference to the image that `entry` lies in and gives it up: never closed, never unmapped.
+/// Takes a second reference to the image that contains `entry` and leaks it, so that the image is never unmapped.
 fn pin(entry: Entry) -> Result<String, LoadError> {
     let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
     // SAFETY: `entry` is an address in a mapped image; `info` is a place to write to.
@@ -172,7 +172,7 @@ fn pin(entry: Entry) -> Result<String, LoadError> {
             libc::RTLD_NOW | libc::RTLD_LOCAL | libc::RTLD_NOLOAD,
         )
     };
-    // Given up by name: without an owner nobody can close it.
+    // Leaked on purpose: without an owner it is never closed.
     let _kept = image
         .map_err(|error| LoadError::Pin(error.to_string()))?
         .into_raw();

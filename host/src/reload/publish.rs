@@ -1,7 +1,8 @@
-//! Puts a finished artifact where hot-lib-reloader watches, in one step.
+//! Puts a finished artifact where hot-lib-reloader watches, atomically.
 //!
-//! Owns the folder `.dev/live`. By rename only: a reader of a half-written library dies of SIGBUS. Says "unchanged"
-//! when the bytes are the ones published last, so that saving a file without a change reloads nothing.
+//! Owns the folder `.dev/live`. Files appear in it by rename only: reading a half-written library would crash with
+//! SIGBUS. An artifact with the same bytes as the last one is not published, so a save without a change reloads
+//! nothing.
 
 use std::{
     fs::{self, File},
@@ -9,22 +10,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where, from the root of the checkout.
+/// The folder, relative to the root of the checkout.
 pub(super) const LIVE: &str = ".dev/live";
 
 /// The folder that holds the published library and the reloader's copies of it.
 pub(super) struct Live {
     folder: PathBuf,
     library: PathBuf,
-    /// How many bytes were added to the artifact that is published.
+    /// How many bytes were appended to the published artifact.
     added: u64,
-    /// What was published last, open: it can be compared with even after somebody has deleted the folder.
+    /// The library published last. Kept open, so that it can be compared even if the folder has been deleted.
     last: Option<File>,
 }
 
 impl Live {
-    /// An empty folder: copies of earlier processes are dead weight, and a copy's name must never be used twice
-    /// (the loader would hand out the old image).
+    /// Starts with an empty folder: nothing uses the copies of earlier processes, and a copy's name must not be used
+    /// twice, or the loader would return the old image.
     pub(super) fn new(folder: PathBuf, library_name: &str) -> io::Result<Self> {
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -47,10 +48,10 @@ impl Live {
         &self.folder
     }
 
-    /// Publishes `artifact`, unless it is what was published last. `true` if anything changed.
+    /// Publishes `artifact`, unless it equals the one published last. Returns whether it was published.
     ///
-    /// With `again` it is published in any case: a byte at its end, which no loader reads, makes another library of
-    /// it, with statics of its own.
+    /// With `again` it is published in any case. A byte appended to the file, which no loader reads, makes it a
+    /// different library with its own statics.
     pub(super) fn publish(&mut self, artifact: &Path, again: bool) -> Result<bool, PublishError> {
         let file = File::open(artifact).map_err(at(artifact))?;
         let is_published = match &mut self.last {
@@ -59,7 +60,7 @@ impl Live {
         };
         if is_published && !again {
             if !self.library.exists() {
-                self.put(artifact, self.added)?; // somebody has deleted it
+                self.put(artifact, self.added)?; // the user has deleted it
             }
             return Ok(false);
         }
@@ -77,7 +78,8 @@ impl Live {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&next)(error)),
             _ => {}
         }
-        // A link costs nothing, and linkers replace their output instead of writing into it. Across file systems: copy.
+        // A hard link is cheap, and safe because linkers replace their output instead of writing into it. Copy across
+        // file systems.
         if added > 0 || fs::hard_link(artifact, &next).is_err() {
             let lengthen = |length| {
                 let copy = File::options().write(true).open(&next)?;
@@ -104,7 +106,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
     |source| PublishError { path, source }
 }
 
-/// Whether `right` is `left` with so many bytes `added`.
+/// Whether `right` is `left` with `added` more bytes.
 fn same_bytes(mut left: &File, right: &mut File, added: u64) -> io::Result<bool> {
     if left.metadata()?.len() + added != right.metadata()?.len() {
         return Ok(false);

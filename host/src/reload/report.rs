@@ -1,6 +1,6 @@
-//! What the outside may know of the reload cycle: the state now ([`Report`]) and each step ([`Event`]).
+//! What the reload loop publishes: its current state ([`Report`]) and each step ([`Event`]).
 //!
-//! Written by the loop, read by terminal, status and tests; reading changes nothing.
+//! Written by the loop; read by the terminal, the status page and tests.
 
 use std::{fmt, time::Duration};
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Diagnostic, Progress, Retired, UnderWay, build::Compiler, worst};
 
-/// Where the reload cycle is.
+/// The phase of the reload loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
     /// Before the first build.
     Starting,
-    /// What was saved in `migrations/` is applied, before the code that needs it is built.
+    /// Migrations are applied, before the code that needs them is built.
     Migrating,
     /// The compiler runs; the active generation, if any, serves.
     Building,
@@ -26,30 +26,31 @@ pub(crate) enum Phase {
     BuildFailed,
     /// The latest save compiles but was refused; the generation before it serves.
     LoadFailed,
-    /// The host's own code changed, or it keeps too much old code of the app; the build on disk takes over the socket.
+    /// The host's code has changed, or old code of the app uses too much memory: the build on disk takes the socket
+    /// over.
     Restarting,
 }
 
-/// The state now.
+/// The current state.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) phase: Phase,
     pub(crate) reloads: Reloads,
     pub(crate) last_reload: Option<LastReload>,
     pub(crate) build: Build,
-    /// Whether a save of nothing but sources that the app is made of would go to rustc alone.
+    /// Whether a save of nothing but the app's sources would be built by rustc without cargo.
     pub(crate) replays: bool,
-    /// `None` before the first measurement, and where the system does not tell.
+    /// `None` before the first measurement, and on systems that do not provide it.
     pub(crate) images: Option<Images>,
-    /// Counts saves of files that the app reads as it runs: open pages show them once they are loaded again.
+    /// Counts saves of files that the app reads at run time. Open pages reload when it changes.
     pub(crate) revision: u64,
 }
 
-/// Libraries that this process has loaded: each stays mapped until it ends, the active one included.
+/// The libraries that this process has loaded, including the active one. Each stays mapped until the process ends.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Images {
     pub(crate) kept: usize,
-    /// What they keep in memory that the system cannot read from their files again.
+    /// Their memory that the system cannot read from the files again.
     pub(crate) memory_kb: u64,
 }
 
@@ -60,12 +61,12 @@ impl fmt::Display for Images {
     }
 }
 
-/// How reloads came out, over restarts too.
+/// Counts of reloads by result, across restarts.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Reloads {
     pub(crate) ok: u64,
     pub(crate) failed: u64,
-    /// Saves after which the library was the same, byte for byte.
+    /// Saves that compiled to the same bytes.
     pub(crate) unchanged: u64,
 }
 
@@ -73,16 +74,16 @@ pub(crate) struct Reloads {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Build {
     pub(crate) ok: bool,
-    /// The first few: a changed signature can break thousands of lines.
+    /// The first few, since a changed signature can break thousands of lines.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Counted over all of them.
+    /// Count of all errors, shown or not.
     pub(crate) errors: usize,
     pub(crate) warnings: usize,
-    /// Why a library that did compile is not live.
+    /// Why a library that compiled is not live.
     pub(crate) refused: Option<String>,
-    /// While a compiler runs.
+    /// The running build, if any.
     pub(crate) under_way: Option<UnderWay>,
-    /// While cargo runs, once it has counted.
+    /// cargo's progress, once it has reported any.
     pub(crate) progress: Option<Progress>,
 }
 
@@ -105,16 +106,16 @@ impl Build {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LastReload {
     pub(crate) generation: u64,
-    /// The host has just started, and nothing was live before.
+    /// The first one since the host started.
     pub(crate) first: bool,
     pub(crate) files: Vec<String>,
-    /// Who was asked: rustc alone, unless there was a doubt.
+    /// Whether cargo or rustc alone built it.
     pub(crate) compiler: Compiler,
-    /// From the save, by the clock of the file system, until it was seen; `None` if no file tells.
+    /// From the file's modification time until the watcher noticed the save; `None` if no file has a usable time.
     pub(crate) detect_ms: Option<f64>,
-    /// Until the build before had ended and pending migrations were applied.
+    /// Waiting for the previous build and pending migrations.
     pub(crate) wait_ms: f64,
-    /// The compiler, and only the run of it that made this library.
+    /// The compiler run that made this library.
     pub(crate) build_ms: f64,
     pub(crate) load_ms: f64,
     pub(crate) swap_ms: f64,
@@ -197,12 +198,12 @@ impl Report {
     }
 }
 
-/// A step, for the terminal. Serialized, `event` names it: what a program is told with `--json`.
+/// A step, for the terminal. Serialized with its name in `event` for `--json`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     Migrating,
-    /// Files that the app reads as it runs; open pages are loaded again.
+    /// Saved files that the app reads at run time; open pages reload.
     Refreshed {
         files: Vec<String>,
     },
@@ -210,7 +211,7 @@ pub(crate) enum Event {
         first: bool,
         files: Vec<String>,
     },
-    /// The build that runs compiles more than the app, and will not be cancelled.
+    /// The running build compiles more than the app and will not be cancelled.
     Dependencies,
     Progress(Progress),
     BuildFailed {
@@ -234,7 +235,7 @@ pub(crate) enum Event {
     Retired(Retired),
     Restarting {
         files: Vec<String>,
-        /// If it is not for files but for the code it keeps.
+        /// Set if the reason is not a change but the memory of old code.
         outgrown: Option<Images>,
     },
 }

@@ -1,7 +1,7 @@
-//! Ends a generation: drain, then its runtime, and with it everything the app opened.
+//! Retires a generation: drains its requests, then shuts its runtime down, and with it everything the app opened.
 //!
-//! Never on the path of a reload: a request that takes ten seconds must not hold up the next save. What it may not do
-//! is forget: late requests and threads that did not end are named.
+//! Runs in the background: a request that takes ten seconds must not delay the next save. Requests that were cut off
+//! and threads that did not end are reported.
 
 use std::{
     sync::Arc,
@@ -15,7 +15,7 @@ use crate::{
     threads::Threads,
 };
 
-/// How long the runtime's threads may take to come out of app code that does not await.
+/// How long to wait for threads that run app code without an await.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// How a generation ended.
@@ -29,7 +29,7 @@ pub(crate) struct Retired {
     pub(crate) late: Vec<String>,
     /// Threads still inside app code.
     pub(crate) stuck_threads: usize,
-    /// What they use, in percent of one processor.
+    /// The CPU time they use, in percent of one core.
     pub(crate) cpu_percent: u32,
 }
 
@@ -37,7 +37,8 @@ fn in_ms<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Erro
     serializer.serialize_f64((took.as_secs_f64() * 1e6).round() / 1e3)
 }
 
-/// Waits for the generation's requests, at most `drain`, then ends its runtime. `generations` only remembers it then.
+/// Waits for the generation's requests for at most `drain`, then shuts its runtime down. Afterwards `generations` only
+/// keeps a summary of it.
 pub(crate) async fn retire(
     generations: &Generations,
     generation: Arc<Generation>,
@@ -48,7 +49,7 @@ pub(crate) async fn retire(
     let name = thread_name(generation.id());
     let before = Threads::named(&name);
     let ending = generation.clone();
-    // A runtime must not be dropped where async code runs, and joining its threads blocks.
+    // tokio panics if a runtime is dropped in async code, and joining its threads blocks.
     let joined = tokio::task::spawn_blocking(move || ending.shut_down(JOIN_LIMIT)).await;
     if let Err(error) = joined {
         tracing::error!("ending generation {}: {error}", generation.id());

@@ -1,7 +1,7 @@
-//! Starts a generation: a runtime of its own, and on it the app's `app()`.
+//! Starts a generation: creates its runtime and calls the app's `app()` on it.
 //!
-//! App code may fail, panic or hang here without touching the generation that serves. Whatever it opened meanwhile
-//! ends with the runtime it was opened on.
+//! `app()` may fail, panic or hang without affecting the active generation. Whatever it has opened ends with the new
+//! runtime.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     panics,
 };
 
-/// Why `app()` gave no router.
+/// Why `app()` returned no router.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error("app() failed: {0}")]
@@ -29,17 +29,17 @@ pub(crate) enum StartError {
     Runtime(#[source] io::Error),
 }
 
-/// Whether each generation gets a runtime of its own, and so takes along what it opened.
+/// Whether each generation has its own runtime, so that everything it opened ends with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Isolation {
-    /// A runtime each: the design.
+    /// Each generation has its own runtime. The default.
     On,
-    /// The host's runtime for all, as a naive hot reloader has it: what the app opens, stays open.
+    /// All generations run on the host's runtime, as in a naive hot reloader: what the app opens stays open.
     Off,
 }
 
-/// Calls `entry` on a fresh runtime and waits for its router, at most `limit`.
+/// Calls `entry` on a new runtime and waits for its router for at most `limit`.
 pub(super) async fn start(
     entry: Entry,
     mut state: AppState,
@@ -56,10 +56,10 @@ pub(super) async fn start(
         .as_ref()
         .map_or_else(Handle::current, |own| own.handle().clone());
     state.db_config.runtime = handle.clone();
-    // The call itself is inside the task as well: `app` may do work before its first await, or panic there.
+    // Call `entry` inside the task: it may work or panic before its first await.
     let starting = handle.spawn(Request::starting(id).scope(async move {
         let router = entry(state).await;
-        // As text, here: the error is the app's object, and is dropped where it was made.
+        // Convert to text here: the error belongs to the app and must be dropped on its runtime.
         router.map_err(|error: BoxError| failure::with_causes(&*error))
     }));
     let error = match tokio::time::timeout(limit, starting).await {
@@ -69,7 +69,7 @@ pub(super) async fn start(
         Err(_) => StartError::Hung(limit),
     };
     shutdown.cancel();
-    // `runtime` goes out of scope and is not waited for: `app()` may be stuck in a loop without an await.
+    // `runtime` is dropped without waiting for its threads: `app()` may be in a loop without an await.
     Err(error)
 }
 
