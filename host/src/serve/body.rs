@@ -124,17 +124,17 @@ impl http_body::Body for AppBody {
                 frames,
                 pump,
                 cut_off,
-            } => match (frames.poll_recv(cx), cut_off.poll_unpin(cx)) {
-                (Poll::Ready(Some(frame)), _) => Some(frame),
+            } => match frames.poll_recv(cx) {
+                Poll::Ready(Some(frame)) => Some(frame),
                 // The channel also closes when the stream panicked or was cut off: that must not look like its end.
-                (Poll::Ready(None), _) => match ready!(Pin::new(pump).poll(cx)) {
+                Poll::Ready(None) => match ready!(Pin::new(pump).poll(cx)) {
                     Ok(()) => None,
                     Err(error) => Some(Err(io::Error::other(format!(
                         "the app's stream ended early: {error}"
                     )))),
                 },
-                (Poll::Pending, Poll::Ready(reason)) => Some(Err(io::Error::other(reason))),
-                (Poll::Pending, Poll::Pending) => return Poll::Pending,
+                // Only now: it may not be polled again once it has ended, and what was sent before comes first.
+                Poll::Pending => Some(Err(io::Error::other(ready!(cut_off.poll_unpin(cx))))),
             },
         };
         if !matches!(frame, Some(Ok(_))) {
@@ -149,5 +149,37 @@ impl http_body::Body for AppBody {
 
     fn size_hint(&self) -> SizeHint {
         self.size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_sent_before_a_stream_is_cut_off_still_arrives() {
+        let (sender, frames) = mpsc::channel(IN_TRANSIT);
+        for piece in ["one", "two"] {
+            let frame = Ok(Frame::data(Bytes::from(piece)));
+            sender.send(frame).await.expect("it is received");
+        }
+        let mut body = AppBody {
+            source: Source::Stream {
+                frames,
+                pump: AbortOnDropHandle::new(tokio::spawn(future::pending())),
+                cut_off: async { "replaced".to_owned() }.boxed(),
+            },
+            size: SizeHint::default(),
+            lease: None,
+        };
+        let mut next = async || poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        for piece in ["one", "two"] {
+            let frame = next().await.expect("it goes on").expect("it is whole");
+            assert_eq!(frame.into_data().ok().as_deref(), Some(piece.as_bytes()));
+        }
+        let end = next().await.expect("not an orderly end");
+        assert_eq!(end.expect_err("cut off").to_string(), "replaced");
+        assert!(next().await.is_none());
+        drop(sender); // the app's stream has nothing more to say, and does not end
     }
 }
