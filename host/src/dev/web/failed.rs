@@ -65,6 +65,15 @@ pub(super) fn page(
     answer_html(status, &format!("Database: {message}"), &content)
 }
 
+/// The page in place of the app's answer. Its cookies stay: they may begin a session, or end one.
+pub(super) fn in_place_of(answer: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
+    for cookie in answer.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut()
+            .append(header::SET_COOKIE, cookie.clone());
+    }
+    page
+}
+
 /// The statement with the word that PostgreSQL points at marked.
 fn marked(statement: &str, position: Option<usize>) -> Markup {
     let start = position.and_then(|position| {
@@ -84,7 +93,23 @@ fn marked(statement: &str, position: Option<usize>) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::marked;
+    use super::*;
+
+    #[test]
+    fn the_page_keeps_the_cookies_of_the_answer() {
+        let answer = Response::builder()
+            .header(header::SET_COOKIE, "session=; Max-Age=0")
+            .header(header::SET_COOKIE, "theme=dark")
+            .header(header::CONTENT_TYPE, "text/plain");
+        let answer = answer.body(Body::from("failed")).expect("headers");
+        let content = html! { h1 { "nope" } };
+        let page = answer_html(StatusCode::INTERNAL_SERVER_ERROR, "nope", &content);
+        let page = in_place_of(&answer, page);
+        let cookies: Vec<_> = page.headers().get_all(header::SET_COOKIE).iter().collect();
+        assert_eq!(cookies, ["session=; Max-Age=0", "theme=dark"]);
+        let kind = page.headers().get(header::CONTENT_TYPE);
+        assert!(kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")));
+    }
 
     #[test]
     fn the_word_at_the_position_is_marked() {

@@ -107,7 +107,8 @@ impl Front {
             let page = tokio::task::spawn_blocking(move || {
                 failed::page(&failure, status, &asked, generation, &editor)
             });
-            response = page.await.expect("it neither panics nor is aborted");
+            let page = page.await.expect("it neither panics nor is aborted");
+            response = failed::in_place_of(&response, page);
         }
         self.requests.add(Answered {
             method: asked.method.clone(),
