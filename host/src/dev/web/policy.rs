@@ -87,7 +87,7 @@ pub(super) fn judge(headers: &HeaderMap, host: &str) -> Verdict {
             .into_iter()
             .flatten()
             .next()
-            .map(|by| by.0.to_owned()));
+            .map(Directive::shown));
     }
     verdict
 }
@@ -109,6 +109,16 @@ impl<'a> Directive<'a> {
 
     fn sources(self) -> impl Iterator<Item = &'a str> {
         self.0.split_ascii_whitespace().skip(1)
+    }
+
+    /// As it is told, the same for each answer: a nonce is another one each time.
+    fn shown(self) -> String {
+        let words = self.0.split_ascii_whitespace();
+        let shown = words.map(|word| match word.starts_with("'nonce-") {
+            true => "'nonce-…'",
+            false => word,
+        });
+        shown.collect::<Vec<_>>().join(" ")
     }
 
     fn has(self, wanted: &str) -> bool {
@@ -213,6 +223,7 @@ mod tests {
                 "script-src https://cdn.example",
             ),
             (&["script-src localhost"], "script-src localhost"),
+            (&["default-src 'nonce-k3x'"], "default-src 'nonce-…'"),
             (&["sandbox allow-scripts"], "sandbox allow-scripts"),
         ] {
             let found = judged(policies).forbidden_by;
