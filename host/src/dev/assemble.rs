@@ -84,7 +84,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     let executable = image.executable();
     let keep_memory_mb = (keep_memory > 0).then_some(keep_memory);
 
-    // Before there is any app, and after what must not see them: PostgreSQL's programs are started by now.
+    // Before there is any app. Programs that must not see them are started with the user's environment.
     environment::apply_dotenv(&project.dotenv()?);
     let generations = Generations::new();
     let (report, reported) = watch::channel(Report::new(carried.reloads));

@@ -20,6 +20,7 @@ use nix::{
 };
 
 use super::PostgresError;
+use crate::environment;
 
 /// As whom PostgreSQL's programs run.
 #[derive(Clone, Debug)]
@@ -60,8 +61,11 @@ impl RunAs {
         }
     }
 
-    /// Makes `command` run so, and end when the calling THREAD ends: call from the main thread.
+    /// Makes `command` run so, and end when the calling THREAD ends: call from the main thread. It gets what the user
+    /// gave: the app's secrets in `.env`, and a `TZ` or `LD_PRELOAD` for the app, are nothing to the server.
     pub(super) fn apply(&self, command: &mut Command) {
+        let given = environment::for_children().map(|(name, value)| (name, value));
+        command.env_clear().envs(given);
         let namespace = matches!(self, Self::Namespace);
         if let Self::Other { uid, gid } = self {
             command.uid(uid.as_raw()).gid(gid.as_raw());

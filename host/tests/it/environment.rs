@@ -56,6 +56,15 @@ async fn the_app_finds_what_dotenv_says_now_below_what_the_user_set() {
     assert_eq!(host.text("/env").await, "hello hello! of-the-user hello");
     assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9001").await, ".env");
 
+    // A server is no app: it has what the user gave.
+    let environment = std::fs::read(format!("/proc/{}/environ", host.postmaster())).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(
+        environment.contains("SHADOWED=of-the-user"),
+        "{environment}"
+    );
+    assert!(!environment.contains("GREETING"), "{environment}");
+
     // What the app sets by itself freezes nothing.
     host.text("/dotenvy").await;
     host.checkout.write(".env", &dotenv("GREETING=bye\n", 9002));
