@@ -82,10 +82,13 @@ impl Watch {
         };
         let config = Config::default().with_follow_symlinks(false);
         let watcher = RecommendedWatcher::new(on_event, config)?;
+        let places = Places::new(root, watcher)?;
+        // A save between the start, which has read the settings, and this moment was seen by nobody.
+        settings_saved.notify_one();
         Ok(Self {
             events,
             pending: Changes::new(),
-            places: Places::new(root, watcher)?,
+            places,
             settings_saved,
             cleaned,
         })
