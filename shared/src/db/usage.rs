@@ -120,19 +120,21 @@ impl UsageTracker {
 
     fn cut_off_older(&self, line: CallSite) {
         let Some(me) = Request::current() else { return };
-        for held in self.state().uses.values().filter(|held| held.alone) {
-            let Some(by) = &held.by else { continue };
-            if by.generation() < me.generation() {
-                by.cut_off(|| {
-                    let reason = format!(
-                        "{by} held the database connection alone at {}, and {me} of the newer code has waited {} s for it at {line}",
-                        held.line,
-                        PATIENCE.as_secs()
-                    );
-                    tracing::warn!("cut off: {reason}");
-                    reason
-                });
-            }
+        // Collected first: nobody gets the connection while the lock is held, and writing to the log may block.
+        let older: Vec<(Arc<Request>, CallSite)> = (self.state().uses.values())
+            .filter(|held| held.alone)
+            .filter_map(|held| Some((held.by.clone()?, held.line)))
+            .filter(|(by, _)| by.generation() < me.generation())
+            .collect();
+        for (by, held) in older {
+            by.cut_off(|| {
+                let reason = format!(
+                    "{by} held the database connection alone at {held}, and {me} of the newer code has waited {} s for it at {line}",
+                    PATIENCE.as_secs()
+                );
+                tracing::warn!("cut off: {reason}");
+                reason
+            });
         }
     }
 
