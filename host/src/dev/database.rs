@@ -1,11 +1,14 @@
 //! The database this checkout develops on: the one in `DATABASE_URL`, or the private cluster.
 
+mod connection;
+
+pub(super) use connection::on_connection;
+
 use shared::{
     BoxError,
-    db::{DatabaseUrl, DbConfig, connect, describe},
+    db::{DatabaseUrl, describe},
     env::Env,
 };
-use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -151,8 +154,17 @@ impl Database {
     }
 
     /// The pool draws on `url` now. A private cluster that ran before stays until the host ends: `.env` may come back.
-    pub(crate) fn moved_to(&mut self, url: DatabaseUrl) {
+    pub(crate) fn moved_to(&mut self, url: DatabaseUrl, access: &Access) {
         self.url = url;
+        if !self.is_on_the_cluster() {
+            access.cluster_is(access::Cluster::Ready);
+        }
+    }
+
+    /// Whether the private cluster is what the pool draws on, and not one that it has left.
+    fn is_on_the_cluster(&self) -> bool {
+        let cluster = self.cluster.as_ref();
+        cluster.is_some_and(|cluster| cluster.url() == self.url)
     }
 
     /// Applies what is pending, on a connection that is closed again: the pool stays unopened until the first query.
@@ -169,12 +181,17 @@ impl Database {
     /// Starts the private cluster again if it has ended by itself, or makes it again if its data has been deleted. The
     /// pool connects again with the next query. `true`: the database is empty now.
     pub(crate) async fn revive(&mut self, access: &Access) -> bool {
+        let matters = self.is_on_the_cluster();
         let needs_it = |cluster: &&mut Cluster| cluster.has_ended() || cluster.has_lost_data();
         let Some(cluster) = self.cluster.as_mut().filter(needs_it) else {
             return false;
         };
         self.emptied |= cluster.has_lost_data();
-        let slow = &mut |what| access.cluster_is(access::Cluster::Slow(what));
+        let slow = &mut |what| {
+            if matters {
+                access.cluster_is(access::Cluster::Slow(what));
+            }
+        };
         match cluster.revive(slow).await {
             Ok(()) => {
                 self.failed_revivals = 0;
@@ -190,7 +207,7 @@ impl Database {
             }
             Err(error) => {
                 self.failed_revivals += 1;
-                if self.failed_revivals > PARDONED {
+                if matters && self.failed_revivals > PARDONED {
                     access.cluster_is(access::Cluster::Ended(error.to_string()));
                 }
             }
@@ -248,22 +265,23 @@ pub(super) async fn make_plain_role(url: &DatabaseUrl, env: &Env) -> Result<(), 
     .await
 }
 
-/// Runs `work` on a connection of its own and waits until that is closed.
-pub(super) async fn on_connection<T>(
-    url: &DatabaseUrl,
-    env: &Env,
-    work: impl AsyncFnOnce(&mut Client) -> Result<T, BoxError>,
-) -> Result<T, BoxError> {
-    let config = DbConfig::new(
-        env,
-        url.clone(),
-        format!("host-migrate:{}", std::process::id()),
-    );
-    let (mut client, connection) = connect(&config).await?;
-    let driver = tokio::spawn(connection);
-    let result = work(&mut client).await;
-    drop(client);
-    // Its errors were the client's errors already.
-    drop(driver.await);
-    result
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_was_left_is_nobodys_trouble() {
+        let url = |name| DatabaseUrl::socket("/run/postgresql".as_ref(), 5432, "me", name);
+        let mut database = Database {
+            url: url("before"),
+            cluster: None,
+            failed_revivals: 4,
+            emptied: false,
+            _lock: None,
+        };
+        let access = Access::default();
+        access.cluster_is(access::Cluster::Ended("its data is gone".into()));
+        database.moved_to(url("after"), &access);
+        assert!(!access.state().borrow().is_broken());
+    }
 }

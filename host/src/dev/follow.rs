@@ -105,7 +105,7 @@ impl Follow {
             ".env: connection pool replaced; the next query connects to {url}"
         ));
         self.schema.moved_to(url.clone(), env.clone());
-        database.moved_to(url);
+        database.moved_to(url, &self.access);
         Ok(config)
     }
 }

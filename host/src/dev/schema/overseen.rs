@@ -93,8 +93,12 @@ impl Run<'_> {
             }
         }
         let why = "the server did not cancel it; its connection is being closed".to_owned();
+        let failure = Failure {
+            is_transient: false, // somebody wanted its end
+            ..Failure::new(None, why)
+        };
         Outcome {
-            failure: Some(Failure::new(None, why)),
+            failure: Some(failure),
             ..Outcome::default()
         }
     }
