@@ -42,7 +42,7 @@ pub(super) async fn new_pool(follow: &Follow) {
 /// Applies what is pending in `migrations/`. A faulty file is told there.
 pub(super) async fn migrate(schema: &Schema) {
     match schema.migrate().await {
-        Ok(0) if !schema.state().borrow().blocks() => line(format_args!("no pending migrations")),
+        Ok(0) if !schema.state().borrow().differs() => line(format_args!("no pending migrations")),
         Ok(_) => {}
         Err(error) => line(format_args!("✗ cannot migrate: {error}")),
     }

@@ -27,7 +27,6 @@ use state::{tell, tell_applied};
 
 /// How often a blocked schema is looked at again.
 const LOOK: Duration = Duration::from_secs(1);
-
 const BRIEF: Duration = Duration::from_millis(50);
 
 /// How long the end of the host waits for a migration that it has cancelled.
@@ -148,7 +147,7 @@ impl Schema {
         let mut state = self.state();
         loop {
             let Ok(blocked) = state
-                .wait_for(SchemaState::blocks)
+                .wait_for(SchemaState::differs)
                 .await
                 .map(|now| now.clone())
             else {
@@ -174,7 +173,9 @@ impl Schema {
     /// Only whether all is well now: why a file failed is not known from looking.
     async fn look(&self) -> Result<(), BoxError> {
         let _alone = self.running.lock().await;
-        let Ok(files) = migrate::load(&self.project.migrations()) else {
+        let files = migrate::load(&self.project.migrations());
+        // A run of ours may have put it right meanwhile, and has said so.
+        let (true, Ok(files)) = (self.state.borrow().differs(), files) else {
             return Ok(());
         };
         let Outcome {
@@ -282,6 +283,7 @@ impl Schema {
         let stop = self.ending.child_token();
         *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
         Run {
+            elsewhere: place.0 != self.place().0,
             place,
             state: &self.state,
             stop,

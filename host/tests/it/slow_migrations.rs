@@ -102,14 +102,27 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
     let status = host.status().await;
     assert!(status.0["schema"]["applying"].is_null() && status.0["health"]["trouble"].is_null());
 
-    // While it runs, and over the app's own connection. Ctrl-C cancels it, too.
+    // While it runs, and over the app's own connection: nobody waits for that in vain. Ctrl-C cancels it, too.
     host.backend().await;
+    let browser = Chromium::start().await;
+    if let Some(browser) = &browser {
+        browser.open(&host.url("/")).await;
+    }
     holder.batch_execute(LOCK).await.unwrap();
     host.checkout
         .write("migrations/V4__more.sql", "ALTER TABLE held ADD y int;");
     host.until("the wait", |status| waits_for(status, pid))
         .await;
     assert!(altering(&observer).await);
+    let answer = host.get("/api/counters").await;
+    assert_eq!(answer.status(), 503);
+    let told = answer.json::<serde_json::Value>().await.unwrap();
+    assert_eq!(told["error"]["code"], "migrating");
+    if let Some(browser) = browser {
+        let waits = "document.querySelector('h1')?.textContent === 'A migration takes long'";
+        browser.until("the open page to say so", waits).await;
+        browser.close().await;
+    }
     host.signal(Signal::SIGINT);
     eventually("the end of the statement", async || {
         (!altering(&observer).await).then_some(())

@@ -36,11 +36,16 @@ pub(crate) struct Applying {
     pub(crate) slow: bool,
     /// Whose lock is in the way: PID, name, state and statement.
     pub(crate) waits_for: Option<String>,
+    /// It is at work on a database that the app is to move to: the app goes on with the one it has.
+    #[serde(skip)]
+    pub(super) elsewhere: bool,
 }
 
 /// Where a run happens, and who is told about it.
 pub(super) struct Run<'a> {
     pub(super) place: Place,
+    /// Not where the app's connection leads.
+    pub(super) elsewhere: bool,
     pub(super) state: &'a watch::Sender<SchemaState>,
     /// Cancelled when somebody wants it to end.
     pub(super) stop: CancellationToken,
@@ -58,10 +63,10 @@ impl Run<'_> {
             Ok(row) => row.get(0),
             Err(_) => 0, // the run itself will say what is wrong
         };
-        let began = Applying::since_now();
+        let began = self.since_now();
         let before_file = |name: &str| {
             let file = Some(format!("migrations/{name}.sql"));
-            let now = Applying::since_now();
+            let now = self.since_now();
             self.state
                 .send_modify(|state| state.applying = Some(Applying { file, ..now }));
         };
@@ -78,6 +83,16 @@ impl Run<'_> {
         self.state
             .send_if_modified(|state| state.applying.take().is_some());
         outcome
+    }
+
+    fn since_now(&self) -> Applying {
+        Applying {
+            file: None,
+            since: Local::now(),
+            slow: false,
+            waits_for: None,
+            elsewhere: self.elsewhere,
+        }
     }
 
     async fn end(
@@ -143,17 +158,6 @@ impl Run<'_> {
             }
             news
         });
-    }
-}
-
-impl Applying {
-    fn since_now() -> Self {
-        Self {
-            file: None,
-            since: Local::now(),
-            slow: false,
-            waits_for: None,
-        }
     }
 }
 

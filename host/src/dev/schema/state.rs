@@ -41,9 +41,22 @@ impl SchemaState {
         self.blocks().then_some(self.revision)
     }
 
-    /// Whether the app would meet a schema it was not written for.
-    pub(crate) fn blocks(&self) -> bool {
+    /// Whether the app is not to be asked: it would meet a schema it was not written for, or wait for the connection
+    /// that a long migration has.
+    fn blocks(&self) -> bool {
+        let holds_up = |run: &Applying| run.slow && !run.elsewhere;
+        self.differs() || self.applying.as_ref().is_some_and(holds_up)
+    }
+
+    /// Whether database and files differ.
+    pub(crate) fn differs(&self) -> bool {
         self.failure.is_some() || !self.status.pending.is_empty()
+    }
+
+    /// Whether a run goes on of which nobody knows yet how long it takes.
+    pub(crate) fn is_new_run(&self) -> bool {
+        let is_new = |run: &Applying| !run.slow && !run.elsewhere;
+        self.applying.as_ref().is_some_and(is_new)
     }
 }
 

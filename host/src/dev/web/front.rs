@@ -25,7 +25,7 @@ use super::{
     blocked,
     buttons::Token,
     failed,
-    hold::hold,
+    hold::{hold, hold_for_a_migration},
     pages::{Editor, Page},
     panicked,
     policy::UnreloadablePages,
@@ -78,6 +78,7 @@ impl Front {
         // Before the first generation there is no old code: whoever leases waits.
         let is_held = self.generations.active().is_some();
         let stale = is_held && hold(&asked, &self.report, self.hold).await;
+        hold_for_a_migration(&asked, &self.schema).await;
         let revision = self.report.borrow().revision;
         let since = Instant::now();
         let token = self.trusts(&request, &tether).then_some(&self.token);
@@ -101,7 +102,12 @@ impl Front {
         // Of a request that was answered as it should be, the app has made something of the failure itself.
         let failure = failure.filter(|_| response.status().is_server_error() && panic.is_none());
         let database = failure.as_ref().map(ToString::to_string);
-        if let Some(failure) = failure.filter(|_| failed::explains(&asked, &response)) {
+        let failure = failure.filter(|_| failed::explains(&asked, &response));
+        let slow = of_a_slow_migration(&self.schema.borrow());
+        if let (Some(_), Some(slow)) = (&failure, slow) {
+            // It came before anybody knew that the migration takes long, and has waited for it in vain.
+            response = blocked::by_trouble(&slow, asked.target(), token).answer(asked.wants());
+        } else if let Some(failure) = failure {
             let (asked, editor, status) = (asked.clone(), self.editor.clone(), response.status());
             // The lines around the call are read from its file.
             let page = tokio::task::spawn_blocking(move || {

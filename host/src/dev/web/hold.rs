@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::{sync::watch, time::timeout};
 
 use super::asked::Asked;
-use crate::reload::{Phase, Report};
+use crate::{
+    dev::schema::SchemaState,
+    reload::{Phase, Report},
+};
 
 /// Waits, if this is a page and a build is under way. `true`: it still is, and the old code answers.
 ///
@@ -22,6 +25,15 @@ pub(super) async fn hold(asked: &Asked, report: &watch::Receiver<Report>, limit:
         Ok(Ok(report)) => is_under_way(report.phase),
         Ok(Err(_)) => false, // the host ends
         Err(_) => true,
+    }
+}
+
+/// Waits, if this is a page and a migration has just begun, until that is over or known to take long. The app would
+/// wait for the connection, and could not say for what.
+pub(super) async fn hold_for_a_migration(asked: &Asked, schema: &watch::Receiver<SchemaState>) {
+    if asked.is_navigation() {
+        // An error: the host ends.
+        drop(schema.clone().wait_for(|schema| !schema.is_new_run()).await);
     }
 }
 
