@@ -1,52 +1,53 @@
-//! Whether the database can be used, as far as the host has found out.
+//! Whether the database is usable, as far as the host knows.
 //!
-//! Two look: the main loop, which owns the private cluster, and the [`probe`](super::probe). Everybody else reads.
+//! Two tasks write it: the main loop, which owns the private cluster, and the [`probe`](super::probe). Everything else
+//! reads.
 
 use tokio::sync::{Notify, watch};
 
-/// The state now.
+/// The current state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) cluster: Cluster,
     pub(crate) server: Server,
 }
 
-/// The private cluster. With `DATABASE_URL` it is always ready: that server is somebody else's.
+/// The private cluster. With `DATABASE_URL` it is always ready: the host does not manage that server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Cluster {
     #[default]
     Ready,
     Starting,
-    /// The start takes long. What it waits for.
+    /// The start is slow. Holds what it waits for.
     Slow(String),
-    /// It has ended and does not start again. Why.
+    /// It has ended and does not start again. Holds the reason.
     Ended(String),
 }
 
 /// The server behind the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Server {
-    /// Nothing is known against it.
+    /// No failure is known.
     #[default]
-    Fine,
-    /// A connection was lost or refused; the probe is finding out.
-    Doubtful,
-    /// It takes no connection. Why.
+    Up,
+    /// A connection was lost or refused; the probe is checking.
+    Suspect,
+    /// It accepts no connections. Holds the reason.
     Down(String),
 }
 
 impl State {
-    /// Whether a statement may fail for want of a server.
+    /// Whether a statement may fail because there is no server.
     pub(crate) fn is_broken(&self) -> bool {
-        self.server != Server::Fine || matches!(self.cluster, Cluster::Ended(_))
+        self.server != Server::Up || matches!(self.cluster, Cluster::Ended(_))
     }
 }
 
 #[derive(Default)]
 pub(crate) struct Access {
     state: watch::Sender<State>,
-    /// Rings when somebody could not connect.
-    pub(super) doubted: Notify,
+    /// Wakes the probe when a connection attempt has failed.
+    pub(super) suspected: Notify,
 }
 
 impl Access {
@@ -54,37 +55,37 @@ impl Access {
         self.state.subscribe()
     }
 
-    pub(crate) fn cluster_is(&self, cluster: Cluster) {
+    pub(crate) fn set_cluster(&self, cluster: Cluster) {
         self.change(|state| state.cluster = cluster);
     }
 
-    pub(super) fn server_is(&self, server: Server) {
+    pub(super) fn set_server(&self, server: Server) {
         self.change(|state| state.server = server);
     }
 
-    /// Somebody could not connect, beside the pool.
-    pub(crate) fn doubt(&self) {
-        self.begin_doubt();
-        self.doubted.notify_one();
+    /// Reports a failed connection attempt outside the pool, which the probe would not see otherwise.
+    pub(crate) fn report_failure(&self) {
+        self.suspect();
+        self.suspected.notify_one();
     }
 
-    pub(super) fn begin_doubt(&self) {
+    pub(super) fn suspect(&self) {
         self.change(|state| {
-            if state.server == Server::Fine {
-                state.server = Server::Doubtful;
+            if state.server == Server::Up {
+                state.server = Server::Suspect;
             }
         });
     }
 
-    /// Waits for the private cluster's start.
-    pub(crate) async fn started(&self) {
+    /// Waits until the private cluster has started.
+    pub(crate) async fn until_started(&self) {
         let starting =
             |state: &State| matches!(state.cluster, Cluster::Starting | Cluster::Slow(_));
         self.wait(|state| !starting(state)).await;
     }
 
-    /// Waits until nothing is known against the server.
-    pub(crate) async fn fine(&self) {
+    /// Waits until no failure of the server is known.
+    pub(crate) async fn until_usable(&self) {
         self.wait(|state| !state.is_broken()).await;
     }
 

@@ -1,17 +1,17 @@
-//! What a person may ask a running host for, by a key or otherwise. Carried out one after the other, by the main loop.
+//! What the user can ask a running host to do, by key or button. The main loop carries actions out one after another.
 
 use shared::PoolOwner;
 
-use super::{follow::Follow, schema::Schema, terminal::line};
+use super::{schema::Schema, settings_reload::SettingsReload, terminal::line};
 use crate::reload::Isolation;
 
-/// Something to do while the host goes on. Its end is not among them: it must not queue up behind a migration that
-/// waits for a lock.
+/// An action of a running host. Quitting is not one of them: it must not queue behind a migration that waits for a
+/// lock.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Build, though nothing was saved.
     Rebuild,
-    /// Drain the pool and make another.
+    /// Drain the pool and create a new one.
     NewPool,
     /// Apply what is pending.
     Migrate,
@@ -22,16 +22,16 @@ pub(crate) enum Action {
     },
 }
 
-/// Drains the pool and makes a new one.
-pub(super) async fn new_pool(follow: &Follow) {
-    if follow.mode.pool == PoolOwner::App {
+/// Drains the pool and creates a new one.
+pub(super) async fn new_pool(settings_reload: &SettingsReload) {
+    if settings_reload.mode.pool == PoolOwner::App {
         line(format_args!(
             "the app owns the pools in this mode; save to get a new one"
         ));
         return;
     }
-    let config = follow.settings.borrow().db_config.clone();
-    match follow.db.replace(&config).await {
+    let config = settings_reload.settings.borrow().db_config.clone();
+    match settings_reload.db.replace(&config).await {
         Ok(()) => line(format_args!(
             "connection pool replaced; the next query opens a connection"
         )),
@@ -39,7 +39,7 @@ pub(super) async fn new_pool(follow: &Follow) {
     }
 }
 
-/// Applies what is pending in `migrations/`. A faulty file is told there.
+/// Applies pending migrations. A faulty file is reported by `schema`.
 pub(super) async fn migrate(schema: &Schema) {
     match schema.migrate().await {
         Ok(0) if !schema.state().borrow().differs() => line(format_args!("no pending migrations")),

@@ -1,4 +1,5 @@
-//! Puts the two streets together with what looks on: starts every task of the host, each with an owner that ends it.
+//! Starts every task of the host, each with an owner that ends it: serving, reloading, and everything that watches
+//! them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,15 +14,15 @@ use super::{
     burning,
     connection::{Connection, application_name},
     database::make_plain_role,
-    follow::Follow,
-    health::{Health, Signs},
+    health::{Health, HealthInputs},
     journal::Journal,
     observer::Observer,
     options::Options,
     probe::probe,
     requests::Requests,
-    running::{Bells, Running},
+    running::{Notifiers, Running},
     schema::Schema,
+    settings_reload::SettingsReload,
     start::Start,
     status::Sources,
     terminal::{self, Terminal, banner::Banner, keys::Keys, screen},
@@ -35,10 +36,10 @@ use crate::{
     settings,
 };
 
-/// How long clients may take to read what the host says in place of an app that did not answer in time.
+/// How long clients may take to read the host's answer after the app did not answer in time.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Runs all of it.
+/// Starts everything.
 pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     let Start {
         since,
@@ -58,11 +59,11 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         db,
         db_config,
         observer,
-        refused,
+        refusals_rx,
     } = Connection::prepare(&database, &env, mode, name);
     let access = Arc::<Access>::default();
     if database.is_ours() {
-        access.cluster_is(access::Cluster::Starting);
+        access.set_cluster(access::Cluster::Starting);
     }
     let schema = Schema::new(
         project.clone(),
@@ -84,40 +85,41 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     let executable = image.executable();
     let keep_memory_mb = (keep_memory > 0).then_some(keep_memory);
 
-    // Before there is any app. Programs that must not see them are started with the user's environment.
+    // Set the variables of `.env` before app code runs. Programs that must not see them get the user's environment.
     environment::apply_dotenv(&project.dotenv()?);
     let generations = Generations::new();
-    let (report, reported) = watch::channel(Report::new(carried.reloads));
-    let (events, happened) = mpsc::unbounded_channel();
-    let (settings, current) = watch::channel(Settings {
+    let (report, report_rx) = watch::channel(Report::new(carried.reloads));
+    let (events, events_rx) = mpsc::unbounded_channel();
+    let (settings, settings_rx) = watch::channel(Settings {
         env: env.clone(),
         db_config,
         environment: 0,
     });
-    let (actions, asked) = mpsc::unbounded_channel();
-    let bells = Bells::default();
+    let (actions, actions_rx) = mpsc::unbounded_channel();
+    let notifiers = Notifiers::default();
     let (stop, retiring) = (CancellationToken::new(), TaskTracker::new());
 
     let journal = Arc::<Journal>::default();
-    let writing = journal
-        .clone()
-        .write(reported.clone(), refused.clone(), observer.clone());
-    let looking = schema.clone().look_while_blocked();
+    let recording =
+        journal
+            .clone()
+            .record(report_rx.clone(), refusals_rx.clone(), observer.clone());
+    let polling = schema.clone().poll_while_blocked();
     let probing = probe(db.clone(), schema.clone(), access.clone());
-    let (health, healthy) = watch::channel(Health::default());
-    let judging = Signs {
+    let (health, health_rx) = watch::channel(Health::default());
+    let judging = HealthInputs {
         access: access.state(),
         schema: schema.state(),
-        report: reported.clone(),
-        settings: current.clone(),
+        report: report_rx.clone(),
+        settings: settings_rx.clone(),
     }
-    .follow(health, generations.clone());
+    .keep_current(health, generations.clone());
     let sources = Sources {
-        health: healthy.clone(),
-        report: reported.clone(),
-        refusals: refused.clone(),
+        health: health_rx.clone(),
+        report: report_rx.clone(),
+        refusals: refusals_rx.clone(),
         schema: schema.state(),
-        settings: current.clone(),
+        settings: settings_rx.clone(),
         generations: generations.clone(),
         journal,
         requests: Arc::<Requests>::default(),
@@ -147,7 +149,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     let serving = tokio::spawn({
         let stop = stop.clone();
         let limits = Limits {
-            // What is not answered by then is answered in the app's stead, and that answer must get out.
+            // At the drain timeout the host answers open requests itself, and needs time to send those answers.
             drain: env.drain_timeout + LAST_ANSWERS,
             ..settings::limits(&env)
         };
@@ -156,7 +158,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         async move { host_accept::serve(&accepting, answer, stop, limits).await }
     });
 
-    let keys = Keys::read(address, actions, bells.end.clone());
+    let keys = Keys::read(address, actions, notifiers.end.clone());
     let banner = Banner {
         since,
         address,
@@ -168,7 +170,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     };
     let terminal = Terminal::new(banner, db.clone(), observer.clone(), generations.clone());
 
-    let follow = Follow {
+    let settings_reload = SettingsReload {
         settings,
         db: db.clone(),
         flags: flags.clone(),
@@ -185,10 +187,10 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     let reload = Reload {
         root: project.root().to_owned(),
         db: db.clone(),
-        settings: current,
-        settings_saved: bells.settings_saved.clone(),
-        cleaned: bells.cleaned.clone(),
-        rebuild: bells.rebuild.clone(),
+        settings: settings_rx,
+        settings_saved: notifiers.settings_saved.clone(),
+        cleaned: notifiers.cleaned.clone(),
+        rebuild: notifiers.rebuild.clone(),
         replay,
         pool_owner: mode.pool,
         isolation: mode.isolation,
@@ -201,7 +203,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         events,
         update_schema: Box::new(move || {
             let schema = schema.clone();
-            async move { schema.follow().await }.boxed()
+            async move { schema.sync().await }.boxed()
         }),
         may_restart: Box::new({
             let project = project.clone();
@@ -217,24 +219,24 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         reloading: tokio::spawn(reload.run(ready.boxed())),
         access,
         serving,
-        onlookers: vec![
-            tokio::spawn(terminal.show(happened, refused, healthy)),
+        background: vec![
+            tokio::spawn(terminal.show(events_rx, refusals_rx, health_rx)),
             tokio::spawn(probing),
             tokio::spawn(judging),
-            tokio::spawn(writing),
-            tokio::spawn(looking),
+            tokio::spawn(recording),
+            tokio::spawn(polling),
             tokio::spawn(burning::watch(generations.clone())),
         ],
         keys,
-        asked,
-        bells,
-        follow,
+        actions_rx,
+        notifiers,
+        settings_reload,
         stop,
         generations,
         retiring,
         db,
         drain: env.drain_timeout,
-        reported,
+        report_rx,
         project,
         carried,
         executable,
@@ -244,15 +246,15 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
     })
 }
 
-/// What the first build waits for: a database that answers and is what `migrations/` says.
+/// What the first build waits for: a database that answers and is migrated.
 async fn ready(
     access: Arc<Access>,
     schema: Arc<Schema>,
     observer: Arc<Observer>,
     plain_role: bool,
 ) {
-    access.started().await;
-    // Opens its connection if it has one of its own: while there is room for it.
+    access.until_started().await;
+    // If the observer has its own connection, open it now, while there is a free slot.
     drop(observer.count().await);
     if plain_role {
         let (url, env) = schema.place();
@@ -260,5 +262,5 @@ async fn ready(
             terminal::line(format_args!("✗ no role for the app: {error}"));
         }
     }
-    schema.first().await;
+    schema.sync_until_reachable().await;
 }

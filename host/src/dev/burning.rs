@@ -1,5 +1,5 @@
-//! Names requests whose code runs and runs without coming to an await. While it does, its thread serves nobody else, and
-//! when all threads of a generation are so taken the app is silent and no error says why.
+//! Names requests whose code runs for long without an await. Meanwhile its thread serves no other request, and once all
+//! threads of a generation are busy that way the app hangs without any error.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,14 +13,14 @@ use crate::{
 
 /// How long code may run without an await before it is named.
 const LIMIT: Duration = Duration::from_secs(2);
-/// How often it is looked.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often to check.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Looks until the host ends. Aborted with it.
+/// Runs until the host ends and aborts it.
 pub(super) async fn watch(generations: Arc<Generations>) {
     let mut named: Vec<Arc<Request>> = Vec::new();
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
         let burning = generations.not_yielding(LIMIT);
         let is_among = |all: &[Arc<Request>], one: &Arc<Request>| {
             all.iter().any(|each| Arc::ptr_eq(each, one))
@@ -33,7 +33,7 @@ pub(super) async fn watch(generations: Arc<Generations>) {
             named.push(request.clone());
             let id = request.generation();
             let before = Threads::named(&thread_name(id));
-            tokio::time::sleep(LOOK / 2).await;
+            tokio::time::sleep(CHECK_INTERVAL / 2).await;
             let percent = Threads::named(&thread_name(id)).percent_since(&before);
             let taken = burning
                 .iter()

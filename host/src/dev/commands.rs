@@ -1,6 +1,6 @@
-//! The commands that need the database and no app: `migrate`, `psql`, `db-reset`.
+//! The commands that need the database but not the app: `migrate`, `psql`, `db-reset`.
 //!
-//! Beside a running host they use its cluster; without one they start it and stop it again.
+//! While a host runs they use its cluster; otherwise they start the cluster and stop it again.
 
 use std::{
     fs::File,
@@ -39,7 +39,7 @@ pub(crate) async fn migrate() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// `host migration`: an empty file with the next number. Empty, it counts for nothing yet.
+/// `host migration`: creates an empty file with the next number. An empty file is not a migration yet.
 pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || !name.chars().all(fits) {
@@ -56,7 +56,8 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// `host db-reset`: everything is dropped and made again. Only on a cluster that is ours, or by its name.
+/// `host db-reset`: drops everything and migrates again. A database other than the private cluster must be confirmed by
+/// name.
 pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
     let (project, env) = here()?;
     if env.app_env == AppEnv::Production {
@@ -101,7 +102,7 @@ pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
         )
         .into());
     }
-    // Ctrl-C at psql's prompt is psql's: with a listener of ours it does not end us, and the cluster, meanwhile.
+    // Ctrl-C at psql's prompt is for psql: handling the signal here keeps it from ending this process and the cluster.
     let _ours = Signals::new()?;
     let status = psql
         .status()
@@ -114,7 +115,7 @@ pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
     ))
 }
 
-/// Through the environment: arguments are for everybody to read in the process list.
+/// Through the environment: everyone can read arguments in the process list.
 fn pass_connection(command: &mut Command, url: &DatabaseUrl) {
     let config = url.config();
     let hosts = config.get_hosts().iter().map(|host| match host {
@@ -137,7 +138,7 @@ fn pass_connection(command: &mut Command, url: &DatabaseUrl) {
         ("PGDATABASE", config.get_dbname().map(str::to_owned)),
         ("PGSSLMODE", Some(mode.to_owned())),
         ("PGSSLROOTCERT", root.map(str::to_owned)),
-        // A service would win over the rest.
+        // A service would override the rest.
         ("PGSERVICE", None),
     ] {
         match value {

@@ -1,4 +1,4 @@
-//! Puts together what uses the database: the app's `Db`, and whoever counts its backends.
+//! Creates the app's `Db` and the observer that counts its backends.
 //!
 //! Nothing is opened here.
 
@@ -14,12 +14,12 @@ use tokio::sync::watch;
 use super::{database::Database, mode::Mode, observer::Observer, status::Refusals};
 use crate::restart::Carried;
 
-/// The database as the app and the screen get it. Nothing is opened yet.
+/// The database handles of the app and the dashboard.
 pub(super) struct Connection {
     pub(super) db: Db,
     pub(super) db_config: DbConfig,
     pub(super) observer: Arc<Observer>,
-    pub(super) refused: watch::Receiver<Refusals>,
+    pub(super) refusals_rx: watch::Receiver<Refusals>,
 }
 
 impl Connection {
@@ -27,12 +27,12 @@ impl Connection {
         let mut db_config = DbConfig::new(env, database.url(), name.clone());
         let mut own_observer = None;
         if mode.is_demonstration() {
-            own_observer = Some(Observer::on_its_own(name.clone(), db_config.clone()));
+            own_observer = Some(Observer::dedicated(name.clone(), db_config.clone()));
             if let Some(url) = database.url_of_a_plain_role() {
                 db_config.url = url;
             }
         }
-        let (refusals, refused) = watch::channel(Refusals::default());
+        let (refusals, refusals_rx) = watch::channel(Refusals::default());
         db_config.on_refusal = OnRefusal::new(move |refusal| {
             refusals.send_modify(|refusals| {
                 refusals.times += 1;
@@ -40,18 +40,17 @@ impl Connection {
             });
         });
         let db = Db::new(&db_config);
-        let observer =
-            own_observer.unwrap_or_else(|| Observer::over_the_connection(name, db.clone()));
+        let observer = own_observer.unwrap_or_else(|| Observer::shared(name, db.clone()));
         Self {
             db,
             db_config,
             observer: Arc::new(observer),
-            refused,
+            refusals_rx,
         }
     }
 }
 
-/// Names this process and this boot of it: a restart keeps the PID, and its predecessor's backend may still be ending.
+/// Unique per start: a restart keeps the PID, and backends of the previous image may still be ending.
 pub(super) fn application_name(carried: &Carried) -> String {
     let boot = chrono::Utc::now().timestamp_millis() as u64 % 0x0100_0000;
     format!(

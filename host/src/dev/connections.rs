@@ -1,4 +1,4 @@
-//! `host connections`: a live line in a second terminal, so that a person can watch the count not rise.
+//! `host connections`: a live line in a second terminal, to watch that the number of backends does not rise.
 
 use std::{io::Write, time::Duration};
 
@@ -24,15 +24,15 @@ struct Db {
     backends: Option<i64>,
 }
 
-/// Prints until Ctrl-C or until the host ends. In a pipe: one line for each change.
+/// Prints until Ctrl-C or until the host ends. In a pipe: one line per change.
 pub(crate) async fn connections() -> Result<(), BoxError> {
     let project = Project::find()?;
     let live = anstream::stdout().is_terminal();
     let mut before = String::new();
     loop {
         let url = format!("http://{}/__dev/status.json", project.running()?.address);
-        // A blocking client: the whole program waits for this one answer.
-        let asked = tokio::task::spawn_blocking(move || {
+        // A blocking client is enough: the program has nothing else to do.
+        let response = tokio::task::spawn_blocking(move || {
             ureq::get(&url)
                 .config()
                 .timeout_global(Some(Duration::from_secs(5)))
@@ -42,9 +42,9 @@ pub(crate) async fn connections() -> Result<(), BoxError> {
                 .read_json()
         })
         .await?;
-        let line = match asked {
+        let line = match response {
             Ok(status) => describe(&status),
-            Err(error) => format!("no answer: {error}"), // between two images of a restart, for one
+            Err(error) => format!("no answer: {error}"), // for example during a restart
         };
         if line != before {
             let mut out = anstream::stdout().lock();

@@ -27,20 +27,21 @@ const MAKE_PLAIN_ROLE: &str = "
     DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
     GRANT pg_read_all_data, pg_write_all_data TO app";
 
-/// How often a start may fail before it is worth a word: children of the server before may still be ending, and hold
-/// the shared memory until they have.
-const PARDONED: u32 = 3;
+/// How many failed restarts are not reported: child processes of the old server may still be ending, and hold its
+/// shared memory until then.
+const UNREPORTED_FAILURES: u32 = 3;
 
-/// Where the data is, and the server if it is ours.
+/// The URL of the database, and the private cluster if that is the one.
 pub(crate) struct Database {
     url: DatabaseUrl,
     /// Stopped when this is dropped.
     cluster: Option<Cluster>,
-    /// How often it could not be started again, since it ended by itself.
+    /// Failed restarts in a row since the cluster ended by itself.
     failed_revivals: u32,
     /// Its data has been deleted since it last ran.
-    emptied: bool,
-    /// Of a short command: released after the cluster has stopped, so that no host takes it for an orphan's.
+    data_lost: bool,
+    /// Held by short commands and released after the cluster has stopped, so that a new host does not mistake it for an
+    /// orphan.
     _lock: Option<Lock>,
 }
 
@@ -62,30 +63,30 @@ impl Database {
             url,
             cluster,
             failed_revivals: 0,
-            emptied: false,
+            data_lost: false,
             _lock: None,
         })
     }
 
-    /// Starts the private cluster if it is the one. On the main thread, as [`Cluster::start`].
+    /// Starts the private cluster, if it is used. Must be called on the main thread, like [`Cluster::start`].
     pub(crate) async fn start(&mut self, access: &Access) -> Result<(), BoxError> {
         if let Some(cluster) = &mut self.cluster {
-            access.cluster_is(access::Cluster::Starting);
-            let slow = &mut |what| access.cluster_is(access::Cluster::Slow(what));
+            access.set_cluster(access::Cluster::Starting);
+            let slow = &mut |what| access.set_cluster(access::Cluster::Slow(what));
             cluster.start(slow).await?;
-            access.cluster_is(access::Cluster::Ready);
+            access.set_cluster(access::Cluster::Ready);
         }
         Ok(())
     }
 
-    /// The same for a short command: beside a running host it uses the cluster of that host.
+    /// For short commands: uses the cluster of a running host, or starts it.
     pub(super) async fn find_or_borrow(project: &Project, env: &Env) -> Result<Self, BoxError> {
         match (&env.database_url, project.running()) {
             (None, Ok(_)) => Ok(Self {
                 url: url_of(project.root())?,
                 cluster: None,
                 failed_revivals: 0,
-                emptied: false,
+                data_lost: false,
                 _lock: None,
             }),
             (None, Err(_)) => {
@@ -108,19 +109,19 @@ impl Database {
         self.url.clone()
     }
 
-    /// Whether the server was started by this process, which then stops it.
+    /// Whether this process started the server, and so stops it.
     pub(super) fn is_ours(&self) -> bool {
         self.cluster.is_some()
     }
 
-    /// The same database for a role that is no superuser, as an application's is: PostgreSQL keeps its last slots for
-    /// superusers. `None`: a given URL decides for itself.
+    /// The private cluster as a role without superuser rights, like an application in production: PostgreSQL reserves
+    /// its last slots for superusers. `None` with `DATABASE_URL`, which names its own role.
     pub(crate) fn url_of_a_plain_role(&self) -> Option<DatabaseUrl> {
         let cluster = self.cluster.as_ref()?;
         Some(cluster.url_for(PLAIN_ROLE))
     }
 
-    /// For the banner.
+    /// One line for the banner.
     pub(crate) fn describe(&self) -> String {
         match &self.cluster {
             Some(cluster) => format!(
@@ -131,8 +132,8 @@ impl Database {
         }
     }
 
-    /// Where `env` points to. Starts the private cluster if that is the one; nothing has moved yet.
-    pub(crate) async fn place(
+    /// The URL that `env` selects. Starts the private cluster if that is selected; the pool has not moved yet.
+    pub(crate) async fn select(
         &mut self,
         project: &Project,
         env: &Env,
@@ -144,78 +145,78 @@ impl Database {
         if self.cluster.is_none() {
             self.cluster = Some(Cluster::of(project.root(), None)?);
             if let Err(error) = self.start(access).await {
-                // The database in use is another one.
+                // The database in use is unaffected.
                 self.cluster = None;
-                access.cluster_is(access::Cluster::Ready);
+                access.set_cluster(access::Cluster::Ready);
                 return Err(error);
             }
         }
         Ok(self.cluster.as_ref().expect("made above").url())
     }
 
-    /// The pool draws on `url` now. A private cluster that ran before stays until the host ends: `.env` may come back.
-    pub(crate) fn moved_to(&mut self, url: DatabaseUrl, access: &Access) {
+    /// The pool uses `url` now. A private cluster keeps running until the host ends: the user may revert `.env`.
+    pub(crate) fn set_url(&mut self, url: DatabaseUrl, access: &Access) {
         self.url = url;
-        if !self.is_on_the_cluster() {
-            access.cluster_is(access::Cluster::Ready);
+        if !self.uses_cluster() {
+            access.set_cluster(access::Cluster::Ready);
         }
     }
 
-    /// Whether the private cluster is what the pool draws on, and not one that it has left.
-    fn is_on_the_cluster(&self) -> bool {
+    /// Whether the pool uses the private cluster. `.env` may have moved it to another server.
+    fn uses_cluster(&self) -> bool {
         let cluster = self.cluster.as_ref();
         cluster.is_some_and(|cluster| cluster.url() == self.url)
     }
 
-    /// Applies what is pending, on a connection that is closed again: the pool stays unopened until the first query.
-    /// Returns how many that were.
+    /// Applies pending migrations on a temporary connection, so that the pool stays unopened until the first query.
+    /// Returns their number.
     pub(crate) async fn migrate(&self, project: &Project, env: &Env) -> Result<usize, BoxError> {
         migrate_at(&self.url, project, env).await
     }
 
-    /// Whether there is a private cluster that should run and does not.
+    /// Whether the private cluster should be running but is not.
     pub(crate) fn has_ended(&self) -> bool {
         self.cluster.as_ref().is_some_and(Cluster::has_ended)
     }
 
-    /// Starts the private cluster again if it has ended by itself, or makes it again if its data has been deleted. The
-    /// pool connects again with the next query. `true`: the database is empty now.
+    /// Restarts the private cluster if it has ended by itself, or creates it again if its data was deleted. The pool
+    /// reconnects with the next query. `true`: the database is empty now.
     pub(crate) async fn revive(&mut self, access: &Access) -> bool {
-        let matters = self.is_on_the_cluster();
+        let in_use = self.uses_cluster();
         let needs_it = |cluster: &&mut Cluster| cluster.has_ended() || cluster.has_lost_data();
         let Some(cluster) = self.cluster.as_mut().filter(needs_it) else {
             return false;
         };
-        self.emptied |= cluster.has_lost_data();
+        self.data_lost |= cluster.has_lost_data();
         let slow = &mut |what| {
-            if matters {
-                access.cluster_is(access::Cluster::Slow(what));
+            if in_use {
+                access.set_cluster(access::Cluster::Slow(what));
             }
         };
         match cluster.revive(slow).await {
             Ok(()) => {
                 self.failed_revivals = 0;
-                access.cluster_is(access::Cluster::Ready);
-                let emptied = std::mem::take(&mut self.emptied);
-                terminal::line(match emptied {
+                access.set_cluster(access::Cluster::Ready);
+                let data_lost = std::mem::take(&mut self.data_lost);
+                terminal::line(match data_lost {
                     true => format_args!(
                         "✗ the data of the private PostgreSQL was deleted and is lost; a new, empty cluster runs now"
                     ),
                     false => format_args!("PostgreSQL stopped unexpectedly and was restarted"),
                 });
-                return emptied;
+                return data_lost;
             }
             Err(error) => {
                 self.failed_revivals += 1;
-                if matters && self.failed_revivals > PARDONED {
-                    access.cluster_is(access::Cluster::Ended(error.to_string()));
+                if in_use && self.failed_revivals > UNREPORTED_FAILURES {
+                    access.set_cluster(access::Cluster::Ended(error.to_string()));
                 }
             }
         }
         false
     }
 
-    /// Leaves the cluster to the next image of this process.
+    /// Leaves the cluster running for the next image of this process.
     pub(crate) fn keep_running(self) {
         if let Some(cluster) = self.cluster {
             cluster.keep_running();
@@ -223,13 +224,13 @@ impl Database {
     }
 }
 
-/// Only of this database: the others are nobody's business here.
+/// Only backends of this database.
 const TERMINATE: &str = "\
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE pid = $1 AND datname = current_database() AND backend_type = 'client backend'";
 
-/// Ends a backend of the database, over a connection that cannot stand behind what is to be ended. `false`: there is
-/// none with this PID.
+/// Ends a backend of the database. Uses its own connection, since the shared one may be the blocked one. `false`: there
+/// is no backend with this PID.
 pub(super) async fn terminate(url: &DatabaseUrl, env: &Env, pid: i32) -> Result<bool, BoxError> {
     on_connection(url, env, async |client| {
         let ended = client.query(TERMINATE, &[&pid]).await;
@@ -256,7 +257,7 @@ async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<u
         .map_or(Ok(outcome.now.len()), |failure| Err(failure.into()))
 }
 
-/// Makes the role that an application has in the private cluster.
+/// Creates the role that the app uses in the private cluster.
 pub(super) async fn make_plain_role(url: &DatabaseUrl, env: &Env) -> Result<(), BoxError> {
     on_connection(url, env, async |client| {
         let made = client.batch_execute(MAKE_PLAIN_ROLE).await;
@@ -270,18 +271,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cluster_that_was_left_is_nobodys_trouble() {
+    fn an_unused_cluster_does_not_affect_health() {
         let url = |name| DatabaseUrl::socket("/run/postgresql".as_ref(), 5432, "me", name);
         let mut database = Database {
             url: url("before"),
             cluster: None,
             failed_revivals: 4,
-            emptied: false,
+            data_lost: false,
             _lock: None,
         };
         let access = Access::default();
-        access.cluster_is(access::Cluster::Ended("its data is gone".into()));
-        database.moved_to(url("after"), &access);
+        access.set_cluster(access::Cluster::Ended("its data is gone".into()));
+        database.set_url(url("after"), &access);
         assert!(!access.state().borrow().is_broken());
     }
 }

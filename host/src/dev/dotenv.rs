@@ -1,16 +1,16 @@
 //! Reads `.env`.
 //!
-//! dotenvy does the parsing. Where a value mentions a variable (`$NAME`) it prefers the one in the environment, and
-//! there may be the one that an earlier state of this very file has put there. Such names are hidden from it.
+//! dotenvy does the parsing. Where a value refers to a variable (`$NAME`), dotenvy prefers the environment, which may
+//! contain a value that the host itself took from an earlier version of this file. Such names are hidden from dotenvy.
 
 use std::{borrow::Cow, io, path::Path};
 
 use crate::environment;
 
-/// What hides a name: with it, nothing in the environment is called so.
+/// Appended to a name to hide it: no variable in the environment has such a name.
 const HIDDEN: &str = "xNOTxFROMxTHExENVIRONMENTx";
 
-/// The variables of the file, in its order. None if there is no file.
+/// The variables of the file, in its order. Empty if there is no file.
 pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, dotenvy::Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, environment::was_added),
@@ -27,24 +27,25 @@ fn parse(
     let hidden = hide(text, to_hide);
     let variables: Result<Vec<(String, String)>, dotenvy::Error> = parsed(&hidden);
     let Ok(variables) = variables else {
-        return parsed(text); // its error shows the line as it stands in the file
+        return parsed(text); // parse the original, so that the error shows the line as written
     };
-    let reveal = |text: String| text.replace(HIDDEN, "");
-    let revealed = variables
+    let restore = |text: String| text.replace(HIDDEN, "");
+    let restored = variables
         .into_iter()
-        .map(|(name, value)| (reveal(name), reveal(value)));
-    Ok(revealed.collect())
+        .map(|(name, value)| (restore(name), restore(value)));
+    Ok(restored.collect())
 }
 
-/// Renames every mention of a name, wherever it stands: a text that only looks like a mention gets its name back too.
+/// Appends [`HIDDEN`] to every occurrence of a name. Occurrences that are no references are renamed too, and restored
+/// after parsing.
 fn hide(text: &str, to_hide: impl Fn(&str) -> bool) -> Cow<'_, str> {
     let (mut hidden, mut rest) = (String::new(), text);
-    while let Some(start) = rest.find(is_of_a_name) {
+    while let Some(start) = rest.find(is_name_char) {
         let (before, from) = rest.split_at(start);
-        // Without braces dotenvy takes letters and digits only.
+        // Without braces, dotenvy's names end before `_`.
         let is_part: fn(char) -> bool = match before.ends_with('$') {
             true => char::is_alphanumeric,
-            false => is_of_a_name,
+            false => is_name_char,
         };
         let end = from.find(|c| !is_part(c)).unwrap_or(from.len()).max(1);
         let (name, after) = from.split_at(end);
@@ -59,7 +60,7 @@ fn hide(text: &str, to_hide: impl Fn(&str) -> bool) -> Cow<'_, str> {
     hidden.into()
 }
 
-fn is_of_a_name(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
@@ -82,7 +83,7 @@ mod tests {
         assert_eq!(value("C"), Some("$PATH"));
         assert_eq!(value("D"), Some(""));
         assert_eq!(value("E"), Some("/new_E"));
-        // One that the user gave outranks the file.
+        // A variable set by the user overrides the file.
         let given = parse("PATH=/new\nA=$PATH\n", |_| false).expect("it is valid");
         assert_eq!(
             given[1].1,

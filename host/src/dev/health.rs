@@ -1,6 +1,6 @@
-//! What is wrong, all in all: one value, computed in one place, shown everywhere.
+//! Overall health: one value, computed here and shown everywhere.
 //!
-//! The worst comes first: without a database nothing else matters, without the schema no code does.
+//! The worst problem wins: without a database nothing else matters, and without the schema no code does.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Health {
     pub(crate) trouble: Option<Trouble>,
-    /// Which hindrance goes on, if one does: from the first doubt whether the database answers, or while requests wait
-    /// for a migration. A page that was made in one is made again after it.
+    /// The number of the current outage, if there is one: from the first sign that the database does not answer, or
+    /// while requests wait for a migration. Pages rendered during an outage reload after it.
     #[serde(skip)]
-    pub(crate) hindrance: Option<u64>,
+    pub(crate) outage: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,7 +32,7 @@ pub(crate) struct Trouble {
     pub(crate) cause: Cause,
     /// A sentence.
     pub(crate) what: String,
-    /// Another one: what a person can do.
+    /// A second sentence: what the user can do.
     pub(crate) remedy: String,
     pub(crate) since: DateTime<Local>,
 }
@@ -40,58 +40,58 @@ pub(crate) struct Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Cause {
-    /// The private cluster is not ready yet, and that takes long.
+    /// The private cluster is slow to start.
     Starting,
-    /// It cannot be reached.
+    /// The database cannot be reached.
     Database,
-    /// A migration takes long.
+    /// A migration is slow.
     Migration,
     /// Migrations have failed or are pending.
     Schema,
     /// The last save does not compile.
     Build,
-    /// The last save compiles and is not live.
+    /// The last save compiles but is not live.
     Load,
 }
 
 impl Cause {
-    /// Whether the app is kept from answering as it would, by something that is not in its code.
-    pub(crate) fn hinders(self) -> bool {
+    /// Whether something other than the app's code keeps it from answering normally.
+    pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::Starting | Self::Database | Self::Migration)
     }
 }
 
-/// What it is computed from.
-pub(super) struct Signs {
+/// What health is computed from.
+pub(super) struct HealthInputs {
     pub(super) access: watch::Receiver<access::State>,
     pub(super) schema: watch::Receiver<SchemaState>,
     pub(super) report: watch::Receiver<Report>,
     pub(super) settings: watch::Receiver<Settings>,
 }
 
-impl Signs {
-    /// Keeps `health` true until the host ends; aborted with it. Requests that wait for the first generation are told
-    /// what they wait for.
-    pub(super) async fn follow(
+impl HealthInputs {
+    /// Updates `health` until the host ends and aborts it. Also tells requests that wait for the first generation what
+    /// they wait for.
+    pub(super) async fn keep_current(
         mut self,
         health: watch::Sender<Health>,
         generations: Arc<Generations>,
     ) {
-        let mut hindrances = 0;
+        let mut outages = 0;
         loop {
-            let found = self.look();
-            let hinders = |trouble: &Trouble| trouble.cause.hinders();
-            let blocking = found.as_ref().filter(|trouble| hinders(trouble));
+            let found = self.evaluate();
+            let is_outage = |trouble: &Trouble| trouble.cause.is_outage();
+            let blocking = found.as_ref().filter(|trouble| is_outage(trouble));
             generations.set_blocked(blocking.map(|trouble| trouble.what.clone()));
-            let hindered = blocking.is_some() || self.access.borrow().is_broken();
+            let in_outage = blocking.is_some() || self.access.borrow().is_broken();
             health.send_if_modified(|health| {
                 let before = health.clone();
-                if hindered && before.hindrance.is_none() {
-                    hindrances += 1;
+                if in_outage && before.outage.is_none() {
+                    outages += 1;
                 }
                 *health = Health {
-                    trouble: found.map(|trouble| trouble.after(before.trouble.as_ref())),
-                    hindrance: hindered.then_some(hindrances),
+                    trouble: found.map(|trouble| trouble.continuing(before.trouble.as_ref())),
+                    outage: in_outage.then_some(outages),
                 };
                 *health != before
             });
@@ -107,7 +107,7 @@ impl Signs {
         }
     }
 
-    fn look(&mut self) -> Option<Trouble> {
+    fn evaluate(&mut self) -> Option<Trouble> {
         let private = self.settings.borrow_and_update().env.database_url.is_none();
         judge(
             &self.access.borrow_and_update(),
@@ -124,12 +124,12 @@ fn judge(
     report: &Report,
     private: bool,
 ) -> Option<Trouble> {
-    of_the_database(access, schema, private)
-        .or_else(|| of_the_schema(schema))
-        .or_else(|| of_the_app(report))
+    database_trouble(access, schema, private)
+        .or_else(|| schema_trouble(schema))
+        .or_else(|| app_trouble(report))
 }
 
-/// Of a run of migrations that could not connect, before the probe has looked any closer.
+/// From a migration run that could not connect, before the probe knows more.
 impl From<&Failure> for Trouble {
     fn from(failure: &Failure) -> Self {
         let what = format!("The database does not answer: {failure}");
@@ -147,8 +147,8 @@ impl Trouble {
         }
     }
 
-    /// The same trouble is as old as it was, however its words have changed.
-    fn after(self, before: Option<&Self>) -> Self {
+    /// Keeps `since` if the cause is the same, even if the text has changed.
+    fn continuing(self, before: Option<&Self>) -> Self {
         match before {
             Some(before) if before.cause == self.cause => Self {
                 since: before.since,
@@ -159,7 +159,7 @@ impl Trouble {
     }
 }
 
-fn of_the_database(state: &access::State, schema: &SchemaState, private: bool) -> Option<Trouble> {
+fn database_trouble(state: &access::State, schema: &SchemaState, private: bool) -> Option<Trouble> {
     let (what, remedy) = match (&state.cluster, &state.server) {
         (Cluster::Slow(what), _) => {
             let remedy = "The app continues once that is done.";
@@ -177,14 +177,14 @@ fn of_the_database(state: &access::State, schema: &SchemaState, private: bool) -
                 "Start that server, or correct DATABASE_URL; either is noticed at once."
             },
         ),
-        // As long as this stands the app is not asked, even if the server answers others by now.
+        // The app is blocked until the migrations have run, even if the server answers others again.
         _ if schema.unreached => return schema.failure.as_ref().map(Trouble::from),
         _ => return None,
     };
     Some(Trouble::new(Cause::Database, what, remedy))
 }
 
-pub(crate) fn of_a_slow_migration(state: &SchemaState) -> Option<Trouble> {
+pub(crate) fn slow_migration(state: &SchemaState) -> Option<Trouble> {
     let applying = state.applying.as_ref().filter(|applying| applying.slow)?;
     let mut what = match &applying.file {
         Some(file) => format!("{file} is being applied"),
@@ -201,8 +201,8 @@ pub(crate) fn of_a_slow_migration(state: &SchemaState) -> Option<Trouble> {
     })
 }
 
-fn of_the_schema(state: &SchemaState) -> Option<Trouble> {
-    if let Some(slow) = of_a_slow_migration(state) {
+fn schema_trouble(state: &SchemaState) -> Option<Trouble> {
+    if let Some(slow) = slow_migration(state) {
         return Some(slow);
     }
     if let Some(failure) = &state.failure {
@@ -217,7 +217,7 @@ fn of_the_schema(state: &SchemaState) -> Option<Trouble> {
     })
 }
 
-fn of_the_app(report: &Report) -> Option<Trouble> {
+fn app_trouble(report: &Report) -> Option<Trouble> {
     let (cause, what) = match report.phase {
         Phase::BuildFailed => (Cause::Build, "The last save does not compile"),
         Phase::LoadFailed => (Cause::Load, "The last save compiles but is not live"),
@@ -249,12 +249,12 @@ mod tests {
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Build));
         schema.status.pending.push("V3__colour".into());
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
-        access.server = Server::Doubtful;
+        access.server = Server::Suspect;
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
         access.server = Server::Down("refused".into());
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Database));
-        access.server = Server::Fine;
-        // That there was no connection is no fault of a migration.
+        access.server = Server::Up;
+        // A failed connection is not the migration's fault.
         schema.failure = Some(Failure::new(None, "refused".into()));
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
         schema.unreached = true;

@@ -1,7 +1,7 @@
-//! The reloads so far: how long each took, and how many backends there were after it.
+//! History of reloads: how long each took, and how many backends there were after it.
 //!
-//! Backends are what PostgreSQL counts, entered whenever somebody counts. A count belongs to the generation that was
-//! active then, so that the last one of each tells what it has left behind.
+//! Backends are counted by PostgreSQL and recorded at every count. A count belongs to the generation that was active at
+//! the time, so the last count of each shows what it has left behind.
 
 use std::{
     collections::VecDeque,
@@ -17,8 +17,8 @@ use super::{
 };
 use crate::reload::{LastReload, Report};
 
-/// Enough for a chart; the leak of 100 connections is seen to its end.
-const KEPT: usize = 200;
+/// Enough for a chart, and to see a leak of 100 connections through to its end.
+const MAX_ENTRIES: usize = 200;
 
 /// One reload.
 #[derive(Clone, Debug, Serialize)]
@@ -35,7 +35,7 @@ pub(crate) struct Entry {
 
 /// Median and 95th percentile, in milliseconds.
 #[derive(Debug, Serialize)]
-pub(crate) struct Spread {
+pub(crate) struct Percentiles {
     p50: f64,
     p95: f64,
 }
@@ -43,39 +43,39 @@ pub(crate) struct Spread {
 /// Where the time of reloads goes.
 #[derive(Debug, Serialize)]
 pub(crate) struct Latency {
-    detect: Option<Spread>,
-    build: Option<Spread>,
-    load: Option<Spread>,
-    swap: Option<Spread>,
-    total: Option<Spread>,
+    detect: Option<Percentiles>,
+    build: Option<Percentiles>,
+    load: Option<Percentiles>,
+    swap: Option<Percentiles>,
+    total: Option<Percentiles>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Journal(Mutex<VecDeque<Entry>>);
 
 impl Journal {
-    /// Writes until the host ends. Aborted with it.
-    pub(crate) async fn write(
+    /// Records until the host ends and aborts it.
+    pub(crate) async fn record(
         self: Arc<Self>,
         mut report: watch::Receiver<Report>,
-        mut refused: watch::Receiver<Refusals>,
+        mut refusals: watch::Receiver<Refusals>,
         observer: Arc<Observer>,
     ) {
-        let mut written = 0;
+        let mut recorded = 0;
         loop {
             tokio::select! {
                 changed = report.changed() => if changed.is_err() { return },
-                Ok(()) = refused.changed() => {
-                    refused.mark_unchanged();
+                Ok(()) = refusals.changed() => {
+                    refusals.mark_unchanged();
                     if let Some(newest) = self.entries().back_mut() {
                         newest.refused = true;
                     }
                 }
             }
             let last = report.borrow_and_update().last_reload.clone();
-            if let Some(last) = last.filter(|last| last.generation != written) {
-                written = last.generation;
-                // What is open right after a swap was opened before it.
+            if let Some(last) = last.filter(|last| last.generation != recorded) {
+                recorded = last.generation;
+                // Connections open right after a swap were opened before it, so the count goes to both generations.
                 let census = observer.count().await;
                 self.count(census.as_ref());
                 self.add(last);
@@ -84,7 +84,7 @@ impl Journal {
         }
     }
 
-    /// Somebody has counted.
+    /// Records a new count for the current generation.
     pub(crate) fn count(&self, census: Option<&Census>) {
         if let (Some(census), Some(newest)) = (census, self.entries().back_mut()) {
             newest.backends = Some(census.backends);
@@ -94,7 +94,7 @@ impl Journal {
 
     fn add(&self, reload: LastReload) {
         let mut entries = self.entries();
-        if entries.len() == KEPT {
+        if entries.len() == MAX_ENTRIES {
             entries.pop_front();
         }
         entries.push_back(Entry {
@@ -111,7 +111,7 @@ impl Journal {
         self.entries().iter().cloned().collect()
     }
 
-    /// `None` before the first reload: what the host started with is none.
+    /// `None` before the first reload; the initial load is not one.
     pub(crate) fn latency(&self) -> Option<Latency> {
         let entries = self.entries();
         let reloads: Vec<&LastReload> = entries
@@ -120,7 +120,7 @@ impl Journal {
             .filter(|reload| !reload.first)
             .collect();
         let of = |part: fn(&LastReload) -> Option<f64>| {
-            spread(reloads.iter().filter_map(|reload| part(reload)).collect())
+            percentiles(reloads.iter().filter_map(|reload| part(reload)).collect())
         };
         (!reloads.is_empty()).then(|| Latency {
             detect: of(|reload| reload.detect_ms),
@@ -136,13 +136,13 @@ impl Journal {
     }
 }
 
-fn spread(mut values: Vec<f64>) -> Option<Spread> {
+fn percentiles(mut values: Vec<f64>) -> Option<Percentiles> {
     values.sort_by(f64::total_cmp);
     let at = |share: f64| {
         let rank = (share * values.len() as f64).ceil() as usize;
         values.get(rank.saturating_sub(1)).copied()
     };
-    Some(Spread {
+    Some(Percentiles {
         p50: at(0.5)?,
         p95: at(0.95)?,
     })

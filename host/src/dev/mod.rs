@@ -1,54 +1,55 @@
-//! `host dev`: puts the pieces together, and takes them apart again in the right order.
+//! `host dev`: starts everything, and shuts it down in the right order.
 //!
-//! Up: settings, socket, whoever answers requests; then database, migrations, the first build. Down: streams are asked to end, no new
-//! connections, requests finish, generations retire, the connection closes, PostgreSQL stops. A second Ctrl-C skips
-//! the waiting. Only reads from the streets; what it shows is in `status`, `terminal` and `web`.
+//! Start: settings, socket, request handling; then database, migrations, the first build. Shutdown: streams are asked
+//! to end, no new connections are accepted, requests finish, generations retire, the database connection closes,
+//! PostgreSQL stops. A second Ctrl-C skips the waiting. `dev` only observes `serve` and `reload`; what it displays is
+//! in `status`, `terminal` and `web`.
 
 mod options;
 
-// Where the project is, and that only one host works in it.
+// Where the project is, and the lock that only one host can hold.
 mod dotenv;
 mod project;
 
-// The database this checkout develops on.
+// The development database.
 mod database;
 
-// Commands that need only that.
+// Commands that need only the database.
 pub(crate) mod commands;
 
-// The leak and its cure: the two switches, and who counts.
+// The leak and its cure: the two switches, and the observer that counts backends.
 mod mode;
 
 mod observer;
 
-// The pool, and who counts.
+// The app's database handle, and its observer.
 mod connection;
 
-// Whether the database can be used; what is wrong, all in all.
+// Whether the database is usable, and overall health.
 mod access;
 mod health;
 mod probe;
 
 // `.env` and `migrations/`, while the host runs.
-mod follow;
 mod schema;
+mod settings_reload;
 
-// What a person may ask for while it runs.
+// What the user can ask for while it runs.
 mod actions;
 
-// Up and down.
+// Start and shutdown.
 mod assemble;
 mod running;
 mod start;
 
-// What takes the threads of a generation.
+// Requests that block the threads of a generation.
 mod burning;
 
-// What is remembered.
+// History.
 mod journal;
 mod requests;
 
-// What is shown: to programs, to the person, in a second terminal, in the browser.
+// Output: for programs, in the terminal, in a second terminal, in the browser.
 mod connections;
 mod status;
 mod terminal;
@@ -73,6 +74,6 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
     let _screen = screen::open(options.json)?;
     json::starting();
     let mut running = assemble(Start::new(options)?)?;
-    let end = running.tend(&mut signals).await;
-    running.finish(end, &mut signals).await
+    let end = running.supervise(&mut signals).await;
+    running.shut_down(end, &mut signals).await
 }

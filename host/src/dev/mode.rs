@@ -1,14 +1,14 @@
 //! The two switches: who owns the pool, and whether a generation has a runtime of its own.
 //!
-//! Both at their defaults are the design. The other three corners show what each of the two is for.
+//! With both at their defaults nothing leaks. The other three combinations show what each switch is for.
 
 use clap::Args;
 use shared::PoolOwner;
 
 use crate::reload::Isolation;
 
-/// `max_connections` of the private cluster when the app owns the pool: small, so that the end is near.
-const FEW: u16 = 20;
+/// `max_connections` of the private cluster when the app owns the pool: small, so that the leak reaches the limit soon.
+const DEMO_MAX_CONNECTIONS: u16 = 20;
 
 /// The switches, as flags or environment.
 #[derive(Args, Clone, Copy, Debug)]
@@ -29,12 +29,12 @@ pub(crate) struct Mode {
     max_connections: Option<u16>,
 }
 
-/// The two switches alone, as a running host is told to change them.
+/// The two switches, as changed in a running host.
 pub(crate) type Switches = (PoolOwner, Isolation);
 
 impl Mode {
-    /// With other switches.
-    pub(crate) fn switched(self, (pool, isolation): Switches) -> Self {
+    /// The same mode with other switches.
+    pub(crate) fn with_switches(self, (pool, isolation): Switches) -> Self {
         Self {
             pool,
             isolation,
@@ -45,15 +45,15 @@ impl Mode {
     /// For the private cluster; `None` leaves it to PostgreSQL.
     pub(crate) fn max_connections(&self) -> Option<u16> {
         self.max_connections
-            .or((self.pool == PoolOwner::App).then_some(FEW))
+            .or((self.pool == PoolOwner::App).then_some(DEMO_MAX_CONNECTIONS))
     }
 
-    /// Whether this is a demonstration of what goes wrong, and not the design.
+    /// Whether this mode demonstrates what goes wrong.
     pub(crate) fn is_demonstration(&self) -> bool {
         self.pool == PoolOwner::App || self.isolation == Isolation::Off
     }
 
-    /// What a person should know about it.
+    /// A description for the user.
     pub(crate) fn describe(&self) -> &'static str {
         match (self.pool, self.isolation) {
             (PoolOwner::Host, Isolation::On) => {

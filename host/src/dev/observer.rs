@@ -1,7 +1,7 @@
-//! Counts the application's backends, from `pg_stat_activity` and never from our own books.
+//! Counts the application's backends in `pg_stat_activity`, and never relies on our own counts.
 //!
-//! Ordinarily over the one connection itself, which counts itself. In the leak modes over a connection of its own:
-//! opened before the app's, under another name, so that it is counted apart and still answers when the app is refused.
+//! Normally over the shared connection, which then counts itself. In the leak modes over its own connection, opened
+//! before the app's and under another name, so that it is not counted and still works when the app is refused.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use shared::{
 use tokio::{sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Row, types::ToSql};
 
-/// How long counting may take, for instance while a transaction or a checkout has the connection.
+/// Time limit for counting, for example while a transaction or a checkout holds the connection.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// `$1`: the host's application_name; pools of the app add `:gen-N`. A parallel worker shares the name of its leader
@@ -27,7 +27,7 @@ FROM pg_stat_activity
 WHERE backend_type = 'client backend'
   AND (application_name = $1 OR application_name LIKE $1 || ':gen-%')";
 
-/// Who is connected to this database, ours or not.
+/// All backends connected to this database, ours or not.
 const ACTIVITY: &str = "\
 SELECT pid, coalesce(application_name, '') AS application_name, state,
        extract(epoch FROM clock_timestamp() - backend_start)::float8 AS age_s,
@@ -37,16 +37,16 @@ FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend'
 ORDER BY backend_start";
 
-/// One backend, as `pg_stat_activity` has it.
+/// One row of `pg_stat_activity`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Backend {
     pid: i32,
     application_name: String,
     state: Option<String>,
     age_s: f64,
-    /// Its beginning.
+    /// The first 200 characters.
     query: String,
-    /// Of the application, as the census counts.
+    /// Whether it belongs to the application, as in [`CENSUS`].
     ours: bool,
 }
 
@@ -57,46 +57,47 @@ pub(crate) struct Census {
     pub(crate) backends: usize,
     /// Oldest first.
     pub(crate) pids: Vec<i32>,
-    /// Sessions this database has ever had: it exposes those that came and went between two counts.
+    /// Sessions this database has ever had: reveals those that came and went between two counts.
     pub(crate) sessions: Option<i64>,
-    /// How many connections the application can have: `max_connections`, less those kept for superusers, less ours.
+    /// How many connections the application can have: `max_connections` minus those reserved for superusers and the
+    /// observer's own.
     pub(crate) usable: Option<i32>,
 }
 
-/// Counts.
+/// Counts backends.
 pub(crate) struct Observer {
     /// The host's application_name.
     name: String,
-    over: Over,
+    via: Via,
 }
 
-enum Over {
-    TheConnection(Db),
-    /// Lost when the server restarts, then opened again.
-    ItsOwn(Box<DbConfig>, Mutex<Option<Client>>),
+enum Via {
+    Shared(Db),
+    /// Lost when the server restarts, and then reopened.
+    Dedicated(Box<DbConfig>, Mutex<Option<Client>>),
 }
 
 impl Observer {
-    /// Over the application's one connection. Opens nothing: none is open, none is counted.
-    pub(crate) fn over_the_connection(name: String, db: Db) -> Self {
+    /// Counts over the application's shared connection. Never opens it: while it is closed there is nothing to count.
+    pub(crate) fn shared(name: String, db: Db) -> Self {
         Self {
             name,
-            over: Over::TheConnection(db),
+            via: Via::Shared(db),
         }
     }
 
-    /// Over a connection of its own, opened by the first count.
-    pub(crate) fn on_its_own(name: String, mut config: DbConfig) -> Self {
+    /// Counts over its own connection, opened by the first count.
+    pub(crate) fn dedicated(name: String, mut config: DbConfig) -> Self {
         config.application_name = format!("{name}:observer");
         Self {
             name,
-            over: Over::ItsOwn(Box::new(config), Mutex::default()),
+            via: Via::Dedicated(Box::new(config), Mutex::default()),
         }
     }
 
-    /// Whether it takes a slot that the application then does not have.
-    pub(crate) fn has_its_own(&self) -> bool {
-        matches!(self.over, Over::ItsOwn(..))
+    /// Whether it uses a slot that the application cannot have then.
+    pub(crate) fn is_dedicated(&self) -> bool {
+        matches!(self.via, Via::Dedicated(..))
     }
 
     /// Counts now; `None` if PostgreSQL does not answer in half a second.
@@ -111,7 +112,7 @@ impl Observer {
         }
     }
 
-    /// Everybody who is connected; `None` if PostgreSQL does not answer in half a second.
+    /// All backends of the database; `None` if PostgreSQL does not answer in half a second.
     pub(crate) async fn activity(&self) -> Option<Vec<Backend>> {
         match timeout(LIMIT, self.query(ACTIVITY, &[&self.name])).await {
             Ok(Ok(rows)) => rows.iter().map(backend).collect::<Result<_, _>>().ok(),
@@ -130,16 +131,16 @@ impl Observer {
         }
     }
 
-    /// No rows while the connection is not open: looking must not be what opens it.
+    /// No rows while the connection is closed: observing must not open it.
     async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, BoxError> {
-        match &self.over {
-            Over::TheConnection(db) if db.status().size == 0 => Ok(Vec::new()),
-            // Nor what makes others wait longer, or counts as the longest wait.
-            Over::TheConnection(db) if is_held(&db.status()) => {
+        match &self.via {
+            Via::Shared(db) if db.status().size == 0 => Ok(Vec::new()),
+            // Nor must it make others wait longer, or be recorded as the longest wait.
+            Via::Shared(db) if is_held(&db.status()) => {
                 Err("a transaction or a checkout has the connection".into())
             }
-            Over::TheConnection(db) => Ok(db.query(sql, params).await?),
-            Over::ItsOwn(config, client) => {
+            Via::Shared(db) => Ok(db.query(sql, params).await?),
+            Via::Dedicated(config, client) => {
                 let mut client = client.lock().await;
                 if client.as_ref().is_none_or(Client::is_closed) {
                     *client = Some(open(config).await?);
@@ -154,7 +155,7 @@ impl Observer {
         let pids: Vec<i32> = row.try_get("pids")?;
         let slots =
             row.try_get::<_, i32>("max_connections")? - row.try_get::<_, i32>("reserved")?;
-        let usable = Some(slots - i32::from(self.has_its_own()));
+        let usable = Some(slots - i32::from(self.is_dedicated()));
         Ok(Census {
             backends: pids.len(),
             pids,
@@ -175,7 +176,7 @@ async fn open(config: &DbConfig) -> Result<Client, BoxError> {
     Ok(client)
 }
 
-/// With several connections, whoever holds one alone leaves the shared one to everybody else.
+/// With several connections, exclusive use of one does not block the shared one.
 fn is_held(pool: &DbStatus) -> bool {
     pool.max == 1 && pool.holders.iter().any(|holder| holder.alone)
 }

@@ -1,4 +1,4 @@
-//! The checkout this command works in: found from the working folder, used by one host at a time.
+//! The project folder: found from the working folder, used by one host at a time.
 
 use std::{
     env,
@@ -38,7 +38,7 @@ pub(crate) struct Project {
     root: PathBuf,
 }
 
-/// What a running host says of itself.
+/// How to find a running host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) pid: u32,
@@ -46,7 +46,7 @@ pub(crate) struct Running {
 }
 
 impl Project {
-    /// The nearest folder, from the working folder upward, that is one.
+    /// Searches for the project from the working folder upward.
     pub(crate) fn find() -> Result<Self, ProjectError> {
         let here = env::current_dir().map_err(|source| ProjectError::File {
             path: ".".into(),
@@ -79,9 +79,9 @@ impl Project {
         dotenv::read(&path).map_err(|source| ProjectError::Dotenv { path, source })
     }
 
-    /// Takes the checkout for this process: two hosts would fight over the cluster and the published library.
+    /// Locks the project for this process: two hosts would conflict over the cluster and the published library.
     ///
-    /// By a lock on the folder itself, which no cleaning can remove while the project is there.
+    /// The lock is on the folder itself, which `git clean` cannot remove.
     pub(crate) fn lock(&self) -> Result<Lock, ProjectError> {
         let root = self.open_root()?;
         match root.try_lock() {
@@ -105,7 +105,7 @@ impl Project {
 
     /// The host that runs here.
     pub(crate) fn running(&self) -> Result<Running, ProjectError> {
-        // Shared: two that look must not take each other for a host.
+        // A shared lock, so that two commands that check at the same time do not mistake each other for a host.
         match self.open_root()?.try_lock_shared() {
             Err(TryLockError::WouldBlock) => self.read_announced().ok_or(ProjectError::NotRunning),
             _ => Err(ProjectError::NotRunning),
@@ -128,14 +128,14 @@ impl Project {
     }
 }
 
-/// The checkout is this process's until this is dropped, or until the process ends however it ends.
+/// Holds the project's lock until it is dropped or the process ends.
 pub(crate) struct Lock {
     _root: File,
     announced: PathBuf,
 }
 
 impl Lock {
-    /// Writes down who has it, for the commands that work beside it and for a second `host dev`.
+    /// Writes PID and address to `.dev/host.json`, for other commands and for a second `host dev`.
     pub(crate) fn announce(&self, address: SocketAddr) -> Result<(), ProjectError> {
         let running = serde_json::to_vec(&Running {
             pid: std::process::id(),
@@ -151,7 +151,7 @@ impl Lock {
             })
     }
 
-    /// The same, if somebody has deleted what was written.
+    /// Writes the file again if it was deleted.
     pub(crate) fn announce_again(&self, address: SocketAddr) -> Result<(), ProjectError> {
         match self.announced.exists() {
             true => Ok(()),

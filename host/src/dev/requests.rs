@@ -1,4 +1,4 @@
-//! The last requests: what was asked, what came of it, and what it cost the database.
+//! The last requests: what was requested, the outcome, and the number of statements.
 
 use std::{
     collections::VecDeque,
@@ -10,10 +10,10 @@ use axum::http::{Method, StatusCode, Uri};
 use chrono::{DateTime, Local};
 use serde::Serialize;
 
-/// As many as a person looks through.
-const KEPT: usize = 50;
+/// As many as anyone looks through.
+const MAX_REQUESTS: usize = 50;
 
-/// A request that has its answer, or the beginning of it, as it was. Most are never looked at.
+/// An answered request in raw form: most are never displayed, so they are formatted only on demand.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) method: Method,
@@ -27,7 +27,7 @@ pub(crate) struct Answered {
     pub(crate) database: Option<String>,
 }
 
-/// The same as a person reads it.
+/// The same, formatted for display.
 #[derive(Debug, Serialize)]
 pub(crate) struct ServedRequest {
     /// Local time of the answer.
@@ -36,14 +36,14 @@ pub(crate) struct ServedRequest {
     /// Without the query, which may hold secrets.
     pub(crate) path: String,
     pub(crate) status: u16,
-    /// Until the answer began; a stream may go on.
+    /// Until the response began; a stream may continue.
     pub(crate) ms: f64,
     pub(crate) generation: u64,
-    /// Sent until then, those that begin and end transactions included.
+    /// Sent until then, including BEGIN and COMMIT.
     pub(crate) statements: u64,
     /// Message and place, if the handler panicked.
     pub(crate) panic: Option<String>,
-    /// The same of the last database error, if the answer is a 5xx.
+    /// Message and place of the last database error, if the response is a 5xx.
     pub(crate) database: Option<String>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Requests(Mutex<VecDeque<Answered>>);
 impl Requests {
     pub(crate) fn add(&self, request: Answered) {
         let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.truncate(KEPT - 1);
+        requests.truncate(MAX_REQUESTS - 1);
         requests.push_front(request);
     }
 

@@ -1,5 +1,5 @@
-//! The host while it runs: tends what is tied to the main thread, and ends everything in the order in which nothing
-//! is lost.
+//! The running host: handles what must happen on the main thread, and shuts everything down in an order that loses
+//! nothing.
 
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ use super::{
     access::Access,
     actions::{self, Action},
     database::Database,
-    follow::Follow,
     mode::Switches,
     project::{Lock, Project},
     schema::Schema,
+    settings_reload::SettingsReload,
     terminal::{keys::Keys, line},
 };
 use crate::{
@@ -29,125 +29,127 @@ use crate::{
     signals::Signals,
 };
 
-/// Everything that runs, and what must outlive it.
+/// All running tasks, and what must outlive them.
 pub(super) struct Running {
     pub(super) reloading: JoinHandle<Result<RestartNeeded, BoxError>>,
     pub(super) access: Arc<Access>,
     /// Returns how many connections it had to cut off.
     pub(super) serving: JoinHandle<usize>,
-    /// Tell what happens until the very end. Aborted then.
-    pub(super) onlookers: Vec<JoinHandle<()>>,
-    /// Gives the terminal back when dropped: before the next image takes it.
+    /// Display and bookkeeping. They run until the very end and are aborted.
+    pub(super) background: Vec<JoinHandle<()>>,
+    /// Restores the terminal when dropped. That must happen before the next image takes it.
     pub(super) keys: Option<Keys>,
-    pub(super) asked: mpsc::UnboundedReceiver<Action>,
-    pub(super) bells: Bells,
-    pub(super) follow: Follow,
+    pub(super) actions_rx: mpsc::UnboundedReceiver<Action>,
+    pub(super) notifiers: Notifiers,
+    pub(super) settings_reload: SettingsReload,
     pub(super) stop: CancellationToken,
     pub(super) generations: Arc<Generations>,
     pub(super) retiring: TaskTracker,
     pub(super) db: Db,
     pub(super) drain: Duration,
-    pub(super) reported: watch::Receiver<Report>,
+    pub(super) report_rx: watch::Receiver<Report>,
     pub(super) project: Project,
     pub(super) carried: Carried,
     pub(super) executable: PathBuf,
     pub(super) listener: TcpListener,
-    /// Its server stops when this is dropped, after all that used it.
+    /// Dropping it stops the server, so it goes after everything that uses the database.
     pub(super) database: Database,
     /// Released last.
     pub(super) lock: Lock,
 }
 
-/// What is rung from elsewhere and heard by the main loop, or the other way round.
+/// Signals between the main loop and other tasks.
 #[derive(Default)]
-pub(super) struct Bells {
-    /// For the end.
+pub(super) struct Notifiers {
+    /// The user wants the host to end.
     pub(super) end: Arc<Notify>,
     /// `.env` was saved.
     pub(super) settings_saved: Arc<Notify>,
     /// `.dev`, or something in it, was deleted.
     pub(super) cleaned: Arc<Notify>,
-    /// For a build without a save.
+    /// Build without a save.
     pub(super) rebuild: Arc<Notify>,
 }
 
-/// Nothing more is being deleted when nothing was for this long.
-const CLEANED: Duration = Duration::from_millis(500);
+/// A deletion counts as finished when nothing was deleted for this long.
+const CLEAN_QUIET_PERIOD: Duration = Duration::from_millis(500);
 
-/// How often a private cluster that has ended is started again.
+/// Pause between attempts to restart a private cluster that has ended.
 const REVIVAL_PAUSE: Duration = Duration::from_millis(300);
 
 /// Why the host stops serving.
 pub(super) enum End {
     /// By a signal or a key.
-    Asked,
-    /// It cannot go on.
+    Requested,
+    /// It cannot continue.
     Failed(BoxError),
-    /// The loop has ended: the host has changed on disk or keeps too much old code, or saves can no longer be followed.
+    /// The reload loop has ended: the host's binary has changed, old code uses too much memory, or files can no longer
+    /// be watched.
     Reload(Result<Result<RestartNeeded, BoxError>, JoinError>),
-    /// A person has turned the switches.
+    /// The user has switched the mode.
     Switched(Switches),
 }
 
-fn asked_by(signal: &str) -> End {
+fn stop_requested_by(signal: &str) -> End {
     line(format_args!(
         "{signal}: finishing open requests; repeat it to stop now"
     ));
-    End::Asked
+    End::Requested
 }
 
 impl Running {
-    /// Starts the database, and tends what runs until something ends it. On the main thread, which the private cluster
-    /// is tied to.
-    pub(super) async fn tend(&mut self, signals: &mut Signals) -> End {
+    /// Starts the database and runs the main loop until something ends the host. Runs on the main thread, since the
+    /// private cluster is tied to it.
+    pub(super) async fn supervise(&mut self, signals: &mut Signals) -> End {
         let mut children = match signal(SignalKind::child()) {
             Ok(children) => children,
             Err(error) => return End::Failed(error.into()),
         };
-        let Bells {
+        let Notifiers {
             end,
             settings_saved,
             cleaned,
             rebuild,
-        } = &self.bells;
+        } = &self.notifiers;
         tokio::select! {
             started = self.database.start(&self.access) => if let Err(error) = started {
                 return End::Failed(error);
             },
-            signal = signals.or(end) => return asked_by(signal),
+            signal = signals.or(end) => return stop_requested_by(signal),
         }
         loop {
-            // Given up half-way when the end comes first.
-            let tend = async {
+            // Dropped half-way if the host must end.
+            let supervise = async {
                 tokio::select! {
-                    // A compiler as a rule; the cluster, when somebody killed it.
-                    _ = children.recv() => revive(&mut self.database, &self.access, &self.follow.schema).await,
+                    // Usually a compiler; sometimes the cluster, if it was killed.
+                    _ = children.recv() => revive(&mut self.database, &self.access, &self.settings_reload.schema).await,
                     () = tokio::time::sleep(REVIVAL_PAUSE), if self.database.has_ended() => {
-                        revive(&mut self.database, &self.access, &self.follow.schema).await;
+                        revive(&mut self.database, &self.access, &self.settings_reload.schema).await;
                     }
                     () = cleaned.notified() => {
-                        // `git clean` deletes one thing after another, and must find nothing new among them.
-                        while timeout(CLEANED, cleaned.notified()).await.is_ok() {}
+                        // `git clean` deletes one file after another: creating new ones meanwhile would make it fail.
+                        while timeout(CLEAN_QUIET_PERIOD, cleaned.notified()).await.is_ok() {}
                         let address = self.listener.local_addr().map_err(BoxError::from);
                         let announced = address.and_then(|address| Ok(self.lock.announce_again(address)?));
                         if let Err(error) = announced {
                             line(format_args!("✗ .dev was deleted and cannot be made again: {error}"));
                         }
-                        revive(&mut self.database, &self.access, &self.follow.schema).await;
+                        revive(&mut self.database, &self.access, &self.settings_reload.schema).await;
                     }
                     () = settings_saved.notified() => {
-                        let changed = self.follow.follow(&self.project, &mut self.database).await;
-                        // What was refused may have been so for a setting: the host's restart, or the app's start.
-                        if changed || self.reported.borrow().phase == Phase::LoadFailed {
+                        let changed = self.settings_reload.reload(&self.project, &mut self.database).await;
+                        // A failed restart of the host or start of the app may have been caused by a setting, so try
+                        // again.
+                        if changed || self.report_rx.borrow().phase == Phase::LoadFailed {
                             rebuild.notify_one();
                         }
                     }
-                    Some(action) = self.asked.recv() => match action {
+                    Some(action) = self.actions_rx.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),
-                        Action::NewPool => actions::new_pool(&self.follow).await,
-                        Action::Migrate => actions::migrate(&self.follow.schema).await,
+                        Action::NewPool => actions::new_pool(&self.settings_reload).await,
+                        Action::Migrate => actions::migrate(&self.settings_reload.schema).await,
                         Action::Mode { pool, isolation } => {
-                            match self.follow.settings_are_fine(&self.project) {
+                            match self.settings_reload.check_settings(&self.project) {
                                 Ok(()) => return Some((pool, isolation)),
                                 Err(error) => line(format_args!("✗ cannot restart: {error}")),
                             }
@@ -157,37 +159,37 @@ impl Running {
                 None
             };
             tokio::select! {
-                signal = signals.or(end) => return asked_by(signal),
+                signal = signals.or(end) => return stop_requested_by(signal),
                 ended = &mut self.reloading => return End::Reload(ended),
-                switched = tend => if let Some(switches) = switched {
+                switched = supervise => if let Some(switches) = switched {
                     return End::Switched(switches);
                 }
             }
         }
     }
 
-    /// Takes everything apart, and says how to go on if the host is to be replaced.
-    pub(super) async fn finish(
+    /// Shuts everything down. Returns how to restart, if the host is to be replaced.
+    pub(super) async fn shut_down(
         mut self,
         end: End,
         signals: &mut Signals,
     ) -> Result<Option<Restart>, BoxError> {
-        let bell = self.bells.end.clone();
-        let hurried = tokio::select! {
-            () = self.wind_down() => false,
-            signal = signals.or(&bell) => {
+        let end_requested = self.notifiers.end.clone();
+        let impatient = tokio::select! {
+            () = self.stop_serving() => false,
+            signal = signals.or(&end_requested) => {
                 line(format_args!("{signal}: stopped"));
                 true
             }
         };
-        self.reloading.abort(); // for whoever was in a hurry
-        for onlooker in &self.onlookers {
-            onlooker.abort();
+        self.reloading.abort(); // not yet done if the wait was skipped
+        for task in &self.background {
+            task.abort();
         }
         drop(self.keys.take());
-        // An error of the reload loop ends the host, orderly, and is what `host dev` reports.
+        // An error of the reload loop ends the host in an orderly way and becomes the result of `host dev`.
         let (why, switched) = match end {
-            End::Asked => return Ok(None),
+            End::Requested => return Ok(None),
             End::Failed(error) => return Err(error),
             End::Reload(ended) => {
                 let RestartNeeded { outgrown } = ended??;
@@ -199,19 +201,19 @@ impl Running {
             }
             End::Switched(switches) => ("the mode has changed".to_owned(), Some(switches)),
         };
-        // A person who asked for the end during a restart means the end.
-        if hurried {
+        // Ctrl-C or `q` during a restart quits instead.
+        if impatient {
             return Ok(None);
         }
         Ok(Some(self.restart(why, switched)))
     }
 
-    async fn wind_down(&mut self) {
-        self.follow.schema.end().await;
+    async fn stop_serving(&mut self) {
+        self.settings_reload.schema.end().await;
         self.reloading.abort();
         match self.generations.active() {
             Some(active) => active.end_streams(),
-            // Requests that wait for the first generation get their answer: it does not come any more.
+            // Answer requests that wait for the first generation: it will not come.
             None => self.generations.set_absent(Absence::Stopping),
         }
         self.stop.cancel();
@@ -248,14 +250,14 @@ impl Running {
     }
 
     fn restart(self, why: String, switched: Option<Switches>) -> Restart {
-        // With other switches the cluster may need another limit of connections: the next image starts it anew.
+        // In another mode the cluster may need another `max_connections`, so the next image restarts it.
         if switched.is_none() {
             self.database.keep_running();
         } else {
             drop(self.database);
         }
         drop(self.lock);
-        let reloads = self.reported.borrow().reloads;
+        let reloads = self.report_rx.borrow().reloads;
         let (_, generations) = self.generations.snapshots();
         let last_id = generations
             .last()
@@ -275,9 +277,9 @@ impl Running {
     }
 }
 
-/// The private cluster runs, and has the schema that the app needs.
+/// Restarts the private cluster if necessary, and migrates it if it is empty.
 async fn revive(database: &mut Database, access: &Access, schema: &Schema) {
     if database.revive(access).await {
-        schema.follow().await;
+        schema.sync().await;
     }
 }

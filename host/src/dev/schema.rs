@@ -1,13 +1,13 @@
-//! Keeps the database at what `migrations/` says, while the host runs, and knows when it is not.
+//! Keeps the database migrated while the host runs, and knows when it is not.
 //!
-//! Owns when migrations run: at the start, when a file of theirs is saved, when a person asks. Over the one
-//! connection once it is open, so that there is never a second; over a short one of its own before, so that looking
-//! is not what opens it. Says nothing of what they contain.
+//! Owns when migrations run: at the start, after a save in `migrations/`, and on request. They use the shared
+//! connection if it is open, so that there is never a second one, and otherwise a temporary one, so that a check does
+//! not open the shared one.
 
-// One run.
-mod overseen;
+// One migration run.
+mod run;
 
-// What came of it.
+// The state after a run.
 mod state;
 
 use std::{
@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, database::on_connection, project::Project, terminal::line};
 use crate::migrate::{self, Failure, Outcome};
-use overseen::Run;
+use run::Run;
 pub(crate) use state::{Policy, SchemaState};
-use state::{tell, tell_applied};
+use state::{print_applied, print_state};
 
-/// How often a blocked schema is looked at again.
-const LOOK: Duration = Duration::from_secs(1);
-const BRIEF: Duration = Duration::from_millis(50);
+/// How often to check a schema that blocks the app.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the end of the host waits for a migration that it has cancelled.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -35,19 +35,19 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Schema {
     project: Project,
     policy: Policy,
-    /// The app's.
+    /// The app's database.
     db: Db,
-    /// Whether `db` may change tables: in a demonstration it is a plain role.
+    /// Whether `db` may change tables: in the demonstration modes its role may not.
     may_migrate: bool,
     access: Arc<Access>,
-    /// Where to connect while `db` is not open.
+    /// The database, for temporary connections.
     place: watch::Sender<Place>,
     state: watch::Sender<SchemaState>,
     /// One run at a time: a save and a button may come together.
     running: tokio::sync::Mutex<()>,
-    /// Cancels the run that goes on.
+    /// Cancels the current run.
     stop: Mutex<CancellationToken>,
-    /// The host is ending: no run begins any more.
+    /// The host is ending: no new run may begin.
     ending: CancellationToken,
 }
 
@@ -81,69 +81,68 @@ impl Schema {
         self.state.subscribe()
     }
 
-    /// Whether pending files are applied unasked.
-    pub(crate) fn applies(&self) -> bool {
+    /// Whether pending migrations are applied automatically.
+    pub(crate) fn auto_applies(&self) -> bool {
         self.policy == Policy::Auto
     }
 
-    /// Where the database is.
+    /// The current database.
     pub(crate) fn place(&self) -> Place {
         self.place.borrow().clone()
     }
 
-    /// The same, now and whenever it moves.
-    pub(crate) fn places(&self) -> watch::Receiver<Place> {
+    /// The current database, with updates.
+    pub(crate) fn place_updates(&self) -> watch::Receiver<Place> {
         self.place.subscribe()
     }
 
-    /// The database is another one from now on; if files are applied unasked, they were before anybody got to it.
-    pub(crate) fn moved_to(&self, url: DatabaseUrl, env: Arc<Env>) {
+    /// Switches to another database, which [`prepare`](Self::prepare) has migrated before anything used it.
+    pub(crate) fn set_place(&self, url: DatabaseUrl, env: Arc<Env>) {
         self.place.send_replace((url, env));
     }
 
-    /// Cancels the run that goes on, at the server. What it has not finished is not applied.
+    /// Cancels the current run at the server. An unfinished migration is not applied.
     pub(crate) fn cancel(&self) {
-        self.stopper().cancel();
+        self.stop_token().cancel();
     }
 
-    /// Cancels, and waits for the end. No run begins after that.
+    /// Cancels the current run and waits until it has ended. No run begins afterwards.
     pub(crate) async fn end(&self) {
         self.ending.cancel();
         self.cancel();
-        // What hangs for longer ends with the process.
+        // A run that hangs for longer ends with the process.
         drop(tokio::time::timeout(STOP_LIMIT, self.running.lock()).await);
     }
 
-    fn stopper(&self) -> CancellationToken {
+    fn stop_token(&self) -> CancellationToken {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         stop.clone()
     }
 
-    /// At the start: the same as [`follow`](Self::follow), and waits for a server that does not answer.
-    pub(crate) async fn first(&self) {
-        self.follow().await;
+    /// At the start: like [`sync`](Self::sync), but waits until the server can be reached.
+    pub(crate) async fn sync_until_reachable(&self) {
+        self.sync().await;
         let mut state = self.state();
         let reached = state.wait_for(|state| !state.unreached).await;
         reached.expect("the sender is in `self`");
     }
 
-    /// After a save or at the start: applies what is pending, if it is to be applied unasked.
-    /// What came of it is in the state.
-    pub(crate) async fn follow(&self) {
-        if let Err(error) = self.run(self.applies()).await {
+    /// After a save or at the start: applies pending migrations if the policy says so. The outcome is in the state.
+    pub(crate) async fn sync(&self) {
+        if let Err(error) = self.run(self.auto_applies()).await {
             tracing::debug!("migrations: {error}");
         }
     }
 
-    /// A person asked: applies what is pending, now, and returns how many that were. An error is of the connection;
-    /// a faulty file is in the state.
+    /// On request: applies pending migrations and returns their number. Errors are about the connection; a faulty file
+    /// is recorded in the state.
     pub(crate) async fn migrate(&self) -> Result<usize, BoxError> {
         self.run(true).await
     }
 
-    /// While the app is blocked, looks whether somebody else has put the database right: `just migrate`,
-    /// `just db-reset`. Until the host ends; aborted with it.
-    pub(crate) async fn look_while_blocked(self: Arc<Self>) {
+    /// While the app is blocked, checks whether another process has fixed the database, for example `just migrate` or
+    /// `just db-reset`. Runs until the host ends and aborts it.
+    pub(crate) async fn poll_while_blocked(self: Arc<Self>) {
         let mut state = self.state();
         loop {
             let Ok(blocked) = state
@@ -154,33 +153,33 @@ impl Schema {
                 return;
             };
             if blocked.unreached {
-                self.access.fine().await;
-                self.follow().await;
-                // Should the next attempt fail again, though the server answers others.
-                tokio::time::sleep(BRIEF).await;
+                self.access.until_usable().await;
+                self.sync().await;
+                // In case the next attempt fails again although the server answers others.
+                tokio::time::sleep(RETRY_PAUSE).await;
             } else if blocked.failure.is_some_and(|failure| failure.is_transient) {
-                tokio::time::sleep(LOOK).await;
-                self.follow().await;
+                tokio::time::sleep(POLL_INTERVAL).await;
+                self.sync().await;
             } else {
-                tokio::time::sleep(LOOK).await;
-                if let Err(error) = self.look().await {
+                tokio::time::sleep(POLL_INTERVAL).await;
+                if let Err(error) = self.recheck().await {
                     tracing::debug!("looking at the schema: {error}");
                 }
             }
         }
     }
 
-    /// Only whether all is well now: why a file failed is not known from looking.
-    async fn look(&self) -> Result<(), BoxError> {
+    /// Unblocks the app if nothing is pending. Otherwise the state stays, since a check cannot tell why a file failed.
+    async fn recheck(&self) -> Result<(), BoxError> {
         let _alone = self.running.lock().await;
         let files = migrate::load(&self.project.migrations());
-        // A run of ours may have put it right meanwhile, and has said so.
+        // A run of ours may have fixed the database meanwhile.
         let (true, Ok(files)) = (self.state.borrow().differs(), files) else {
             return Ok(());
         };
         let Outcome {
             status, failure, ..
-        } = self.run_files(&files, false).await?;
+        } = self.run_on_current(&files, false).await?;
         if failure.is_none() && status.pending.is_empty() {
             line(format_args!("Migrations up to date"));
             self.db.forget_statements();
@@ -202,7 +201,7 @@ impl Schema {
             ..Outcome::default()
         };
         let (outcome, error) = match migrate::load(&self.project.migrations()) {
-            Ok(files) => match self.run_files(&files, apply).await {
+            Ok(files) => match self.run_on_current(&files, apply).await {
                 Ok(outcome) => (outcome, None),
                 Err(error) => {
                     let failure = Failure::new(None, error.to_string());
@@ -216,10 +215,10 @@ impl Schema {
             now,
             failure,
         } = outcome;
-        tell_applied(&now);
-        let unreached = error.as_deref().is_some_and(is_of_the_way);
+        print_applied(&now);
+        let unreached = error.as_deref().is_some_and(is_unreachable);
         if unreached {
-            self.access.doubt();
+            self.access.report_failure();
         }
         let mut state = SchemaState {
             status,
@@ -230,56 +229,56 @@ impl Schema {
         };
         if state != before {
             state.revision += 1;
-            // That there is no connection is told by whoever watches that.
+            // A missing connection is reported by the health check.
             if !unreached {
-                tell(&state);
+                print_state(&state);
             }
         }
-        // Plans of the schema before would fail once each.
+        // Plans from before the migration would each fail once.
         self.db.forget_statements();
         self.state.send_replace(state);
         error.map_or(Ok(now.len()), Err)
     }
 
-    /// Brings another database to what `migrations/` says, before anybody uses it. An error: it is not fit to be used.
+    /// Migrates another database before it is used. On an error it must not be used.
     pub(crate) async fn prepare(&self, place: Place) -> Result<(), BoxError> {
         let _alone = self.running.lock().await;
         let files = migrate::load(&self.project.migrations())?;
-        let Outcome { now, failure, .. } = self.run_at(place, &files, self.applies()).await?;
-        tell_applied(&now);
+        let Outcome { now, failure, .. } = self.run_on(place, &files, self.auto_applies()).await?;
+        print_applied(&now);
         failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    async fn run_files(
+    async fn run_on_current(
         &self,
         files: &[refinery::Migration],
         apply: bool,
     ) -> Result<Outcome, BoxError> {
         if self.may_migrate && self.db.status().size > 0 {
-            // If somebody holds it, the message says who, and where.
+            // If it is in use, the error names the holder and the line.
             let mut checkout = self.db.checkout().await?;
-            let run = self.begin(self.place());
-            return Ok(run.over(checkout.client_mut(), files, apply).await);
+            let run = self.new_run(self.place());
+            return Ok(run.execute(checkout.client_mut(), files, apply).await);
         }
-        self.run_at(self.place(), files, apply).await
+        self.run_on(self.place(), files, apply).await
     }
 
-    async fn run_at(
+    async fn run_on(
         &self,
         place: Place,
         files: &[refinery::Migration],
         apply: bool,
     ) -> Result<Outcome, BoxError> {
         let (url, env) = place.clone();
-        let run = self.begin(place);
+        let run = self.new_run(place);
         on_connection(&url, &env, async |client| {
-            Ok(run.over(client, files, apply).await)
+            Ok(run.execute(client, files, apply).await)
         })
         .await
     }
 
-    /// A run that can be cancelled. The caller is the only one that runs.
-    fn begin(&self, place: Place) -> Run<'_> {
+    /// Prepares a run that can be cancelled. The caller must hold `running`.
+    fn new_run(&self, place: Place) -> Run<'_> {
         let stop = self.ending.child_token();
         *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
         Run {
@@ -291,8 +290,8 @@ impl Schema {
     }
 }
 
-/// Whether there was no connection to be had, and not only none for now because somebody else holds it.
-fn is_of_the_way(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+/// Whether the server could not be reached, as opposed to a connection that was in use for too long.
+fn is_unreachable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     !matches!(
         error.downcast_ref(),
         Some(DbError::Wait { .. } | DbError::Nested { .. })

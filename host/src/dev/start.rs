@@ -1,7 +1,7 @@
-//! What must be there before anything runs: settings, the checkout for ourselves, a socket, a place for the database.
+//! What must exist before anything runs: settings, the project's lock, a socket, a database location.
 //!
-//! What only a person can put right stops the start here, with one message. What may pass, such as a server that does
-//! not answer, is waited for later, while the host answers already.
+//! Problems that only the user can fix stop the start here, with one message. Temporary ones, such as a server that
+//! does not answer, are waited for later, while the host already answers requests.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -24,23 +24,23 @@ use crate::{
     settings,
 };
 
-/// A host that could run.
+/// Everything needed to start the host.
 pub(super) struct Start {
     pub(super) since: Instant,
     pub(super) options: Options,
-    /// From the image before.
+    /// From the previous image of this process.
     pub(super) carried: Carried,
     pub(super) project: Project,
     pub(super) env: Arc<Env>,
-    /// The host's own files, looked at before anything could change them.
+    /// The host's own files, recorded before they could change.
     pub(super) image: Image,
-    /// Nobody connects in vain from here on: the kernel queues.
+    /// From here on no connection is refused: the kernel queues them.
     pub(super) listener: TcpListener,
     pub(super) address: SocketAddr,
     pub(super) mode: Mode,
-    /// Not started.
+    /// Not started yet.
     pub(super) database: Database,
-    /// Released after the database has stopped, so that no host takes its server for an orphan's.
+    /// Released after the database has stopped, so that a new host does not mistake its server for an orphan.
     pub(super) lock: Lock,
 }
 
@@ -51,7 +51,7 @@ impl Start {
             format!("cannot use what the process before the restart left: {error}")
         })?;
         let project = Project::find()?;
-        // From whichever folder it was started: places in backtraces, and files that the app opens, are found from here.
+        // Paths in backtraces and files that the app opens are relative to the root, wherever the host was started.
         std::env::set_current_dir(project.root())?;
         let env = Arc::new(settings::read(project.dotenv()?, &options.flags)?);
         if let Some(unread) = env.unread() {
@@ -68,7 +68,7 @@ impl Start {
         lock.announce(address)?;
 
         let mode = match carried.mode {
-            Some(switches) => options.mode.switched(switches),
+            Some(switches) => options.mode.with_switches(switches),
             None => options.mode,
         };
         let database = Database::find(&project, &env, mode.max_connections())?;

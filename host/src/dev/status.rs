@@ -1,4 +1,4 @@
-//! `GET /__dev/status.json`: everything a program may want to know. What terminal and dashboard show is in here.
+//! `GET /__dev/status.json`: everything that terminal and dashboard show, for programs.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
@@ -25,7 +25,7 @@ use crate::{
     reload::{Build, Isolation, LastReload, Phase, Reloads, Report, Settings},
 };
 
-/// Where the numbers come from.
+/// Where the data comes from.
 #[derive(Clone)]
 pub(crate) struct Sources {
     pub(crate) health: watch::Receiver<Health>,
@@ -53,37 +53,37 @@ pub(crate) struct Sources {
 pub(crate) struct Status {
     version: &'static str,
     health: Health,
-    /// The active one; 0 before the first.
+    /// The active generation; 0 before the first.
     generation: u64,
     phase: Phase,
     reloads: Reloads,
-    /// `null` while the app is the one that the host started with.
+    /// `null` before the first reload; the initial load is not one.
     last_reload: Option<LastReload>,
     build: Build,
-    /// Whether a save of nothing but sources that the app is made of would go to rustc alone.
+    /// Whether the next save of app sources can run rustc without cargo.
     replays: bool,
     /// Counts saves of files that the app reads as it runs.
     revision: u64,
     generations: Vec<Snapshot>,
-    images: Kept,
+    images: Images,
     db: Connections,
-    /// Everybody who is connected to this database; `null` as `db.backends`.
+    /// All backends of this database; `null` like `db.backends`.
     activity: Option<Vec<Backend>>,
     history: Vec<Entry>,
     latency: Option<Latency>,
     schema: SchemaState,
     requests: Vec<ServedRequest>,
-    /// The last page that keeps the script out, and so does not reload by itself.
+    /// The last page that blocks the script and so does not reload by itself.
     unreloadable: Option<Unreloadable>,
     environment: Vec<Setting>,
     pool_owner: PoolOwner,
     isolation: Isolation,
     host_pid: u32,
-    /// Another one after each restart of the host, under the same PID too.
+    /// Changes with each restart of the host, which keeps its PID.
     host_boot: String,
     /// How often the host has replaced itself under this PID.
     restarts: u64,
-    /// Why it did the last time.
+    /// The reason for the last restart.
     restarted: Option<String>,
     uptime_s: f64,
     address: SocketAddr,
@@ -91,14 +91,14 @@ pub(crate) struct Status {
     root: PathBuf,
 }
 
-/// Libraries loaded since the host started or replaced itself; each stays mapped until it does so again.
+/// Libraries loaded since the host started or restarted; each stays mapped until the next restart.
 #[derive(Serialize)]
-struct Kept {
-    /// The active one included. `null` until they are measured after a reload, and where the system does not tell.
+struct Images {
+    /// Including the active one. `null` until measured after a reload, and where the system does not support it.
     kept: Option<usize>,
-    /// What they keep for themselves; past the budget the host replaces itself.
+    /// Private memory of all of them; over the budget the host restarts.
     memory_kb: Option<u64>,
-    /// `null`: there is no limit.
+    /// `null`: no limit.
     budget_mb: Option<u64>,
 }
 
@@ -106,8 +106,8 @@ struct Kept {
 struct Connections {
     #[serde(flatten)]
     pool: DbStatus,
-    /// Client backends of the application as `pg_stat_activity` has them. `null` while somebody holds the connection
-    /// alone or PostgreSQL does not answer.
+    /// Client backends of the application in `pg_stat_activity`. `null` while the connection is held alone or
+    /// PostgreSQL does not answer.
     backends: Option<usize>,
     pids: Vec<i32>,
     sessions: Option<i64>,
@@ -117,7 +117,7 @@ struct Connections {
     refused: Refusals,
 }
 
-/// How often PostgreSQL had no slot for the application (SQLSTATE 53300), and its words the last time.
+/// How often PostgreSQL had no slot for the application (SQLSTATE 53300), and its last message.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Refusals {
     pub(crate) times: u64,
@@ -136,7 +136,7 @@ async fn status(State(sources): State<Sources>) -> Json<Status> {
 }
 
 impl Sources {
-    /// Waits until one of them has something that was not seen yet.
+    /// Waits for an update that was not seen yet.
     pub(crate) async fn changed(&mut self) {
         let ended = tokio::select! {
             changed = self.health.changed() => changed.is_err(),
@@ -146,12 +146,12 @@ impl Sources {
             changed = self.settings.changed() => changed.is_err(),
         };
         if ended {
-            // The host is ending; whoever waits is told so elsewhere.
+            // The host is ending. The caller also waits for `stop`, which wakes it.
             std::future::pending::<()>().await;
         }
     }
 
-    /// What there is now is no news.
+    /// Marks the current values as seen.
     pub(crate) fn mark_seen(&mut self) {
         self.health.mark_unchanged();
         self.report.mark_unchanged();
@@ -161,7 +161,7 @@ impl Sources {
     }
 
     pub(crate) async fn document(&self) -> Status {
-        // One after the other: behind a pooler each has the connection alone.
+        // In sequence: behind a pooler each query holds the connection alone.
         let census = self.observer.count().await;
         let activity = self.observer.activity().await;
         self.journal.count(census.as_ref());
@@ -188,7 +188,7 @@ impl Sources {
             replays,
             revision,
             generations,
-            images: Kept {
+            images: Images {
                 kept: images.map(|images| images.kept),
                 memory_kb: images.map(|images| images.memory_kb),
                 budget_mb: self.keep_memory_mb,

@@ -1,9 +1,9 @@
-//! How the database and `migrations/` stand to each other, and the words for it in the terminal.
+//! How the database compares with `migrations/`, and what the terminal prints about it.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::overseen::Applying;
+use super::run::Applying;
 use crate::{
     dev::terminal::line,
     migrate::{self, Failure},
@@ -13,42 +13,42 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Policy {
-    /// At once.
+    /// Automatically.
     Auto,
-    /// When a person says so; until then every request is told.
+    /// On request; until then every request gets the page that says so.
     Ask,
 }
 
-/// How database and files stand to each other.
+/// How the database compares with the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct SchemaState {
     #[serde(flatten)]
     pub(crate) status: migrate::Status,
     pub(crate) failure: Option<Failure>,
-    /// A run that goes on.
+    /// The run in progress.
     pub(crate) applying: Option<Applying>,
-    /// The failure is that there was no connection: what was to be done is done once there is one.
+    /// The failure is a missing connection. The run is repeated once there is one.
     #[serde(skip)]
     pub(crate) unreached: bool,
-    /// Changes with each run that changed anything.
+    /// Incremented by each run that changed the state.
     #[serde(skip)]
     pub(super) revision: u64,
 }
 
 impl SchemaState {
-    /// Tells one state that blocks from another; `None` if this one does not.
+    /// Identifies this blocking state; `None` if it does not block.
     pub(crate) fn revision(&self) -> Option<u64> {
         self.blocks().then_some(self.revision)
     }
 
-    /// Whether the app is not to be asked: it would meet a schema it was not written for, or wait for the connection
-    /// that a long migration has.
+    /// Whether the app must not get requests: it would run on a schema it was not written for, or wait for the
+    /// connection that a slow migration holds.
     fn blocks(&self) -> bool {
-        let holds_up = |run: &Applying| run.slow && !run.elsewhere;
-        self.differs() || self.applying.as_ref().is_some_and(holds_up)
+        let blocks_app = |run: &Applying| run.slow && !run.elsewhere;
+        self.differs() || self.applying.as_ref().is_some_and(blocks_app)
     }
 
-    /// Whether database and files differ.
+    /// Whether the database differs from the files.
     pub(crate) fn differs(&self) -> bool {
         self.failure.is_some() || !self.status.pending.is_empty()
     }
@@ -60,13 +60,13 @@ impl SchemaState {
     }
 }
 
-pub(super) fn tell_applied(now: &[String]) {
+pub(super) fn print_applied(now: &[String]) {
     for name in now {
         line(format_args!("migrated {name}"));
     }
 }
 
-pub(super) fn tell(now: &SchemaState) {
+pub(super) fn print_state(now: &SchemaState) {
     let SchemaState {
         status, failure, ..
     } = now;

@@ -5,7 +5,7 @@ use crate::dev::health::{Cause, Trouble};
 
 /// Tells what is new. Takes and returns what the last line was about.
 pub(super) fn show(now: Option<&Trouble>, before: Option<Cause>) -> Option<Cause> {
-    let now = now.filter(|trouble| trouble.cause.hinders());
+    let now = now.filter(|trouble| trouble.cause.is_outage());
     match (before, now) {
         (before, Some(trouble)) if before != Some(trouble.cause) => {
             let Trouble { what, remedy, .. } = trouble;

@@ -12,7 +12,7 @@ use crate::reload::{Event, Isolation};
 /// One object a line; `event` names it.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(super) enum Told<'a> {
+pub(super) enum JsonEvent<'a> {
     Starting {
         version: &'static str,
         pid: u32,
@@ -53,7 +53,7 @@ pub(super) struct Live {
 }
 
 pub(in crate::dev) fn starting() {
-    screen::event(Told::Starting {
+    screen::event(JsonEvent::Starting {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
     });
@@ -61,7 +61,7 @@ pub(in crate::dev) fn starting() {
 
 pub(super) fn ready(banner: &Banner, generation: u64) {
     let address = banner.address;
-    screen::event(Told::Ready {
+    screen::event(JsonEvent::Ready {
         version: env!("CARGO_PKG_VERSION"),
         generation,
         ready_ms: banner.since.elapsed().as_millis(),
@@ -77,7 +77,7 @@ pub(super) fn ready(banner: &Banner, generation: u64) {
 
 pub(super) fn note(text: &str) {
     let text = strip_str(text).to_string();
-    screen::event(Told::Note {
+    screen::event(JsonEvent::Note {
         text: text.trim().to_owned(),
     });
 }

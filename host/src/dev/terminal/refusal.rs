@@ -17,7 +17,7 @@ pub(super) async fn show(refusals: &Refusals, mode: Mode, observer: &Observer) {
     };
     let backends = observer.count().await.map(|census| census.backends);
     if screen::is_json() {
-        return screen::event(json::Told::ConnectionRefused {
+        return screen::event(json::JsonEvent::ConnectionRefused {
             sqlstate: &refusal.sqlstate,
             message: &refusal.message,
             backends,

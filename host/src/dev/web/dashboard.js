@@ -84,7 +84,7 @@ function summary({ phase, generation, health }) {
 }
 
 function phaseNews({ phase, generation, health }) {
-  if (hinders(health.trouble)) return [`${health.trouble.what}. ${health.trouble.remedy}`, "bad"];
+  if (isOutage(health.trouble)) return [`${health.trouble.what}. ${health.trouble.remedy}`, "bad"];
   const serving = generation ? `still serving generation ${generation}` : "nothing to serve yet";
   if (phase === "active") return [`generation ${generation} is live`];
   if (phase.endsWith("_failed")) return [`${words(phase)}: ${serving}`, "bad"];
@@ -162,7 +162,7 @@ function explained({ what, since, remedy }) {
 }
 
 // Whether something else than the app's code keeps the app from answering.
-function hinders(trouble) {
+function isOutage(trouble) {
   return ["starting", "database", "migration"].includes(trouble?.cause);
 }
 

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     dev::{
-        health::{Health, Trouble, of_a_slow_migration},
+        health::{Health, Trouble, slow_migration},
         requests::{Answered, Requests},
         schema::SchemaState,
     },
@@ -97,7 +97,10 @@ impl Front {
         let took = since.elapsed();
         let (mut response, panic) = match answer {
             Ok(response) => (response, None),
-            Err(none) => self.in_its_stead(none, &asked, token, generation).await,
+            Err(none) => {
+                self.fallback_response(none, &asked, token, generation)
+                    .await
+            }
         };
         // Of a request that was answered as it should be, the app has made something of the failure itself.
         let failure = failure.filter(|_| response.status().is_server_error() && panic.is_none());
@@ -136,7 +139,7 @@ impl Front {
             generation,
             revision,
             schema,
-            hindrance: self.health.borrow().hindrance,
+            outage: self.health.borrow().outage,
         }
     }
 
@@ -159,8 +162,8 @@ impl Front {
         let schema = self.schema.borrow();
         let revision = schema.revision()?;
         let unreached = || schema.failure.as_ref().filter(|_| schema.unreached);
-        let trouble = (self.hindrance())
-            .or_else(|| of_a_slow_migration(&schema))
+        let trouble = (self.outage())
+            .or_else(|| slow_migration(&schema))
             .or_else(|| unreached().map(Trouble::from));
         let page = match trouble {
             Some(trouble) => blocked::by_trouble(&trouble, asked.target(), token),
@@ -170,13 +173,13 @@ impl Front {
     }
 
     /// What keeps the app from answering, and is not in its code.
-    fn hindrance(&self) -> Option<Trouble> {
+    fn outage(&self) -> Option<Trouble> {
         let trouble = self.health.borrow().trouble.clone();
-        trouble.filter(|trouble| trouble.cause.hinders())
+        trouble.filter(|trouble| trouble.cause.is_outage())
     }
 
     /// An answer for a request that got none, and the message of the panic if that is why.
-    async fn in_its_stead(
+    async fn fallback_response(
         &self,
         none: NoAnswer,
         asked: &Asked,
@@ -184,7 +187,7 @@ impl Front {
         generation: u64,
     ) -> (Response<Body>, Option<String>) {
         let (page, panic) = match none {
-            NoAnswer::Absent(absence) => match (&absence, self.hindrance()) {
+            NoAnswer::Absent(absence) => match (&absence, self.outage()) {
                 (Absence::Blocked(_), Some(trouble)) => {
                     (blocked::by_trouble(&trouble, asked.target(), token), None)
                 }

@@ -71,7 +71,7 @@ pub(super) struct Origin {
     /// Of the schema that blocked the app, if one did.
     pub(super) schema: Option<u64>,
     /// What kept the app from answering as it would, if anything did.
-    pub(super) hindrance: Option<u64>,
+    pub(super) outage: Option<u64>,
 }
 
 /// One message to the script.
@@ -87,7 +87,7 @@ struct News<'a> {
     errors: usize,
     refused: Option<&'a str>,
     schema: Option<u64>,
-    hindrance: Option<u64>,
+    outage: Option<u64>,
     trouble: Option<&'a str>,
     editor: Option<&'a str>,
     root: &'a Path,
@@ -133,7 +133,7 @@ async fn events(
             errors: now.build.errors,
             refused: now.build.refused.as_deref(),
             schema: script.schema.borrow_and_update().revision(),
-            hindrance: health.hindrance,
+            outage: health.outage,
             trouble: health.trouble.as_ref().map(|trouble| trouble.what.as_str()),
             editor: script.editor.template.as_deref(),
             root: &script.editor.root,
@@ -194,13 +194,13 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
         generation,
         revision,
         schema,
-        hindrance,
+        outage,
     } = origin;
     let data = |name: &str, value: Option<u64>| {
         value.map_or_else(String::new, |value| format!(" data-{name}=\"{value}\""))
     };
     let revision = data("revision", (revision > 0).then_some(revision));
-    let (schema, hindrance) = (data("schema", schema), data("hindrance", hindrance));
+    let (schema, outage) = (data("schema", schema), data("outage", outage));
     let host = std::process::id();
     // Loading the answer to a form anew would send the form again.
     let keep = if asked.method == Method::GET {
@@ -209,7 +209,7 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
         " data-keep"
     };
     format!(
-        "<script src=\"/__dev/browser.js\" data-host=\"{host}\" data-generation=\"{generation}\"{revision}{schema}{hindrance}{keep}{nonce} defer></script>"
+        "<script src=\"/__dev/browser.js\" data-host=\"{host}\" data-generation=\"{generation}\"{revision}{schema}{outage}{keep}{nonce} defer></script>"
     )
 }
 

@@ -1,9 +1,9 @@
-//! Follows `.env` while the host runs: another database, other limits, without a restart.
+//! Applies changes of `.env` while the host runs, such as another database or other limits, without a restart.
 //!
-//! The new settings are validated and the new database is migrated before anything is touched. Then the pool is
-//! replaced by draining the old one: statements under way are answered, its connection closes, and the next query
-//! opens one to the new place. From that moment the new settings are in force, and so the ones that the file is
-//! compared with, whatever becomes of their database. What cannot follow is said.
+//! The new settings are validated and the new database is migrated before anything changes. Then the old pool is
+//! drained and replaced: running statements are answered, its connection closes, and the next query connects to the new
+//! database. From then on the new settings are in effect, and later saves are compared with them, even if the new
+//! database fails. Settings that need a restart are named.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -20,8 +20,8 @@ use crate::{
     settings::{self, Flags},
 };
 
-/// What is needed to follow.
-pub(crate) struct Follow {
+/// What it reads and changes.
+pub(crate) struct SettingsReload {
     pub(crate) settings: watch::Sender<Settings>,
     pub(crate) db: Db,
     pub(crate) flags: Flags,
@@ -30,16 +30,16 @@ pub(crate) struct Follow {
     pub(crate) access: Arc<Access>,
 }
 
-impl Follow {
-    /// Whether a host that starts now could read its settings.
-    pub(crate) fn settings_are_fine(&self, project: &Project) -> Result<(), BoxError> {
+impl SettingsReload {
+    /// Fails if a host started now could not read its settings.
+    pub(crate) fn check_settings(&self, project: &Project) -> Result<(), BoxError> {
         settings::read(project.dotenv()?, &self.flags)?;
         Ok(())
     }
 
-    /// Reads the settings again and applies what has changed; if it cannot, all stays as it was. Returns whether the
-    /// app finds other variables now.
-    pub(crate) async fn follow(&self, project: &Project, database: &mut Database) -> bool {
+    /// Reads the settings again and applies what has changed; on an error nothing changes. Returns whether the app's
+    /// environment variables have changed.
+    pub(crate) async fn reload(&self, project: &Project, database: &mut Database) -> bool {
         self.apply(project, database).await.unwrap_or_else(|error| {
             line(format_args!(
                 "✗ .env: {error}\n          keeping the previous settings; correct .env and save it"
@@ -56,20 +56,20 @@ impl Follow {
             db_config: before_config,
             environment,
         } = self.settings.borrow().clone();
-        if listening(&env) != listening(&before) {
+        if listener_settings(&env) != listener_settings(&before) {
             line(format_args!(
                 ".env: HOST, PORT and HTTP_… take effect when you restart the host"
             ));
         }
         let env = Arc::new(env);
-        let moves = concerns_database(&env, &before);
+        let moves = changes_database(&env, &before);
         let db_config = if moves {
-            self.move_to(&env, project, database).await?
+            self.move_pool(&env, project, database).await?
         } else {
             before_config
         };
         let changed = environment::apply_dotenv(&file);
-        // Generations get them at their start; those that run keep what they were given.
+        // Generations get the settings when they start; running ones keep theirs.
         if changed || env != before {
             self.settings.send_replace(Settings {
                 env,
@@ -78,13 +78,13 @@ impl Follow {
             });
         }
         if moves {
-            self.schema.follow().await;
+            self.schema.sync().await;
         }
         Ok(changed)
     }
 
-    /// Moves the pool to the database of `env`, or leaves all as it is.
-    async fn move_to(
+    /// Moves the pool to the database of `env`. On an error nothing changes.
+    async fn move_pool(
         &self,
         env: &Arc<Env>,
         project: &Project,
@@ -93,7 +93,7 @@ impl Follow {
         if self.mode.is_demonstration() {
             return Err("this mode chooses its database when it starts: restart the host".into());
         }
-        let url = database.place(project, env, &self.access).await?;
+        let url = database.select(project, env, &self.access).await?;
         self.schema.prepare((url.clone(), env.clone())).await?;
         let before = self.settings.borrow().db_config.clone();
         let config = DbConfig {
@@ -104,14 +104,14 @@ impl Follow {
         line(format_args!(
             ".env: connection pool replaced; the next query connects to {url}"
         ));
-        self.schema.moved_to(url.clone(), env.clone());
-        database.moved_to(url, &self.access);
+        self.schema.set_place(url.clone(), env.clone());
+        database.set_url(url, &self.access);
         Ok(config)
     }
 }
 
-/// What the socket and its connections are made of.
-fn listening(env: &Env) -> (IpAddr, u16, usize, Duration) {
+/// Settings that need a restart: those of the socket and its connections.
+fn listener_settings(env: &Env) -> (IpAddr, u16, usize, Duration) {
     (
         env.host,
         env.port,
@@ -120,7 +120,7 @@ fn listening(env: &Env) -> (IpAddr, u16, usize, Duration) {
     )
 }
 
-fn concerns_database(env: &Env, before: &Env) -> bool {
+fn changes_database(env: &Env, before: &Env) -> bool {
     let of = |env: &Env| {
         (
             env.database_url.clone(),

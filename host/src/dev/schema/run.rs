@@ -1,6 +1,6 @@
-//! One run of migrations, looked after: says which file is at work and what that waits for, and can be cancelled.
+//! One migration run: reports the current file and the lock it waits for, and can be cancelled.
 //!
-//! Looks at the server over a connection of its own, and only while a run takes long.
+//! Looks for the lock over its own connection, and only while a run is slow.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -18,41 +18,41 @@ use tokio_util::sync::CancellationToken;
 use super::{Place, state::SchemaState};
 use crate::migrate::{self, Failure, Outcome, RunControl};
 
-/// What takes longer is worth a word.
-const LONG: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(500);
+/// A migration is slow from here on.
+const SLOW_AFTER: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often, and after what pause, the server is asked to cancel: one cancel may meet the pause between two statements.
+/// How often, and with what pause, to request the cancel: one may arrive between two statements and have no effect.
 const CANCELS: usize = 20;
 const CANCEL_PAUSE: Duration = Duration::from_millis(250);
 
-/// A run that goes on.
+/// A run in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Applying {
-    /// `None` while files and database are compared, should that take long.
+    /// `None` while files and database are compared.
     pub(crate) file: Option<String>,
     pub(crate) since: DateTime<Local>,
-    /// It takes so long that people should know.
+    /// It is slow enough to tell the user.
     pub(crate) slow: bool,
-    /// Whose lock is in the way: PID, name, state and statement.
+    /// The backend that holds the lock: PID, name, state and statement.
     pub(crate) waits_for: Option<String>,
-    /// It is at work on a database that the app is to move to: the app goes on with the one it has.
+    /// The run is on a database that the app is about to move to; until then the app keeps using the current one.
     #[serde(skip)]
     pub(super) elsewhere: bool,
 }
 
-/// Where a run happens, and who is told about it.
+/// The database of a run, and the state that it updates.
 pub(super) struct Run<'a> {
     pub(super) place: Place,
-    /// Not where the app's connection leads.
+    /// Not the database that the app uses now.
     pub(super) elsewhere: bool,
     pub(super) state: &'a watch::Sender<SchemaState>,
-    /// Cancelled when somebody wants it to end.
+    /// Cancelled when the run is to end.
     pub(super) stop: CancellationToken,
 }
 
 impl Run<'_> {
-    pub(super) async fn over(
+    pub(super) async fn execute(
         &self,
         client: &mut Client,
         files: &[Migration],
@@ -61,9 +61,9 @@ impl Run<'_> {
         let cancel = Cancel::of(client, &self.place.0);
         let pid = match client.query_one("SELECT pg_backend_pid()", &[]).await {
             Ok(row) => row.get(0),
-            Err(_) => 0, // the run itself will say what is wrong
+            Err(_) => 0, // the run will report the error
         };
-        let began = self.since_now();
+        let start = self.since_now();
         let before_file = |name: &str| {
             let file = Some(format!("migrations/{name}.sql"));
             let now = self.since_now();
@@ -77,8 +77,8 @@ impl Run<'_> {
         let mut running = pin!(migrate::run(client, files, apply, &control));
         let outcome = tokio::select! {
             outcome = &mut running => outcome,
-            never = self.look(pid, &began) => match never {},
-            () = self.stop.cancelled() => self.end(cancel, running).await,
+            never = self.watch_blocker(pid, &start) => match never {},
+            () = self.stop.cancelled() => self.cancel_run(cancel, running).await,
         };
         self.state
             .send_if_modified(|state| state.applying.take().is_some());
@@ -95,13 +95,13 @@ impl Run<'_> {
         }
     }
 
-    async fn end(
+    async fn cancel_run(
         &self,
         cancel: Cancel,
         mut running: impl Future<Output = Outcome> + Unpin,
     ) -> Outcome {
         for _ in 0..CANCELS {
-            // Whether it was heard shows in the run.
+            // Success shows in the run's result.
             drop(timeout(CANCEL_PAUSE, cancel.send()).await);
             if let Ok(outcome) = timeout(CANCEL_PAUSE, &mut running).await {
                 return outcome;
@@ -118,41 +118,41 @@ impl Run<'_> {
         }
     }
 
-    /// For as long as the run lasts: looks what it waits for.
-    async fn look(&self, pid: i32, began: &Applying) -> Infallible {
+    /// Watches what the run waits for until it is dropped.
+    async fn watch_blocker(&self, pid: i32, start: &Applying) -> Infallible {
         loop {
-            tokio::time::sleep(LONG).await;
-            if let Err(error) = self.look_over_a_connection(pid, began).await {
+            tokio::time::sleep(SLOW_AFTER).await;
+            if let Err(error) = self.poll_blocker(pid, start).await {
                 tracing::debug!("looking what a migration waits for: {error}");
-                self.waits_for(None, began);
+                self.set_blocker(None, start);
             }
         }
     }
 
-    async fn look_over_a_connection(&self, pid: i32, began: &Applying) -> Result<(), BoxError> {
+    async fn poll_blocker(&self, pid: i32, start: &Applying) -> Result<(), BoxError> {
         let (url, env) = &self.place;
         let name = format!("host-watch:{}", std::process::id());
         let (client, connection) = connect(&DbConfig::new(env, url.clone(), name)).await?;
-        // Ends with the client, and so with this function.
+        // Ends with the client, when this function returns.
         tokio::spawn(async move { drop(connection.await) });
         loop {
             let blocker = client.query_opt(BLOCKER, &[&pid]).await?;
-            self.waits_for(blocker.map(|row| row.get(0)), began);
-            tokio::time::sleep(LOOK).await;
+            self.set_blocker(blocker.map(|row| row.get(0)), start);
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Enters it, if the file at work, or the comparison before the first, takes long by now.
-    fn waits_for(&self, blocker: Option<String>, began: &Applying) {
+    /// Records what the run waits for, once the current file (or the comparison before the first) is slow.
+    fn set_blocker(&self, blocker: Option<String>, start: &Applying) {
         self.state.send_if_modified(|state| {
-            let before = state.applying.as_ref().unwrap_or(began);
+            let before = state.applying.as_ref().unwrap_or(start);
             let took = (Local::now() - before.since).to_std();
             let now = Applying {
                 slow: true,
                 waits_for: blocker,
                 ..before.clone()
             };
-            let news = took.is_ok_and(|took| took >= LONG) && now != *before;
+            let news = took.is_ok_and(|took| took >= SLOW_AFTER) && now != *before;
             if news {
                 state.applying = Some(now);
             }
@@ -161,7 +161,7 @@ impl Run<'_> {
     }
 }
 
-/// The first of those whose locks the backend `$1` waits for. A prepared transaction has no backend.
+/// The first backend whose lock `$1` waits for. A prepared transaction has no backend.
 const BLOCKER: &str = "\
 SELECT concat('PID ', blocker, ' (', concat_ws(', ', nullif(application_name, ''), state, nullif(left(query, 80), '')), ')')
 FROM unnest(pg_blocking_pids($1)) AS blocker
