@@ -1,4 +1,4 @@
-//! The banner once the app is up: the addresses, the database, and the mode if it is not the design's.
+//! The banner, printed once the app is up: addresses, database, mode.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -16,10 +16,10 @@ pub(crate) struct Banner {
     pub(crate) address: SocketAddr,
     pub(crate) database: String,
     pub(crate) restarts: u64,
-    /// Nothing has been shown yet: the image before restarted before it served.
+    /// No banner has been shown yet: the previous image restarted before it served anything.
     pub(crate) first: bool,
     pub(crate) mode: Mode,
-    /// Whether they are read.
+    /// Whether keys are read.
     pub(crate) keys: bool,
 }
 
@@ -37,7 +37,7 @@ impl Banner {
         } = self;
         let (ready, generation) = (since.elapsed().as_millis(), last.generation);
         if *restarts > 0 && !*first {
-            // The addresses above are still right: the same process, as far as anybody can see.
+            // The banner above is still valid: PID and addresses have not changed.
             line(format_args!(
                 "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  restarted in {ready} ms, same pid and socket  {DIM}pg not opened yet  conns 0{DIM:#}"
             ));
@@ -53,7 +53,7 @@ impl Banner {
             size = pool.size,
             max = pool.max,
         ));
-        // What is not the design stands out.
+        // A demonstration mode is highlighted.
         let tone = if mode.is_demonstration() { NOTE } else { DIM };
         print(format_args!(
             "  Mode      {tone}{}{tone:#}\n",

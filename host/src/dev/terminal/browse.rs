@@ -1,18 +1,18 @@
-//! Opens a page in the person's browser.
+//! Opens a page in the user's browser.
 
 use std::process::Stdio;
 
 use super::line;
 use crate::{dev::Project, reload::restore_user_environment};
 
-/// Tries the system's launchers one after the other. If none succeeds it says where to look.
+/// Tries the system's launchers one after another. If none succeeds, prints the URL.
 pub(super) async fn browse(url: String) {
     for mut launcher in open::commands(&url) {
         if let Ok(project) = Project::find() {
             restore_user_environment(&mut launcher, project.root());
         }
         let mut launcher = tokio::process::Command::from(launcher);
-        // A group of its own: Ctrl-C here must not end the browser.
+        // Its own process group, so that Ctrl-C here does not end the browser.
         launcher
             .stdin(Stdio::null())
             .stdout(Stdio::null())

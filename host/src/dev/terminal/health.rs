@@ -1,9 +1,10 @@
-//! A line when the database is in trouble, and one when it is good again. What a save has broken is told with the save.
+//! Prints a line when the database is in trouble, and one when it has recovered. Problems of a save are printed with
+//! the save.
 
 use super::{BAD, GOOD, NOTE, line};
 use crate::dev::health::{Cause, Trouble};
 
-/// Tells what is new. Takes and returns what the last line was about.
+/// Prints a change. Takes and returns the cause that was printed last.
 pub(super) fn show(now: Option<&Trouble>, before: Option<Cause>) -> Option<Cause> {
     let now = now.filter(|trouble| trouble.cause.is_outage());
     match (before, now) {

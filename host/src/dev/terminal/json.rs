@@ -1,4 +1,4 @@
-//! `--json`: what a program is told beside the steps of a reload, which are [`Event`]s.
+//! `--json`: the events other than the steps of a reload, which are [`Event`]s.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use shared::PoolOwner;
 use super::{banner::Banner, screen};
 use crate::reload::{Event, Isolation};
 
-/// One object a line; `event` names it.
+/// One object per line; `event` names its kind.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum JsonEvent<'a> {
@@ -35,19 +35,19 @@ pub(super) enum JsonEvent<'a> {
         message: &'a str,
         backends: Option<usize>,
     },
-    /// What a person would read.
+    /// Text for a human reader.
     Note {
         text: String,
     },
 }
 
-/// A reload that went live, with the proof beside it.
+/// A reload that went live, with its backend as proof that the connection stayed.
 #[derive(Serialize)]
 pub(super) struct Live {
     #[serde(flatten)]
     pub(super) event: Event,
     pub(super) backend_pid: Option<i32>,
-    /// Whether it is the one of the reload before.
+    /// Whether it is the same as after the previous reload.
     pub(super) same_backend: Option<bool>,
     pub(super) backends: Option<usize>,
 }

@@ -1,8 +1,8 @@
-//! Keys, while a person sits at the terminal: one key, one thing done, no Enter.
+//! Single-key commands in an interactive terminal, without Enter.
 //!
-//! Owns the terminal's settings, and gives them back on every way out. Line editing and echo are switched off and
-//! nothing else: Ctrl-C stays a signal. The terminal is taken only while this process is in its foreground: settings
-//! changed, or input read, from the background would stop the process.
+//! Owns the terminal's settings, and restores them on every way out. Only line editing and echo are switched off:
+//! Ctrl-C still sends a signal. The terminal is used only while this process is in the foreground: changing settings or
+//! reading input from the background would stop the process.
 
 use std::{
     fs::{File, OpenOptions},
@@ -38,8 +38,9 @@ use super::{
 };
 use crate::dev::actions::Action;
 
-/// How often it is looked whether the terminal is ours again: `fg` does not tell a process that runs already.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often to check whether we are in the foreground again: `fg` sends no signal to a process that is already
+/// running.
+const FOREGROUND_CHECK: Duration = Duration::from_secs(1);
 
 const HELP: [(char, &str); 8] = [
     ('h', "this list"),
@@ -52,14 +53,14 @@ const HELP: [(char, &str); 8] = [
     ('q', "quit"),
 ];
 
-/// Keys are read until this is dropped; then the terminal is as it was.
+/// Keys are read until this is dropped; then the terminal is restored.
 pub(in crate::dev) struct Keys {
     tty: Arc<Tty>,
     reading: JoinHandle<()>,
 }
 
 impl Keys {
-    /// None where no person types: pipes, CI, `NO_COLOR`, no terminal of our own.
+    /// `None` if nobody can type: in pipes, in CI, with `NO_COLOR`, without a terminal.
     pub(in crate::dev) fn read(
         address: SocketAddr,
         actions: mpsc::UnboundedSender<Action>,
@@ -75,13 +76,13 @@ impl Keys {
                 return None;
             }
         };
-        screen::belongs_to_us(tty.hold());
-        let press = Press {
+        screen::set_ours(tty.acquire());
+        let handler = KeyHandler {
             address,
             actions,
             end,
         };
-        let reading = tokio::spawn(tty.clone().serve(press));
+        let reading = tokio::spawn(tty.clone().serve(handler));
         Some(Self { tty, reading })
     }
 }
@@ -89,24 +90,25 @@ impl Keys {
 impl Drop for Keys {
     fn drop(&mut self) {
         self.reading.abort();
-        screen::belongs_to_us(false);
-        self.tty.give_back();
+        screen::set_ours(false);
+        self.tty.restore();
     }
 }
 
 /// The terminal this process was started from.
 struct Tty {
-    /// Opened anew: what is switched to non-blocking is this descriptor, and not the stdin that others share.
+    /// Opened separately, so that only this descriptor becomes non-blocking and not the stdin shared with other
+    /// processes.
     file: AsyncFd<File>,
     settings: Mutex<Settings>,
 }
 
 enum Settings {
     Untouched,
-    /// What they were.
-    Ours(Termios),
-    /// Given back, for good.
-    Returned,
+    /// Changed by us. Holds the original settings.
+    Changed(Termios),
+    /// Restored, and not to be changed again.
+    Restored,
 }
 
 impl Tty {
@@ -126,10 +128,11 @@ impl Tty {
         })
     }
 
-    /// Takes the terminal if this process is in its foreground. Again after every stop: the shell has changed it.
-    fn hold(&self) -> bool {
+    /// Takes the terminal if this process is in the foreground. Also called after every stop, since the shell changes
+    /// the settings then.
+    fn acquire(&self) -> bool {
         let mut settings = self.settings();
-        if matches!(*settings, Settings::Returned) || !self.in_foreground() {
+        if matches!(*settings, Settings::Restored) || !self.in_foreground() {
             return false;
         }
         let Ok(before) = tcgetattr(self.file.get_ref()) else {
@@ -144,15 +147,15 @@ impl Tty {
             if tcsetattr(self.file.get_ref(), SetArg::TCSANOW, &keys).is_err() {
                 return false;
             }
-            *settings = Settings::Ours(before);
+            *settings = Settings::Changed(before);
         }
         true
     }
 
-    fn give_back(&self) {
-        let before = std::mem::replace(&mut *self.settings(), Settings::Returned);
-        // In the background it is the shell's, which has put it right already.
-        if let (Settings::Ours(before), true) = (before, self.in_foreground())
+    fn restore(&self) {
+        let before = std::mem::replace(&mut *self.settings(), Settings::Restored);
+        // In the background the terminal belongs to the shell, which has restored it already.
+        if let (Settings::Changed(before), true) = (before, self.in_foreground())
             && let Err(error) = tcsetattr(self.file.get_ref(), SetArg::TCSANOW, &before)
         {
             tracing::debug!("the terminal's settings: {error}"); // it is gone
@@ -167,29 +170,29 @@ impl Tty {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until the terminal is gone.
-    async fn serve(self: Arc<Self>, press: Press) {
+    /// Runs until the terminal is gone.
+    async fn serve(self: Arc<Self>, handler: KeyHandler) {
         let Ok(mut continued) = signal(SignalKind::from_raw(Signal::SIGCONT as i32)) else {
             return; // tokio allows this signal
         };
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(FOREGROUND_CHECK);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut held = self.in_foreground();
         loop {
             tokio::select! {
                 _ = continued.recv() => {
-                    held = self.hold();
-                    screen::belongs_to_us(held);
+                    held = self.acquire();
+                    screen::set_ours(held);
                 }
                 _ = look.tick(), if !held => {
-                    held = self.hold();
+                    held = self.acquire();
                     if held {
-                        screen::belongs_to_us(true);
+                        screen::set_ours(true);
                     }
                 }
                 typed = self.typed(), if held => match typed {
                     Ok(typed) if !typed.is_empty() => {
-                        keys_in(&typed).for_each(|key| press.key(key));
+                        keys_in(&typed).for_each(|key| handler.key(key));
                     }
                     Err(_) if !self.in_foreground() => held = false,
                     Ok(_) | Err(_) => return,
@@ -198,7 +201,7 @@ impl Tty {
         }
     }
 
-    /// What was typed; nothing at the end of the terminal.
+    /// The bytes typed; empty once the terminal is closed.
     async fn typed(&self) -> io::Result<Vec<u8>> {
         let mut keys = [0; 64];
         loop {
@@ -210,7 +213,7 @@ impl Tty {
     }
 }
 
-/// Should the terminal be another's by now, this is an error: without the mask it would stop the process.
+/// Returns an error if another process has the terminal by now. Without the mask, SIGTTIN would stop this process.
 fn read_without_stop(mut tty: &File, keys: &mut [u8]) -> io::Result<usize> {
     let mut stop = SigSet::empty();
     stop.add(Signal::SIGTTIN);
@@ -220,7 +223,7 @@ fn read_without_stop(mut tty: &File, keys: &mut [u8]) -> io::Result<usize> {
     read
 }
 
-/// Without the sequences that arrows and function keys send, whose letters mean nothing.
+/// Skips the escape sequences of arrow and function keys, whose letters are not commands.
 fn keys_in(mut typed: &[u8]) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
         loop {
@@ -242,15 +245,15 @@ fn keys_in(mut typed: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// What a key does.
-struct Press {
+/// Carries out keys.
+struct KeyHandler {
     address: SocketAddr,
     actions: mpsc::UnboundedSender<Action>,
-    /// Rung as Ctrl-C would.
+    /// Notified to quit, like Ctrl-C.
     end: Arc<Notify>,
 }
 
-impl Press {
+impl KeyHandler {
     fn key(&self, key: u8) {
         let Self { address, .. } = self;
         match key {
@@ -267,7 +270,7 @@ impl Press {
     }
 
     fn ask(&self, action: Action) {
-        drop(self.actions.send(action)); // nobody listens once the host is ending
+        drop(self.actions.send(action)); // not received once the host is ending
     }
 }
 

@@ -1,10 +1,10 @@
-//! What the user sees: a banner once, then one line for each thing that happens.
+//! What the user sees: a banner once, then one line per event.
 
-// Who writes, and in which of two languages.
+// Output as text or as JSON.
 pub(super) mod json;
 pub(super) mod screen;
 
-// The banner, and what needs more than a line.
+// The banner, and lines of several parts.
 pub(super) mod banner;
 mod health;
 mod measure;
@@ -16,7 +16,7 @@ mod retired;
 mod warnings;
 mod words;
 
-// The keys, and the browser that a key opens.
+// Keys, and the browser that a key opens.
 mod browse;
 pub(super) mod keys;
 
@@ -36,7 +36,7 @@ use progress::{Building, FRAME};
 pub(crate) use screen::line;
 use screen::{Outcome, outcome, print};
 use warnings::{Warnings, as_before};
-use words::{rendered, still, what};
+use words::{files_label, rendered, still_serving};
 
 use crate::{
     generation::Generations,
@@ -49,21 +49,21 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const NOTE: Style = AnsiColor::Yellow.on_default();
 
-/// The screen, and what its lines are made of.
+/// Prints events, and keeps what their lines need.
 pub(crate) struct Terminal {
-    /// Shown with the first generation.
+    /// Printed with the first generation.
     banner: Option<Banner>,
     mode: Mode,
     db: Db,
     observer: Arc<Observer>,
     generations: Arc<Generations>,
-    /// Of the reload before, to say whether it is the same.
+    /// The backend after the previous reload, to tell whether it is the same.
     backend: Option<i32>,
-    /// What the build under way, or the last one, was for.
+    /// The saved files that the current or last build is for.
     files: Vec<String>,
-    /// While it runs.
+    /// Set while a build runs.
     building: Option<Building>,
-    /// How long the last one took, if that is worth a word.
+    /// How long the last build took, if that is worth printing.
     took: Option<String>,
     warnings: Warnings,
 }
@@ -89,32 +89,33 @@ impl Terminal {
         }
     }
 
-    /// Prints what happens until the host ends. Aborted with it.
+    /// Prints events until the host ends and aborts it.
     pub(crate) async fn show(
         mut self,
         mut events: mpsc::UnboundedReceiver<Event>,
         mut refused: watch::Receiver<Refusals>,
         mut health: watch::Receiver<Health>,
     ) {
-        let mut bad = None;
+        let mut shown_cause = None;
         let mut frames = tokio::time::interval(FRAME);
-        // Told once, of a flood: every request meets the same wall. Not by their number, which may be two at the first look.
-        let mut told = false;
+        // Refusals come in floods, so only the first is printed. `times == 1` would not tell: it may be two at the
+        // first look.
+        let mut refusal_printed = false;
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(event) if screen::is_json() => self.tell(event).await,
+                    Some(event) if screen::is_json() => self.print_json(event).await,
                     Some(event) => self.show_event(event).await,
                     None => return,
                 },
-                Ok(()) = refused.changed(), if !told => {
-                    told = true;
+                Ok(()) = refused.changed(), if !refusal_printed => {
+                    refusal_printed = true;
                     let refusals = refused.borrow_and_update().clone();
                     refusal::show(&refusals, self.mode, &self.observer).await;
                 }
                 Ok(()) = health.changed() => {
-                    bad = health::show(health.borrow_and_update().trouble.as_ref(), bad);
+                    shown_cause = health::show(health.borrow_and_update().trouble.as_ref(), shown_cause);
                 }
                 _ = frames.tick(), if self.building.is_some() => self.show_progress(),
             }
@@ -128,12 +129,12 @@ impl Terminal {
                 return self
                     .building
                     .iter_mut()
-                    .for_each(|build| build.is_at(progress));
+                    .for_each(|build| build.set_progress(progress));
             }
             Event::Dependencies => {
                 self.building
                     .iter_mut()
-                    .for_each(Building::has_dependencies);
+                    .for_each(Building::note_dependencies);
                 return self.show_progress();
             }
             _ => {}
@@ -158,7 +159,7 @@ impl Terminal {
                 &format!(
                     "{BAD}✗ not built{BAD:#}{} — {}",
                     after("after"),
-                    still(serving)
+                    still_serving(serving)
                 ),
             ),
             Event::Refused { why, serving } => self.show_outcome(
@@ -166,7 +167,7 @@ impl Terminal {
                 &[],
                 &format!(
                     "{BAD}✗ the app failed to start:{BAD:#} {why} — {}",
-                    still(serving)
+                    still_serving(serving)
                 ),
             ),
             Event::Unchanged { files, warnings } => self.show_outcome(
@@ -176,15 +177,15 @@ impl Terminal {
                     [] => format!("{DIM}= rebuilt{}, no change{DIM:#}", after("in")),
                     files => format!(
                         "{DIM}= {}: rebuilt{}, no change{DIM:#}",
-                        what(files),
+                        files_label(files),
                         after("in")
                     ),
                 },
             ),
             Event::Live { last, warnings } => match self.banner.take() {
                 Some(banner) => {
-                    let (news, _) = self.warnings.news(&warnings, true);
-                    print(format_args!("{}", rendered(&news)));
+                    let (new, _) = self.warnings.select_new(&warnings, true);
+                    print(format_args!("{}", rendered(&new)));
                     banner.show(&self.db, self.observer.count().await.as_ref(), &last);
                 }
                 None => {
@@ -201,7 +202,7 @@ impl Terminal {
             )),
             Event::Restarting { files, .. } => line(format_args!(
                 "{NOTE}↻ {}: the host has changed: restarting it{}; the socket stays open{NOTE:#}",
-                what(&files),
+                files_label(&files),
                 after("after a build of")
             )),
         }
@@ -209,14 +210,14 @@ impl Terminal {
 
     fn begin(&mut self, first: bool, files: Vec<String>) {
         if !first && files == self.files {
-            screen::lift(self.generations.at_rest());
+            screen::move_back(self.generations.at_rest());
         }
         self.files = files;
         self.took = None;
-        // One that a save has cancelled goes on, for who waits for it.
+        // If a save has cancelled the first build, its progress line continues.
         if !first || self.building.is_none() {
-            self.building = None; // takes away what it has drawn
-            self.building = Some(Building::begins(first, self.generations.at_rest()));
+            self.building = None; // removes what it has drawn
+            self.building = Some(Building::new(first, self.generations.at_rest()));
         }
         self.show_progress();
     }
@@ -229,37 +230,37 @@ impl Terminal {
 
     fn refreshed(&mut self, files: Vec<String>) {
         if files == self.files {
-            screen::lift(self.generations.at_rest());
+            screen::move_back(self.generations.at_rest());
         }
         let text = format!(
             "{GOOD}✓{GOOD:#} {}  {DIM}needs no build; open pages reload{DIM:#}",
-            what(&files)
+            files_label(&files)
         );
         self.files = files;
         self.show_outcome("refreshed", &[], &text);
     }
 
-    /// `of` is what makes it another outcome than the one before, beside the files and the compiler's words.
+    /// Outcomes are equal if `of`, the files and the compiler's messages are.
     fn show_outcome(&mut self, of: &str, diagnostics: &[Diagnostic], text: &str) {
-        let (news, known) = self
+        let (new, known) = self
             .warnings
-            .news(diagnostics, matches!(of, "live" | "unchanged"));
-        let what = Outcome {
-            of: format!("{of} {:?} {}", self.files, rendered(diagnostics)),
-            details: rendered(&news),
+            .select_new(diagnostics, matches!(of, "live" | "unchanged"));
+        let result = Outcome {
+            key: format!("{of} {:?} {}", self.files, rendered(diagnostics)),
+            details: rendered(&new),
         };
         let counted = format!("{text}{}", as_before(known));
-        // What an earlier line has said is the first to go where there is no room.
+        // If there is no room, drop the count of known warnings first.
         let text = if fits(&counted, columns()) {
             &counted
         } else {
             text
         };
-        outcome(what, format_args!("{text}"), self.generations.at_rest());
+        outcome(result, format_args!("{text}"), self.generations.at_rest());
     }
 
-    /// The same for a program.
-    async fn tell(&mut self, event: Event) {
+    /// Prints the event as JSON.
+    async fn print_json(&mut self, event: Event) {
         let Event::Live { last, .. } = &event else {
             return screen::event(event);
         };

@@ -1,41 +1,41 @@
-//! A build that takes its time: in a line that is redrawn in place, and where that cannot be, in a line now and then.
+//! Progress of a slow build: a line that is redrawn in place, or, where that is impossible, a new line now and then.
 //!
-//! Says nothing of a build of the app alone that is over soon.
+//! Prints nothing for a short build of the app alone.
 
 use std::time::{Duration, Instant};
 
 use super::{DIM, screen};
 use crate::reload::Progress;
 
-/// How often it is redrawn.
+/// How often the line is redrawn.
 pub(super) const FRAME: Duration = Duration::from_millis(120);
 
-/// From when on a build of the app alone is told.
-const SHORT: Duration = Duration::from_secs(2);
+/// Progress of a build of the app alone is printed after this time.
+const SHOW_AFTER: Duration = Duration::from_secs(2);
 
-/// How often there is a line where nothing can be redrawn.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How often a new line is printed where nothing can be redrawn.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const WIDTH: usize = 24;
 
-/// A build that runs.
+/// A running build.
 pub(super) struct Building {
     since: Instant,
-    /// Nothing can be served before it has ended.
+    /// The first build: nothing can be served until it ends.
     first: bool,
     dependencies: bool,
     progress: Option<Progress>,
     /// See [`crate::generation::Generations::at_rest`].
     at_rest: Option<u64>,
-    /// No request has run app code since it was drawn: nothing but what was drawn is erased.
+    /// No app code has run since the line was drawn, so nothing else can have been printed and the line may be redrawn.
     in_place: bool,
-    /// When there was a line.
-    told: Option<Instant>,
+    /// When the last line was printed.
+    last_printed: Option<Instant>,
 }
 
 impl Building {
-    pub(super) fn begins(first: bool, at_rest: Option<u64>) -> Self {
+    pub(super) fn new(first: bool, at_rest: Option<u64>) -> Self {
         Self {
             since: Instant::now(),
             first,
@@ -43,38 +43,41 @@ impl Building {
             progress: None,
             at_rest,
             in_place: true,
-            told: None,
+            last_printed: None,
         }
     }
 
-    pub(super) fn is_at(&mut self, progress: Progress) {
+    pub(super) fn set_progress(&mut self, progress: Progress) {
         self.progress = Some(progress);
     }
 
-    pub(super) fn has_dependencies(&mut self) {
+    pub(super) fn note_dependencies(&mut self) {
         self.dependencies = true;
-        self.told = None; // that is news
+        self.last_printed = None; // print it at once
     }
 
-    /// Shows how far it is, if it is time to.
+    /// Shows the progress, if it is time to.
     pub(super) fn show(&mut self, at_rest: Option<u64>) {
         let took = self.since.elapsed();
-        if !self.first && !self.dependencies && took < SHORT {
+        if !self.first && !self.dependencies && took < SHOW_AFTER {
             return;
         }
         if self.in_place && !self.first && (at_rest.is_none() || at_rest != self.at_rest) {
             self.in_place = false;
-            screen::leave();
+            screen::keep_drawn();
         }
         if self.in_place && screen::is_ours() {
             screen::redraw(&self.drawn(took));
-        } else if self.told.is_none_or(|told| told.elapsed() >= AGAIN) {
+        } else if self
+            .last_printed
+            .is_none_or(|last_printed| last_printed.elapsed() >= LINE_INTERVAL)
+        {
             screen::line(format_args!("{DIM}{}{DIM:#}", self.line(took)));
-            self.told = Some(Instant::now());
+            self.last_printed = Some(Instant::now());
         }
     }
 
-    /// How long it took in words, if that is more than is said of any build.
+    /// How long it took, if dependencies were built too.
     pub(super) fn ended(self) -> Option<String> {
         let took = self.since.elapsed();
         (self.dependencies && !self.first).then(|| in_words(took))
@@ -100,7 +103,9 @@ impl Building {
             false => "building app_lib …",
         };
         match self.progress {
-            _ if took < SHORT || self.dependencies && self.told.is_none() => what.to_owned(),
+            _ if took < SHOW_AFTER || self.dependencies && self.last_printed.is_none() => {
+                what.to_owned()
+            }
             Some(Progress { built, total }) => {
                 format!("{what} ({built}/{total}), {}", in_words(took))
             }

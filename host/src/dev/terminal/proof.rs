@@ -1,14 +1,15 @@
-//! The proof beside each reload: which backend it has, and how many there are.
+//! The proof on each reload's line that the connection stayed: its backend, and how many there are.
 
 use super::{DIM, Terminal, reloaded::Proof};
 use crate::dev::observer::Census;
 
 impl Terminal {
-    /// Which backend, whether it is the one of the reload before, and how many there are.
+    /// The backend, whether it is the same as after the previous reload, and the number of backends.
     pub(super) async fn proof(&mut self) -> (Option<i32>, Option<bool>, Option<Census>) {
         let census = self.observer.count().await;
         let pool = self.db.status();
-        // Of a connection that is open: a new pool has none before the first query, and the one before it is gone.
+        // Only if a connection is open: a new pool has none before the first query, and `backend_pid` is then that of
+        // the old pool.
         let Some(pid) = pool.backend_pid.filter(|_| pool.size > 0) else {
             return (None, None, census);
         };

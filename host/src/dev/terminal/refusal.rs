@@ -1,4 +1,4 @@
-//! The message when PostgreSQL has no connection left for the app: who has them, and what to do.
+//! The message when PostgreSQL has no connection left for the app: who uses them, and what to do.
 
 use shared::PoolOwner;
 

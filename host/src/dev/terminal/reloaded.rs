@@ -1,19 +1,19 @@
-//! The line of a reload that went live: what was saved, where its time went, and the proof that the connection stayed.
+//! The line for a reload that went live: the files, the time of each step, and the proof that the connection stayed.
 //!
-//! A terminal that is too narrow gets less, and no line that wraps.
+//! In a narrow terminal, parts are left out so that the line does not wrap.
 
-use super::{BOLD, DIM, GOOD, measure::fits, what};
+use super::{BOLD, DIM, GOOD, files_label, measure::fits};
 use crate::reload::LastReload;
 
-/// The connection beside a reload.
+/// The connection after a reload, formatted.
 pub(super) struct Proof {
-    /// The backend, and whether it is the one before.
+    /// The backend, and whether it is the same as before.
     pub(super) backend: Option<String>,
     pub(super) connections: String,
 }
 
-/// What may be left out, what matters least first.
-const LEAST: [Part; 5] = [
+/// Parts that may be left out, the least important first.
+const LEAST_IMPORTANT: [Part; 5] = [
     Part::Swap,
     Part::Load,
     Part::Folder,
@@ -30,17 +30,18 @@ enum Part {
     Backend,
 }
 
-/// The line for a terminal of that many columns; all of it where the width is unknown.
+/// The line for a terminal with this many columns; the full line if the width is unknown.
 pub(super) fn line(last: &LastReload, proof: &Proof, columns: Option<usize>) -> String {
-    let mut lines = (0..=LEAST.len()).map(|left_out| without(&LEAST[..left_out], last, proof));
+    let mut lines = (0..=LEAST_IMPORTANT.len())
+        .map(|left_out| without(&LEAST_IMPORTANT[..left_out], last, proof));
     lines
         .find(|line| fits(line, columns))
-        .unwrap_or_else(|| without(&LEAST, last, proof))
+        .unwrap_or_else(|| without(&LEAST_IMPORTANT, last, proof))
 }
 
 fn without(left_out: &[Part], last: &LastReload, proof: &Proof) -> String {
     let has = |part| !left_out.contains(&part);
-    let files = what(&last.files);
+    let files = files_label(&last.files);
     let files = match files.rsplit_once('/') {
         Some((_, name)) if !has(Part::Folder) => name.to_owned(),
         _ => files,

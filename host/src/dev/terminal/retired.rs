@@ -1,11 +1,11 @@
-//! The line for a generation that has ended, if it is worth one.
+//! The line for a generation that has ended, if there is something to say.
 
 use std::time::Duration;
 
 use super::{DIM, NOTE, line};
 use crate::reload::Retired;
 
-/// Names what was cut off and what did not end.
+/// Names requests that were cut off and threads that did not end.
 pub(super) fn show(retired: &Retired) {
     let Retired {
         id,
@@ -25,7 +25,7 @@ pub(super) fn show(retired: &Retired) {
             "{NOTE}gen {id}: {stuck_threads} threads still run app code that does not await ({cpu_percent} % CPU); they end when it returns, or with the host{NOTE:#}"
         ));
     }
-    // An ordinary retirement takes milliseconds and is no news.
+    // A normal retirement takes milliseconds and is not printed.
     if *took > Duration::from_millis(500) {
         line(format_args!(
             "{DIM}gen {id} retired after {:.1} s ({served} requests){DIM:#}",

@@ -1,11 +1,11 @@
-//! The one place that writes to the terminal: lines, a line that is redrawn in place, or JSON instead of both.
+//! The only place that writes to the terminal: lines, a line that is redrawn in place, or JSON instead.
 //!
-//! Owns the cursor. tracing's lines pass through here too, so that a line is only ever replaced while it is the last
-//! one, and only while the terminal is ours: nobody's output is erased. A line is replaced in two steps. When a build
-//! begins the cursor goes back behind the line, if no request has run app code since it was printed. When the build
-//! has ended the line is written anew from there; whatever an app printed meanwhile has moved the cursor on.
+//! Owns the cursor. tracing's lines pass through here too. A line is replaced only while it is the last one and the
+//! terminal is ours, so that no other output is erased. Replacing takes two steps. When a build begins, the cursor
+//! moves back to the end of the line, if no request has run app code since it was printed. When the build has ended,
+//! the line is rewritten from there; if the app has printed something meanwhile, the cursor has moved past it.
 //!
-//! Nothing here logs: the log comes here.
+//! Nothing here may log, since the log is written here.
 
 use std::{
     fmt::Arguments,
@@ -32,32 +32,32 @@ static SCREEN: Mutex<Screen> = Mutex::new(Screen {
 });
 
 struct Screen {
-    /// Where stdout went when this process started. Lines of the app, and of whatever it calls, go to stderr then.
+    /// With `--json`, the original stdout. The app's own stdout goes to stderr then.
     json: Option<File>,
-    /// Nobody else writes to the terminal but this process, and keys are not echoed.
+    /// Only this process writes to the terminal, and keys are not echoed.
     ours: bool,
     /// The cursor is on a line that is redrawn in place.
     drawn: bool,
-    /// The line above the cursor, if it may be replaced.
+    /// The last line, if it may be replaced.
     last: Option<Last>,
 }
 
 struct Last {
     outcome: Outcome,
     times: usize,
-    /// Of the terminal when it was printed, and its own.
+    /// Width of the terminal when it was printed; `width` is the width of the line itself.
     columns: usize,
     width: usize,
     /// See [`crate::generation::Generations::at_rest`].
     at_rest: Option<u64>,
-    /// The cursor is behind it.
-    lifted: bool,
+    /// The cursor has moved back to the end of the line.
+    moved_back: bool,
 }
 
-/// What a build came to, in words. Those of the same are one line and a number.
+/// The result of a build. Equal results in a row are shown as one line with a count.
 pub(super) struct Outcome {
-    /// The same for the same outcome of the same files.
-    pub(super) of: String,
+    /// Identifies the outcome and the files.
+    pub(super) key: String,
     /// Printed above the line, once.
     pub(super) details: String,
 }
@@ -65,14 +65,14 @@ pub(super) struct Outcome {
 /// The screen is restored when this is dropped.
 pub(in crate::dev) struct Opened(());
 
-/// From here on it is known whether a person or a program reads.
+/// Sets up output for a human reader or, with `json`, for a program.
 pub(in crate::dev) fn open(json: bool) -> io::Result<Opened> {
     if settings::wants_plain_output() {
         anstream::ColorChoice::Never.write_global();
     }
     if json {
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;
-        // An app that prints must not break what a program reads.
+        // Output of the app must not mix with the JSON.
         dup2_stdout(io::stderr())?;
         screen().json = Some(stdout.into());
     }
@@ -83,7 +83,7 @@ impl Drop for Opened {
     fn drop(&mut self) {
         let mut screen = screen();
         screen.interrupt();
-        // The next image of this process finds stdout where it was.
+        // Restore stdout for the next image of this process.
         if let Some(stdout) = screen.json.take() {
             match dup2_stdout(&stdout) {
                 Ok(()) | Err(_) => {} // cannot fail: both are open
@@ -92,7 +92,7 @@ impl Drop for Opened {
     }
 }
 
-/// Whether stdout is a terminal that a person looks at.
+/// Whether stdout is an interactive terminal.
 pub(super) fn is_interactive() -> bool {
     io::stdout().is_terminal()
         && !settings::wants_plain_output()
@@ -100,13 +100,14 @@ pub(super) fn is_interactive() -> bool {
         && screen().json.is_none()
 }
 
-/// Whether programs are told instead of a person.
+/// Whether the output is JSON.
 pub(super) fn is_json() -> bool {
     screen().json.is_some()
 }
 
-/// Who else may have written meanwhile: from here on the terminal is ours, or another's.
-pub(super) fn belongs_to_us(ours: bool) {
+/// From here on the terminal is ours, or no longer. Others may have written to it meanwhile, so no line may be
+/// replaced.
+pub(super) fn set_ours(ours: bool) {
     let mut screen = screen();
     screen.ours = ours;
     (screen.drawn, screen.last) = (false, None);
@@ -117,7 +118,7 @@ pub(in crate::dev) fn is_ours() -> bool {
     screen().ours
 }
 
-/// One line with the time before it. A program gets a note.
+/// Prints a line with a time stamp; as JSON, a note.
 pub(crate) fn line(text: Arguments<'_>) {
     if is_json() {
         json::note(&text.to_string());
@@ -126,20 +127,21 @@ pub(crate) fn line(text: Arguments<'_>) {
     }
 }
 
-/// Text as it is, for a person.
+/// Prints text as it is.
 pub(super) fn print(text: Arguments<'_>) {
     let mut screen = screen();
     screen.interrupt();
     write(text);
 }
 
-/// One line for what a build came to: instead of the line before, if that says the same and nothing is in between.
+/// Prints the result of a build. Replaces the previous line if that has the same outcome and nothing was printed in
+/// between.
 pub(super) fn outcome(outcome: Outcome, text: Arguments<'_>, at_rest: Option<u64>) {
     let mut screen = screen();
     screen.erase();
     let text = stamped(text);
     let times = match &screen.last {
-        Some(last) if last.lifted && last.outcome.of == outcome.of => last.times + 1,
+        Some(last) if last.moved_back && last.outcome.key == outcome.key => last.times + 1,
         _ => 1,
     };
     let text = if times == 1 {
@@ -159,46 +161,45 @@ pub(super) fn outcome(outcome: Outcome, text: Arguments<'_>, at_rest: Option<u64
             columns,
             width,
             at_rest,
-            lifted: false,
+            moved_back: false,
         });
     }
 }
 
-/// A build begins, which may come to the same as the one before: the line of that one may be replaced if nothing has
-/// happened since.
-pub(super) fn lift(at_rest: Option<u64>) {
+/// Called when a build begins: if nothing has happened since the last result, its line may be replaced by an equal one.
+pub(super) fn move_back(at_rest: Option<u64>) {
     let mut screen = screen();
     let Some(last) = &mut screen.last else { return };
-    // Room for a number, and for a gap if an app prints meanwhile: the line must not wrap.
+    // Leave room for the count, and for a gap if the app prints meanwhile: the line must not wrap.
     let fits = columns() == Some(last.columns) && last.width + 10 < last.columns;
-    if last.lifted {
+    if last.moved_back {
     } else if fits && at_rest.is_some() && last.at_rest == at_rest {
         control(&format!("\x1b[A\x1b[{}C", last.width + 2));
-        last.lifted = true;
+        last.moved_back = true;
     } else {
         screen.last = None;
     }
 }
 
-/// Shows this in a line that the next one replaces. Nothing where the cursor is not ours.
+/// Shows a temporary line that the next output replaces. Does nothing if the terminal is not ours.
 pub(super) fn redraw(text: &str) {
     let mut screen = screen();
     let (true, Some(columns)) = (screen.ours, columns()) else {
         return;
     };
-    // Behind a line that this build may come to again, so that it can still be replaced.
-    match screen.lifted_at() {
+    // After the last result's line, so that this can still be replaced by an equal one.
+    match screen.moved_back_column() {
         Some(_) => screen.erase(),
         None => screen.interrupt(),
     }
-    let room = columns.saturating_sub(screen.lifted_at().unwrap_or(0) + 1);
+    let room = columns.saturating_sub(screen.moved_back_column().unwrap_or(0) + 1);
     let text: String = text.chars().take(room).collect();
     write(format_args!("{DIM}{text}{DIM:#}"));
     screen.drawn = true;
 }
 
-/// Leaves what [`redraw`] has shown where it is: somebody else may have written behind it.
-pub(super) fn leave() {
+/// Keeps what [`redraw`] has shown: other output may follow it.
+pub(super) fn keep_drawn() {
     let mut screen = screen();
     if std::mem::take(&mut screen.drawn) {
         screen.last = None;
@@ -206,19 +207,19 @@ pub(super) fn leave() {
     }
 }
 
-/// Takes away what [`redraw`] has shown.
+/// Removes what [`redraw`] has shown.
 pub(super) fn undraw() {
     screen().erase();
 }
 
-/// Empties the terminal.
+/// Clears the terminal.
 pub(super) fn clear() {
     let mut screen = screen();
     control("\x1b[H\x1b[2J\x1b[3J");
     (screen.drawn, screen.last) = (false, None);
 }
 
-/// Tells programs, if it is they who read.
+/// Prints an event, if the output is JSON.
 pub(super) fn event(event: impl Serialize) {
     #[derive(Serialize)]
     struct Timed<T> {
@@ -231,16 +232,16 @@ pub(super) fn event(event: impl Serialize) {
         let mut line =
             serde_json::to_vec(&Timed { time, event }).expect("events have names for keys");
         line.push(b'\n');
-        drop(out.write_all(&line)); // whoever read has gone, and that is no reason to end
+        drop(out.write_all(&line)); // the reader is gone, which is no reason to end
     }
 }
 
-/// tracing's way to stderr.
+/// The writer for tracing, to stderr.
 pub(crate) struct Log;
 
 impl Write for Log {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        // Held while it is written, so that nothing gets in between.
+        // Keep the lock while writing, so that nothing gets in between.
         let mut screen = screen();
         screen.interrupt();
         io::stderr().write(text)
@@ -252,26 +253,26 @@ impl Write for Log {
 }
 
 impl Screen {
-    /// Something else is printed next.
+    /// Prepares for other output: ends the lines that may be redrawn or replaced.
     fn interrupt(&mut self) {
         self.erase();
-        if self.last.take().is_some_and(|last| last.lifted) {
+        if self.last.take().is_some_and(|last| last.moved_back) {
             control("\n");
         }
     }
 
     fn erase(&mut self) {
         if std::mem::take(&mut self.drawn) {
-            match self.lifted_at() {
+            match self.moved_back_column() {
                 Some(column) => control(&format!("\r\x1b[{column}C\x1b[K")),
                 None => control("\r\x1b[K"),
             }
         }
     }
 
-    /// The column behind the line that may be replaced.
-    fn lifted_at(&self) -> Option<usize> {
-        let last = self.last.as_ref().filter(|last| last.lifted)?;
+    /// The column after the line that may be replaced.
+    fn moved_back_column(&self) -> Option<usize> {
+        let last = self.last.as_ref().filter(|last| last.moved_back)?;
         Some(last.width + 2)
     }
 }
@@ -282,18 +283,18 @@ fn stamped(text: Arguments<'_>) -> String {
 }
 
 fn write(text: Arguments<'_>) {
-    // Colours are stripped where they are not wanted. A closed terminal is no reason to end.
+    // anstream strips colours where they are not wanted. A closed terminal is no reason to end.
     let mut out = anstream::stdout().lock();
     drop(out.write_fmt(text).and_then(|()| out.flush()));
 }
 
-/// Past the stripping of colours, which would take cursor movements along.
+/// Bypasses anstream, which would strip cursor movements together with colours.
 fn control(codes: &str) {
     let mut out = io::stdout().lock();
     drop(out.write_all(codes.as_bytes()).and_then(|()| out.flush()));
 }
 
 fn screen() -> MutexGuard<'static, Screen> {
-    // Nothing under this lock can leave it half-way.
+    // A panic cannot leave the state inconsistent, so a poisoned lock is usable.
     SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Which warnings are news: the compiler repeats all of them with each build, and a person has read the others.
+//! Which warnings are new: the compiler repeats all of them with each build, and the user has seen the others.
 
 use std::collections::HashSet;
 
@@ -7,23 +7,23 @@ use anstream::adapter::strip_str;
 use super::DIM;
 use crate::reload::Diagnostic;
 
-/// Those that were there after the last build.
+/// The warnings of the last build.
 #[derive(Default)]
 pub(super) struct Warnings(HashSet<String>);
 
 impl Warnings {
-    /// Those of these that are printed: all errors, and warnings that are new. Then how many are not.
-    /// `all`: the build came to its end, so that one that is missing here is gone.
-    pub(super) fn news(
+    /// Returns the diagnostics to print (all errors, and new warnings) and the number of others. `all`: the build was
+    /// complete, so warnings that are missing now are gone.
+    pub(super) fn select_new(
         &mut self,
         diagnostics: &[Diagnostic],
         all: bool,
     ) -> (Vec<Diagnostic>, usize) {
-        let (mut news, mut now) = (Vec::new(), HashSet::new());
+        let (mut new, mut now) = (Vec::new(), HashSet::new());
         for diagnostic in diagnostics {
-            let warning = (diagnostic.level == "warning").then(|| recognized_by(diagnostic));
+            let warning = (diagnostic.level == "warning").then(|| identity(diagnostic));
             if !warning.as_ref().is_some_and(|what| self.0.contains(what)) {
-                news.push(diagnostic.clone());
+                new.push(diagnostic.clone());
             }
             now.extend(warning);
         }
@@ -31,12 +31,12 @@ impl Warnings {
             now.extend(std::mem::take(&mut self.0));
         }
         self.0 = now;
-        let known = diagnostics.len() - news.len();
-        (news, known)
+        let known = diagnostics.len() - new.len();
+        (new, known)
     }
 }
 
-/// For the end of a line.
+/// The count of known warnings, for the end of a line.
 pub(super) fn as_before(known: usize) -> String {
     match known {
         0 => String::new(),
@@ -45,8 +45,9 @@ pub(super) fn as_before(known: usize) -> String {
     }
 }
 
-/// Its words and the code it is about, without line numbers and what stands in front of them: an edit above moves it.
-fn recognized_by(diagnostic: &Diagnostic) -> String {
+/// Identifies a warning by its text and code, without digits and whitespace: an edit further up changes line numbers
+/// and their padding.
+fn identity(diagnostic: &Diagnostic) -> String {
     let text = strip_str(&diagnostic.rendered).to_string();
     text.chars()
         .filter(|c| !c.is_ascii_digit() && !c.is_whitespace())
@@ -59,11 +60,8 @@ mod tests {
 
     impl Warnings {
         fn told(&mut self, diagnostics: &[Diagnostic], all: bool) -> (String, usize) {
-            let (news, known) = self.news(diagnostics, all);
-            (
-                news.iter().map(|one| one.rendered.as_str()).collect(),
-                known,
-            )
+            let (new, known) = self.select_new(diagnostics, all);
+            (new.iter().map(|one| one.rendered.as_str()).collect(), known)
         }
     }
 
@@ -91,12 +89,12 @@ mod tests {
         let error = diagnostic("error", "error");
         let all = |text: &str, known| (text.to_owned(), known);
         assert_eq!(warnings.told(&[unused(9)], true).1, 0);
-        // It has moved, and rustc pads the number.
+        // The warning has moved, and rustc pads the line number.
         assert_eq!(
             warnings.told(&[unused(10), other.clone()], true),
             all("other", 1)
         );
-        // A build that fails does not come to all of them.
+        // A failed build does not report all warnings.
         let errors = [error];
         assert_eq!(warnings.told(&errors, false), all("error", 0));
         assert_eq!(warnings.told(&errors, false), all("error", 0));

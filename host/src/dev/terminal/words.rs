@@ -1,8 +1,8 @@
-//! What lines are made of: the compiler's words, what is served meanwhile, which files.
+//! Parts of lines: the compiler's messages, what is served meanwhile, the files.
 
 use crate::reload::{Diagnostic, worst};
 
-/// The compiler's words, and how many more there are.
+/// The compiler's messages, and how many more there are.
 pub(super) fn rendered(diagnostics: &[Diagnostic]) -> String {
     let shown: Vec<&str> = worst(diagnostics)
         .map(|one| one.rendered.as_str())
@@ -21,14 +21,14 @@ fn thousands(number: usize) -> String {
     groups.join(",")
 }
 
-pub(super) fn still(serving: Option<u64>) -> String {
+pub(super) fn still_serving(serving: Option<u64>) -> String {
     serving.map_or_else(
         || "nothing to serve yet; fix it and save again".to_owned(),
         |id| format!("still serving gen {id}"),
     )
 }
 
-pub(super) fn what(files: &[String]) -> String {
+pub(super) fn files_label(files: &[String]) -> String {
     match files {
         [] => "rebuild".to_owned(),
         [one] => one.clone(),

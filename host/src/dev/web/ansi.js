@@ -1,5 +1,5 @@
 // rustc's colours as elements: ESC [ numbers m. Bold is 1; 31 to 36 and 91 to 96 are colours; 38;5;N is one of 256.
-// Stands in front of the scripts that show diagnostics, in one function with them; needs nothing of theirs.
+// Shares one function scope with the scripts that show diagnostics and comes before them; depends on none of them.
 
 function coloured(text) {
   const spans = [];

@@ -1,7 +1,7 @@
-//! Adds a tag to an HTML page while it streams by.
+//! Adds a tag to an HTML page while it streams through.
 //!
-//! The tag goes behind everything else: a browser takes a script that follows `</html>` for the last element of the
-//! body. So no frame is held back, and no `</body>` is searched for, which may as well stand in a string or a comment.
+//! The tag goes at the very end: browsers treat a script after `</html>` as the last element of the body. So no frame
+//! is held back, and there is no need to search for `</body>`, which may also occur in a string or a comment.
 
 use std::{
     future::poll_fn,
@@ -17,11 +17,11 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Frame, SizeHint};
 
-/// Adds `tag` to the end of a page. Unless `is_page` says that it is one, an answer that has none of the marks of a
-/// whole page is a fragment, for a script that puts it somewhere, and gets nothing.
+/// Adds `tag` to the end of a page. Without `is_page`, a response that has none of the [`MARKS`] of a whole page is
+/// taken for a fragment that a script inserts somewhere, and is not changed.
 pub(super) fn append(response: Response<Body>, tag: String, is_page: bool) -> Response<Body> {
     let (mut parts, mut body) = response.into_parts();
-    // Without waiting: the headers of a stream leave before its first frame exists.
+    // Poll once without waiting: the headers of a stream must be sent before its first frame exists.
     let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).now_or_never();
     let first = match first {
         Some(Some(Ok(frame))) if body.is_end_stream() => match frame.into_data() {
@@ -57,8 +57,8 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
         .ok()
 }
 
-/// What a cache or a range was told belongs to the page without the tag: "not modified" would bring back the script
-/// of an older generation.
+/// Removes caching and range headers, which describe the page without the tag: after "not modified" the browser would
+/// show a page with the script tag of an older generation.
 fn describe(headers: &mut HeaderMap, length: Option<usize>) {
     for of_the_original in [
         header::ETAG,
@@ -76,14 +76,14 @@ fn describe(headers: &mut HeaderMap, length: Option<usize>) {
     }
 }
 
-/// A page under way.
+/// The body of a page, with the tag added.
 struct Streamed {
-    /// Taken from the body already.
+    /// A frame already taken from the body.
     next: Option<Result<Frame<Bytes>, axum::Error>>,
     body: Body,
-    /// Until it has been sent.
+    /// `None` once it has been sent.
     tag: Option<Bytes>,
-    /// Known beforehand, or once a mark has passed.
+    /// Known from the request, or once a mark was found.
     is_page: bool,
     marks: Marks,
 }
@@ -113,7 +113,7 @@ impl HttpBody for Streamed {
                 self.tag = None;
                 Poll::Ready(Some(Err(error)))
             }
-            // The end, or the trailers, which wait for the tag.
+            // The end, or the trailers, which must come after the tag.
             end => {
                 let tag = self.tag.take().filter(|_| self.is_page);
                 match tag {
@@ -131,7 +131,7 @@ impl HttpBody for Streamed {
         self.tag.is_none() && self.next.is_none() && self.body.is_end_stream()
     }
 
-    /// Unknown: hyper takes the length from the header, where there is one.
+    /// Unknown: hyper uses the content-length header, if there is one.
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }
@@ -139,10 +139,10 @@ impl HttpBody for Streamed {
 
 const MARKS: [&[u8]; 4] = [b"<!doctype", b"<html", b"<body", b"</body"];
 
-/// How much of one chunk may be the beginning of a mark that ends in the next.
+/// How much of a chunk can be the beginning of a mark that ends in the next.
 const OVERLAP: usize = MARKS[0].len() - 1;
 
-/// Looks for what only a whole page has, in chunks that are cut anywhere.
+/// Searches for marks across chunk boundaries.
 #[derive(Default)]
 struct Marks {
     before: Vec<u8>,

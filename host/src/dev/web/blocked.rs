@@ -1,4 +1,4 @@
-//! The pages shown in place of the app: while migrations are pending or have failed, and while no app is running.
+//! The pages shown instead of the app: while the database is down or not migrated, and while no app is running.
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
@@ -66,8 +66,8 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
     }
 }
 
-/// The 503 page of a database that is not there, or not there yet. With a button for whom the host trusts, if there is
-/// something to cancel.
+/// The 503 page while the database is down, starting or busy with a slow migration. A trusted client gets a button to
+/// cancel the migration.
 pub(super) fn by_trouble(trouble: &Trouble, back_to: &str, token: Option<&Token>) -> Page {
     let Trouble {
         cause,
@@ -130,7 +130,7 @@ pub(super) fn by_absence(absence: &Absence) -> Page {
     }
 }
 
-/// The 503 of a request that the host has given up.
+/// The 503 page for a request that the host has cut off.
 pub(super) fn by_cut_off(why: &str) -> Page {
     Page {
         status: StatusCode::SERVICE_UNAVAILABLE,

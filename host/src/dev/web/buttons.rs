@@ -1,7 +1,7 @@
-//! What the host's pages may ask it to do.
+//! The actions behind the buttons of the host's pages.
 //!
-//! Refuses everything that is not such a page: an action is a POST, from the same origin, with the token that the page
-//! carries. A foreign site can send a POST to a local port; it can read neither our pages nor, so, the token.
+//! Only those pages may trigger actions: an action is a POST from the same origin, with the token in the page. A
+//! foreign site can send a POST to a local port, but cannot read our pages and so does not know the token.
 
 use std::{fs::File, io::Read, sync::Arc};
 
@@ -25,7 +25,7 @@ use crate::{
     reload::Isolation,
 };
 
-/// A secret of this process, in each page that it serves.
+/// A secret of this process, contained in its pages.
 #[derive(Clone)]
 pub(super) struct Token(Arc<str>);
 
@@ -41,7 +41,7 @@ impl Token {
     }
 }
 
-/// What the buttons reach.
+/// What the actions work on.
 #[derive(Clone)]
 pub(super) struct Buttons {
     pub(super) token: Token,
@@ -49,11 +49,11 @@ pub(super) struct Buttons {
     pub(super) actions: mpsc::UnboundedSender<Action>,
 }
 
-/// What a button sends; each its own part of it.
+/// The form data of all actions; each uses some of the fields.
 #[derive(Deserialize)]
 struct Sent {
     token: Option<String>,
-    /// Where a page without a script wants to go afterwards.
+    /// Where to redirect a page without scripts afterwards.
     back: Option<String>,
     pid: Option<i32>,
     pool: Option<PoolOwner>,
@@ -89,7 +89,7 @@ async fn act(
     }
     let back = sent.back.clone().filter(|back| is_path(back));
     match (buttons.carry_out(&name, sent).await, back) {
-        // What came of it, the page there tells.
+        // The page there shows the outcome.
         (_, Some(back)) => Redirect::to(&back).into_response(),
         (Ok(done), None) => done.into_response(),
         (Err((status, why)), None) => (status, why).into_response(),
@@ -105,7 +105,8 @@ impl Buttons {
         match name {
             "migrate" => {
                 let (schema, mut state) = (self.schema.clone(), self.schema.state());
-                // On its own: half an index is left behind if it ends with a client that does not wait.
+                // In its own task: if it were dropped with a client that disconnects, it could leave an invalid index
+                // behind.
                 let running = tokio::spawn(async move { schema.migrate().await });
                 let slow =
                     |state: &SchemaState| state.applying.as_ref().is_some_and(|now| now.slow);
@@ -159,7 +160,7 @@ impl Buttons {
         }
     }
 
-    /// Carried out by the main loop, which says how it went.
+    /// Queues an action for the main loop, which prints the outcome.
     fn ask(&self, action: Action, saying: &str) -> Result<String, (StatusCode, String)> {
         match self.actions.send(action) {
             Ok(()) => Ok(saying.to_owned()),
@@ -171,13 +172,14 @@ impl Buttons {
     }
 }
 
-/// On this host: browsers take `//`, `/\\` and a tab in between for the beginning of another.
+/// Whether it is a path on this host. Browsers read `//`, `/\\`, or these with a tab in between, as the start of
+/// another host.
 fn is_path(back: &str) -> bool {
     let rest = back.strip_prefix('/');
     rest.is_some_and(|rest| !rest.starts_with(['/', '\\'])) && !back.contains(char::is_control)
 }
 
-/// As the browser says, which a page cannot make it lie about. A client that is no browser says neither.
+/// Relies on headers that a page cannot forge. Clients other than browsers send neither of them.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = text(headers, "sec-fetch-site") {
         return site == "same-origin";

@@ -1,6 +1,6 @@
-// The hero of the dashboard: backends over reloads as a step line, the usable limit dashed, a cross at each refusal.
-// Owns the children of the SVG it is given and nothing else; colours are classes of dashboard.css. Draws at the size
-// on the screen, so that text keeps its size on a phone: to be called again when that changes.
+// The dashboard's main chart: backends over reloads as a step line, the usable limit dashed, a cross at each refusal.
+// Owns only the children of the SVG it is given; colours are classes in dashboard.css. Draws at the size on the screen,
+// so that text keeps its size on a phone; call it again when that size changes.
 
 function drawBackends(svg, history, limit) {
   const { width, height } = svg.getBoundingClientRect();
@@ -17,7 +17,7 @@ function drawBackends(svg, history, limit) {
   drawRefusals(svg, frame, history);
 }
 
-// Where things are. A limit far above the values would press them to the ground: it is then put above a broken axis.
+// The scales. A limit far above the values would flatten them, so it is then drawn above a broken axis.
 function frameOf(width, height, history, limit) {
   const highest = Math.max(1, ...history.map(({ backends }) => backends ?? 0));
   const inView = limit !== null && limit <= Math.max(24, 2 * highest);
@@ -56,7 +56,7 @@ function drawLimit(svg, { left, right, top, limitY, broken }, limit) {
   part(svg, "path", { class: "axis", d: zigzag });
 }
 
-// A value holds until the next reload. Where nobody could count there is a gap.
+// A value is drawn up to the next reload. Where counting failed there is a gap.
 function drawSteps(svg, { top, bottom, x, y }, history) {
   let path = "";
   let last = null;

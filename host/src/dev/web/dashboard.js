@@ -1,14 +1,14 @@
-// The page at /__dev: draws the one document of /__dev/status into dashboard.html and posts the actions. Follows
-// ansi.js, chart.js, place.js, elements.js and stream.js in one function.
+// The page at /__dev: draws the document of /__dev/status into dashboard.html and posts the actions. Comes after
+// ansi.js, chart.js, place.js, elements.js and stream.js, in the same function scope.
 
 const RELOADED = "__dev:reloaded"; // carries the scroll position over a reload of the page
 const token = document.querySelector("meta[name=dev-token]").content;
 let latest = null;
-let lostAt = null; // when the stream ended, while it is down
+let lostAt = null; // when the stream broke off; null while it is connected
 
 // The stream
 
-follow("/__dev/status", (data) => receive(JSON.parse(data)), lose);
+subscribe("/__dev/status", (data) => receive(JSON.parse(data)), lose);
 
 function receive(status) {
   const before = latest;
@@ -30,7 +30,7 @@ function lose() {
   if (latest) say(`reconnecting… this is the state at ${clock(lostAt)}`, "bad");
 }
 
-// Another host stands behind the address: its token is another one, and so may be this script.
+// The host was restarted: it has another token, and may serve another version of this script.
 function startAnew() {
   sessionStorage.setItem(RELOADED, scrollY);
   location.reload();
@@ -73,7 +73,7 @@ get("lab").addEventListener("submit", (event) => {
   act(get("switch"), "mode", new URLSearchParams(new FormData(event.target)).toString());
 });
 
-// What happened, for eyes and for screen readers: the only live region of the page.
+// Shows what happened, also to screen readers: this is the only live region of the page.
 function say(text, look = "") {
   put("news-at", clock(new Date()));
   put("news", text, look);
@@ -161,7 +161,7 @@ function explained({ what, since, remedy }) {
   return `for ${age(seconds)}: ${what}. ${remedy}`;
 }
 
-// Whether something else than the app's code keeps the app from answering.
+// Whether something other than the app's code keeps it from answering.
 function isOutage(trouble) {
   return ["starting", "database", "migration"].includes(trouble?.cause);
 }
@@ -236,7 +236,7 @@ function renderChart({ history, db }) {
   });
 }
 
-// What is usable is known only when somebody could count; then the last that was known stands.
+// The limit is known only after a successful count; until the next one, use the last known.
 function limitOf({ db, history }) {
   return db.usable ?? history.findLast(({ usable }) => usable !== null)?.usable ?? null;
 }
@@ -297,7 +297,7 @@ function renderGenerations(generations) {
   });
 }
 
-// In the order of their PIDs, so that no row ever moves under the pointer.
+// Sorted by PID, so that rows do not move under the pointer.
 function renderActivity(activity) {
   rows("activity", (activity ?? []).toSorted((a, b) => a.pid - b.pid), {
     key: ({ pid }) => pid,

@@ -1,6 +1,6 @@
-//! The dashboard: one page, its parts, and the stream that keeps it at the state of now.
+//! The dashboard: a page, its files, and the stream that keeps it up to date.
 //!
-//! The page is static but for the token; everything it shows is in `status.json`, which the stream repeats.
+//! The page is static except for the token. Everything it shows is in `status.json`, which the stream repeats.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -33,14 +33,14 @@ const SCRIPT: [&str; 8] = [
     "\n})();\n",
 ];
 
-/// Nothing but our own files, and no script in the page: text that slipped through unescaped could not run.
+/// Only our own files, and no inline script: unescaped text could not run even if it slipped through.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// How soon a browser connects again after the host has replaced itself.
+/// How soon a browser reconnects after the host has restarted.
 pub(super) const COME_BACK: Duration = Duration::from_millis(300);
 
-/// Counts, ages and waits change without anybody saying so.
+/// Counts, ages and waits change without an event.
 const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -82,7 +82,7 @@ async fn page(State(dashboard): State<Dashboard>) -> impl IntoResponse {
     )
 }
 
-/// The whole state now, again whenever part of it changes, and every second; with `?once` no more than that.
+/// The whole state: now, whenever part of it changes, and every second; with `?once` only now.
 async fn stream_status(
     State(dashboard): State<Dashboard>,
     RawQuery(query): RawQuery,

@@ -1,7 +1,7 @@
-// Rows, parts and words of the dashboard. Elements stay while what they stand for does, so focus, scrolling and
-// selection outlive an update; text from compiler, app and PostgreSQL reaches the page as text nodes only.
+// Rows, parts and text of the dashboard. Elements are reused as long as what they show exists, so focus, scrolling and
+// selection survive an update. Text from compiler, app and PostgreSQL reaches the page as text nodes only.
 
-const drawn = new Map(); // what was last drawn, for parts that are drawn whole
+const drawn = new Map(); // what was last drawn, for parts that are redrawn as a whole
 
 // Elements
 
@@ -19,7 +19,7 @@ function write(target, text) {
   if (target.textContent !== String(text)) target.textContent = text;
 }
 
-// Draws a part whole, but only if what it shows has changed.
+// Redraws a part as a whole, but only if its data has changed.
 function once(name, shown, draw) {
   const text = JSON.stringify(shown);
   if (drawn.get(name) === text) return;
@@ -49,7 +49,7 @@ function keyed(parent, items, key, name, fill) {
   }
 }
 
-// Focus that would go with the child goes to the container that scrolls.
+// If the child has the focus, moves it to the scrolling container.
 function remove(child) {
   if (child.contains(document.activeElement)) child.closest("[tabindex]")?.focus({ preventScroll: true });
   child.remove();
@@ -98,7 +98,7 @@ function words(phase) {
 }
 
 function ms(value) {
-  if (value === null) return "–"; // for instance the detection of a reload that nobody saved for
+  if (value === null) return "–"; // for example the detection time of a reload without a save
   if (value === 0) return "0 ms";
   if (value >= 10_000) return `${(value / 1000).toFixed(1)} s`;
   return `${value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0)} ms`;
@@ -109,7 +109,7 @@ function mb(value) {
 }
 
 function age(seconds) {
-  // Spaces that do not break: a unit stays with its number.
+  // Non-breaking spaces, so that a unit stays with its number.
   if (seconds < 60) return `${Math.floor(seconds)}\u00a0s`;
   const minutes = Math.floor(seconds / 60);
   return minutes < 60 ? `${minutes}\u00a0min` : `${Math.floor(minutes / 60)}\u00a0h ${minutes % 60}\u00a0min`;

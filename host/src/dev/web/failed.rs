@@ -1,6 +1,7 @@
 //! The page for a 5xx after a database error: PostgreSQL's message, the statement, the call.
 //!
-//! Only for a browser that would get something other than a page. The app's own answer goes to every other client.
+//! Only for a browser that would otherwise get something other than a page. All other clients get the app's own
+//! response.
 
 use axum::{
     body::Body,
@@ -10,19 +11,19 @@ use maud::{Markup, html};
 use shared::db::Failure;
 
 use super::{
-    asked::{Asked, Wants},
     pages::{Editor, answer_html, long, request},
+    request_info::{RequestInfo, Wants},
 };
 
-/// Whether a user would rather see the page than what the app answered.
-pub(super) fn explains(asked: &Asked, response: &Response<Body>) -> bool {
+/// Whether to show this page instead of the app's response.
+pub(super) fn should_replace(info: &RequestInfo, response: &Response<Body>) -> bool {
     let is_html = response
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     response.status().is_server_error()
-        && asked.wants() == Wants::Html
-        && !asked.is_part()
+        && info.wants() == Wants::Html
+        && !info.is_part()
         && !is_html
 }
 
@@ -30,7 +31,7 @@ pub(super) fn explains(asked: &Asked, response: &Response<Body>) -> bool {
 pub(super) fn page(
     failure: &Failure,
     status: StatusCode,
-    asked: &Asked,
+    info: &RequestInfo,
     generation: u64,
     editor: &Editor,
 ) -> Response<Body> {
@@ -49,7 +50,7 @@ pub(super) fn page(
         p {
             @if let Some(code) = sqlstate { "SQLSTATE " code { (code) } " " }
             "at " (editor.link(at.file(), at.line(), at.column()))
-            " in generation " (generation) ", answering " code { (asked.method) " " (asked.target()) }
+            " in generation " (generation) ", answering " code { (info.method) " " (info.target()) }
         }
         @if let Some(detail) = detail { p { "Detail: " (detail) } }
         @if let Some(hint) = hint { p { "Hint: " (hint) } }
@@ -60,7 +61,7 @@ pub(super) fn page(
         h2 { "Call" }
         (editor.source(at.file(), at.line()))
         h2 { "Request" }
-        (request(asked))
+        (request(info))
     };
     answer_html(status, &format!("Database: {message}"), &content)
 }

@@ -1,7 +1,7 @@
-//! Who answers a request: the host itself under `/__dev`, the app for everything else, the host in its stead.
+//! Decides who answers a request: the host under `/__dev`, the app otherwise, or the host if the app cannot.
 //!
-//! `/__dev` answers to local names only. Another site's name that resolves to this machine would otherwise let that
-//! site's scripts read what is here (DNS rebinding).
+//! `/__dev` answers to local names only. Otherwise a site whose name resolves to this machine could let its scripts
+//! read these pages (DNS rebinding).
 
 use std::{
     net::IpAddr,
@@ -21,7 +21,6 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::{
-    asked::Asked,
     blocked,
     buttons::Token,
     failed,
@@ -29,6 +28,7 @@ use super::{
     pages::{Editor, Page},
     panicked,
     policy::UnreloadablePages,
+    request_info::RequestInfo,
     script::{Origin, add_script},
 };
 use crate::{
@@ -42,10 +42,10 @@ use crate::{
     serve::dispatch::{NoAnswer, Served, dispatch},
 };
 
-/// Says that older code answered than the one that was saved.
+/// Marks a response by code that is older than the last save.
 const STALE: HeaderName = HeaderName::from_static("x-dev-stale");
 
-/// The front of the dev server.
+/// Answers every request to the dev server.
 pub(in crate::dev) struct Front {
     /// The host's own routes.
     pub(super) own: Router,
@@ -59,7 +59,7 @@ pub(in crate::dev) struct Front {
     pub(super) token: Token,
     /// How long a page waits for a build.
     pub(super) hold: Duration,
-    /// Names that a person has allowed, beside local ones.
+    /// Names that the user has allowed, besides local ones.
     pub(super) names: Vec<String>,
 }
 
@@ -74,20 +74,20 @@ impl Front {
         if path == "/__dev" || path.starts_with("/__dev/") {
             return self.answer_itself(request, &tether).await;
         }
-        let asked = Asked::of(&request);
-        // Before the first generation there is no old code: whoever leases waits.
+        let info = RequestInfo::of(&request);
+        // Before the first generation there is no old code to fall back to, and the lease waits anyway.
         let is_held = self.generations.active().is_some();
-        let stale = is_held && hold(&asked, &self.report, self.hold).await;
-        hold_for_a_migration(&asked, &self.schema).await;
+        let stale = is_held && hold(&info, &self.report, self.hold).await;
+        hold_for_a_migration(&info, &self.schema).await;
         let revision = self.report.borrow().revision;
         let since = Instant::now();
         let token = self.trusts(&request, &tether).then_some(&self.token);
-        if let Some((blocked, page)) = self.blocked(&asked, token) {
+        if let Some((blocked, page)) = self.blocked(&info, token) {
             let generation = self.generations.active().map_or(0, |active| active.id());
             let origin = self.origin((generation, revision), Some(blocked));
-            return self.finish(&asked, origin, page.answer(asked.wants()), stale);
+            return self.finish(&info, origin, page.answer(info.wants()), stale);
         }
-        asked.ask_plainly(request.headers_mut());
+        info.strip_conditional_headers(request.headers_mut());
         let Served {
             generation,
             statements,
@@ -97,31 +97,28 @@ impl Front {
         let took = since.elapsed();
         let (mut response, panic) = match answer {
             Ok(response) => (response, None),
-            Err(none) => {
-                self.fallback_response(none, &asked, token, generation)
-                    .await
-            }
+            Err(none) => self.fallback_response(none, &info, token, generation).await,
         };
-        // Of a request that was answered as it should be, the app has made something of the failure itself.
+        // If the response is not an error, the app has handled the failure itself.
         let failure = failure.filter(|_| response.status().is_server_error() && panic.is_none());
         let database = failure.as_ref().map(ToString::to_string);
-        let failure = failure.filter(|_| failed::explains(&asked, &response));
-        let slow = of_a_slow_migration(&self.schema.borrow());
+        let failure = failure.filter(|_| failed::should_replace(&info, &response));
+        let slow = slow_migration(&self.schema.borrow());
         if let (Some(_), Some(slow)) = (&failure, slow) {
-            // It came before anybody knew that the migration takes long, and has waited for it in vain.
-            response = blocked::by_trouble(&slow, asked.target(), token).answer(asked.wants());
+            // The request came before the migration was known to be slow, and its wait has timed out.
+            response = blocked::by_trouble(&slow, info.target(), token).answer(info.wants());
         } else if let Some(failure) = failure {
-            let (asked, editor, status) = (asked.clone(), self.editor.clone(), response.status());
-            // The lines around the call are read from its file.
+            let (info, editor, status) = (info.clone(), self.editor.clone(), response.status());
+            // Blocking: it reads the lines around the call from a file.
             let page = tokio::task::spawn_blocking(move || {
-                failed::page(&failure, status, &asked, generation, &editor)
+                failed::page(&failure, status, &info, generation, &editor)
             });
             let page = page.await.expect("it neither panics nor is aborted");
             response = failed::in_place_of(&response, page);
         }
         self.requests.add(Answered {
-            method: asked.method.clone(),
-            uri: asked.uri.clone(),
+            method: info.method.clone(),
+            uri: info.uri.clone(),
             status: response.status(),
             at: SystemTime::now(),
             took,
@@ -131,7 +128,7 @@ impl Front {
             database,
         });
         let origin = self.origin((generation, revision), None);
-        self.finish(&asked, origin, response, stale)
+        self.finish(&info, origin, response, stale)
     }
 
     fn origin(&self, (generation, revision): (u64, u64), schema: Option<u64>) -> Origin {
@@ -157,8 +154,8 @@ impl Front {
         }
     }
 
-    /// Why the app is not even asked, and the revision of the schema that is in the way.
-    fn blocked(&self, asked: &Asked, token: Option<&Token>) -> Option<(u64, Page)> {
+    /// The page to show without asking the app, and the schema revision that blocks it.
+    fn blocked(&self, info: &RequestInfo, token: Option<&Token>) -> Option<(u64, Page)> {
         let schema = self.schema.borrow();
         let revision = schema.revision()?;
         let unreached = || schema.failure.as_ref().filter(|_| schema.unreached);
@@ -166,45 +163,45 @@ impl Front {
             .or_else(|| slow_migration(&schema))
             .or_else(|| unreached().map(Trouble::from));
         let page = match trouble {
-            Some(trouble) => blocked::by_trouble(&trouble, asked.target(), token),
-            None => blocked::by_schema(&schema, asked.target(), token),
+            Some(trouble) => blocked::by_trouble(&trouble, info.target(), token),
+            None => blocked::by_schema(&schema, info.target(), token),
         };
         Some((revision, page))
     }
 
-    /// What keeps the app from answering, and is not in its code.
+    /// The current outage, if there is one.
     fn outage(&self) -> Option<Trouble> {
         let trouble = self.health.borrow().trouble.clone();
         trouble.filter(|trouble| trouble.cause.is_outage())
     }
 
-    /// An answer for a request that got none, and the message of the panic if that is why.
+    /// The response to a request that the app did not answer, and the panic message if that is the reason.
     async fn fallback_response(
         &self,
         none: NoAnswer,
-        asked: &Asked,
+        info: &RequestInfo,
         token: Option<&Token>,
         generation: u64,
     ) -> (Response<Body>, Option<String>) {
         let (page, panic) = match none {
             NoAnswer::Absent(absence) => match (&absence, self.outage()) {
                 (Absence::Blocked(_), Some(trouble)) => {
-                    (blocked::by_trouble(&trouble, asked.target(), token), None)
+                    (blocked::by_trouble(&trouble, info.target(), token), None)
                 }
                 _ => (blocked::by_absence(&absence), None),
             },
             NoAnswer::CutOff(why) => (blocked::by_cut_off(&why), None),
             NoAnswer::Panicked(report) => {
-                let (asked, editor) = (asked.clone(), self.editor.clone());
-                // Finding the names of a backtrace reads files.
+                let (info, editor) = (info.clone(), self.editor.clone());
+                // Blocking: it reads files to resolve the backtrace.
                 let page = tokio::task::spawn_blocking(move || {
-                    let page = panicked::page(&report, &asked, generation, &editor);
+                    let page = panicked::page(&report, &info, generation, &editor);
                     (page, Some(report.to_string()))
                 });
                 page.await.expect("it neither panics nor is aborted")
             }
         };
-        let mut response = page.answer(asked.wants());
+        let mut response = page.answer(info.wants());
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             let soon = HeaderValue::from_static("1");
             response.headers_mut().insert(header::RETRY_AFTER, soon);
@@ -212,8 +209,9 @@ impl Front {
         (response, panic)
     }
 
-    /// Whether this may be a person at this machine, or whom they have allowed by name. A name alone proves nothing
-    /// where others can connect, and a connection nothing where a foreign page can make it.
+    /// Whether the request comes from this machine and uses a local name, or uses a name that the user has allowed. A
+    /// name alone proves nothing if other machines can connect, and a local connection proves nothing since a foreign
+    /// page can open one.
     fn trusts(&self, request: &Request<Incoming>, tether: &Tether) -> bool {
         let Some(name) = name_of(request) else {
             return false;
@@ -228,12 +226,12 @@ impl Front {
 
     fn finish(
         &self,
-        asked: &Asked,
+        info: &RequestInfo,
         origin: Origin,
         response: Response<Body>,
         stale: bool,
     ) -> Response<Body> {
-        let mut response = add_script(asked, origin, response, &self.unreloadable);
+        let mut response = add_script(info, origin, response, &self.unreloadable);
         if stale {
             let yes = HeaderValue::from_static("1");
             response.headers_mut().insert(STALE, yes);
@@ -242,9 +240,9 @@ impl Front {
     }
 }
 
-/// The name under which the client has looked for this host.
+/// The host name that the client used, without the port.
 fn name_of(request: &Request<Incoming>) -> Option<&str> {
-    // HTTP/2 has it in the URI.
+    // In HTTP/2 it is in the URI.
     let host = match request.uri().authority() {
         Some(authority) => authority.as_str(),
         None => request.headers().get(header::HOST)?.to_str().ok()?,

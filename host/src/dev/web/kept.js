@@ -1,20 +1,20 @@
-// What a reload would lose: where the page and its parts are scrolled to, what somebody has typed or chosen and not
-// sent, the focus and its selection.
+// Keeps over a reload what would be lost: the scroll positions of the page and its parts, unsent input, the focus and
+// its selection.
 //
-// Kept in the tab's own storage, from a reload by this script to the next page of the same URL. A field is kept only if
-// somebody has changed it and it is not what the server sent: every other one shows the server's new value. Passwords,
-// codes, card numbers and files are never kept. An element is found again by its id, else by its name in its form, else
-// by its place; one that could be mistaken for another is given up. What the page does not have stays kept for the
-// page after it: this one may be that of a panic. A restored field sends `input`, as typing does, so that scripts that
-// mirror it keep up. It sends no `change`, which is where scripts submit forms.
+// Stored in the tab's session storage, from a reload by this script until the next page of the same URL. A field is
+// kept only if the user has changed it and it differs from what the server sent; all others show the server's new
+// value. Passwords, codes, card numbers and files are never kept. An element is found again by its id, else by its name
+// in its form, else by its position; if it could be mistaken for another it is skipped. What the next page does not
+// contain is kept for the page after it, since that page may only report a panic. A restored field fires `input`, as
+// typing does, for scripts that mirror it. It does not fire `change`, on which scripts often submit forms.
 
-const KEPT = "__dev:kept";
+const STORAGE_KEY = "__dev:kept";
 const SECRET = /password|one-time-code|cc-/; // in `autocomplete`
 const UNKEPT = ["password", "file", "hidden", "submit", "button", "image", "reset"];
-const changed = new Set(); // fields, by a person
+const changed = new Set(); // fields changed by the user
 const secrets = new WeakSet(document.querySelectorAll("input[type=password]")); // a page may show them as text later
-let owed = { fields: [], parts: [], focus: null, page: null }; // kept, but not found yet
-let reached = null; // where `owed.page` has led
+let pending = { fields: [], parts: [], focus: null, page: null }; // not restored yet
+let reached = null; // the scroll position that `pending.page` led to
 
 addEventListener(
   "input",
@@ -31,34 +31,34 @@ function keepPage() {
   const fields = [...changed].filter((field) => field.isConnected && isKept(field) && !isAsSent(field));
   const kept = {
     href: location.href,
-    page: owed.page && scrollY === reached ? owed.page : [scrollX, scrollY],
-    fields: [...owed.fields, ...fields.map((field) => ({ at: placeOf(field), kind: field.type, state: stateOf(field) }))],
-    parts: [...owed.parts, ...scrolledParts()],
-    focus: focusNow() ?? owed.focus,
+    page: pending.page && scrollY === reached ? pending.page : [scrollX, scrollY],
+    fields: [...pending.fields, ...fields.map((field) => ({ at: placeOf(field), kind: field.type, state: stateOf(field) }))],
+    parts: [...pending.parts, ...scrolledParts()],
+    focus: focusNow() ?? pending.focus,
     restoration: history.scrollRestoration,
   };
-  history.scrollRestoration = "manual"; // the browser's own comes later than ours, and knows less
-  remember(KEPT, JSON.stringify(kept));
+  history.scrollRestoration = "manual"; // the browser's own would run after ours, with less information
+  remember(STORAGE_KEY, JSON.stringify(kept));
 }
 
 function restoreKept() {
-  const kept = JSON.parse(recall(KEPT) ?? "null");
-  forget(KEPT);
+  const kept = JSON.parse(recall(STORAGE_KEY) ?? "null");
+  forget(STORAGE_KEY);
   if (kept?.href !== location.href) return;
-  owed = kept;
+  pending = kept;
   restore();
-  // Scripts make elements and pictures make room until then.
+  // Until then scripts may add elements, and images change the layout.
   addEventListener("load", () => {
     restore();
-    const [left, top] = owed.page;
+    const [left, top] = pending.page;
     scrollTo({ left, top, behavior: "instant" });
-    reached = scrollY; // a shorter page in between ends before
-    setTimeout(() => (history.scrollRestoration = owed.restoration)); // after the browser has looked
+    reached = scrollY; // less than asked for, if this page is shorter
+    setTimeout(() => (history.scrollRestoration = pending.restoration)); // after the browser has read it
   });
 }
 
 function restore() {
-  owed.fields = owed.fields.filter(({ at, kind, state }) => {
+  pending.fields = pending.fields.filter(({ at, kind, state }) => {
     const field = find(at);
     if (!field || field.type !== kind || !isKept(field)) return true;
     changed.add(field);
@@ -71,16 +71,16 @@ function restore() {
     field.dispatchEvent(new Event("input", { bubbles: true }));
     return false;
   });
-  owed.parts = owed.parts.filter(({ at, left, top }) => {
+  pending.parts = pending.parts.filter(({ at, left, top }) => {
     const part = find(at);
     part?.scrollTo({ left, top, behavior: "instant" });
     return !part || Math.abs(part.scrollTop - top) > 1;
   });
-  const focused = owed.focus && find(owed.focus.at);
+  const focused = pending.focus && find(pending.focus.at);
   if (!focused) return;
   focused.focus({ preventScroll: true });
-  select(focused, owed.focus.selection);
-  owed.focus = null;
+  select(focused, pending.focus.selection);
+  pending.focus = null;
 }
 
 // Fields
@@ -144,7 +144,7 @@ function select(focused, selection) {
     const [anchor, anchorOffset, focus, focusOffset] = selection;
     getSelection().setBaseAndExtent(nodeAt(focused, anchor), anchorOffset, nodeAt(focused, focus), focusOffset);
   } catch {
-    // A field without text, or text that is no longer there: the focus alone is kept.
+    // A field without text, or text that is gone: restore only the focus.
   }
 }
 
@@ -166,7 +166,7 @@ function placeOf(element) {
   return { selector, index: all.indexOf(element), count: all.length };
 }
 
-// With another one more or less, nobody knows which of them it was.
+// If their number has changed, there is no telling which one it was.
 function find({ selector, index, count }) {
   const all = document.querySelectorAll(selector);
   return all.length === count ? all[index] : undefined;
@@ -212,6 +212,6 @@ function forget(key) {
   try {
     sessionStorage.removeItem(key);
   } catch {
-    // Refused: there is nothing.
+    // Refused: there is nothing to remove.
   }
 }

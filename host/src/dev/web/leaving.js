@@ -1,11 +1,11 @@
-// Whether somebody is on the way to another page. That page may be waiting for the very build whose end reloads this
-// one, and a reload would take its place.
+// Whether the user is navigating to another page. That page may be waiting for the build whose end reloads this page,
+// and the reload would cancel the navigation.
 //
-// `beforeunload` tells of links, forms, scripts and the address bar alike. The browser is on the way until this page
-// is gone, or until it tells that the navigation was stopped, or was done by a script of the app. It does not tell
-// that the answer was a download or empty: hence the limit.
+// `beforeunload` fires for links, forms, scripts and the address bar alike. The navigation lasts until this page is
+// gone, or until an event says that it was stopped or was handled by a script of the app. No event says that the
+// response was a download or empty, hence the limit.
 
-const ON_THE_WAY = 5000; // ms, once there is something to put off
+const ON_THE_WAY = 5000; // ms, once an action is postponed
 let leaving = false;
 let putOff = null;
 let limit = null;
@@ -15,11 +15,11 @@ addEventListener("pageshow", stays);
 globalThis.navigation?.addEventListener("navigate", ({ destination, downloadRequest }) => {
   if (!destination.sameDocument && downloadRequest === null) leaves();
 });
-// In a moment: within these events a reload is stopped too, or another navigation is about to begin.
+// Not immediately: a reload during these events would be stopped too, or another navigation is about to begin.
 globalThis.navigation?.addEventListener("navigatesuccess", () => stayAfter(0));
 globalThis.navigation?.addEventListener("navigateerror", () => stayAfter(0));
 
-// Acts now, or if the navigation under way leads nowhere.
+// Acts now, or once the current navigation has led nowhere.
 function unlessLeaving(act) {
   if (!leaving) return act();
   putOff = act;

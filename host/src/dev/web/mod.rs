@@ -1,27 +1,27 @@
 //! What a browser gets from the host: the script in the app's pages, pages when the app has no answer, the dashboard.
 //!
-//! A request comes in at `front`. Everything here answers to local names only, and changes something only for a page
-//! that the host itself has served.
+//! A request enters at `front`. The host's own routes answer to local names only, and actions only work from pages that
+//! the host has served.
 
-// Who answers.
+// Entry point: who answers.
 mod front;
 
-// What the client wants, and whether it waits for a build.
-mod asked;
+// What the client requested, and whether it waits for a build.
 mod hold;
+mod request_info;
 
-// What is said when the app does not answer.
+// Pages for when the app does not answer.
 mod blocked;
 mod failed;
 mod pages;
 mod panicked;
 
-// What is added to the app's own pages.
+// The script added to the app's own pages.
 mod append;
 mod policy;
 mod script;
 
-// The dashboard, and what its buttons do.
+// The dashboard and its actions.
 mod buttons;
 mod dashboard;
 
@@ -42,7 +42,7 @@ pub(super) use pages::Editor;
 pub(super) use policy::{Unreloadable, UnreloadablePages};
 use script::Script;
 
-/// What the browser's side is made of.
+/// What [`front`] needs.
 pub(super) struct Parts {
     pub(super) sources: Sources,
     pub(super) schema: Arc<Schema>,
@@ -51,11 +51,11 @@ pub(super) struct Parts {
     pub(super) stop: CancellationToken,
     /// How long a page waits for a build.
     pub(super) hold: Duration,
-    /// Names under which `/__dev` answers, beside local ones.
+    /// Names that `/__dev` answers to, besides local ones.
     pub(super) names: Vec<String>,
 }
 
-/// The front of the dev server.
+/// Builds the entry point for all requests.
 pub(super) fn front(parts: Parts) -> io::Result<Arc<Front>> {
     let Parts {
         sources,

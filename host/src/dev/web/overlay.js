@@ -1,8 +1,8 @@
-// The overlay: why the last save did not go live, over the page. A modal dialog, so the page behind it takes no focus
-// and gets it back afterwards; in a shadow root with a constructed stylesheet, so neither the app's styles nor its
-// content security policy change how it looks.
+// The overlay, which shows over the page why the last save did not go live. A modal dialog, so that the page behind it
+// cannot take the focus and gets it back afterwards; in a shadow root with a constructed stylesheet, so that neither
+// the app's styles nor its content security policy affect it.
 
-let overlay = null; // the element that carries the dialog
+let overlay = null; // the element that contains the dialog
 let shown = null; // the failure in it
 let dismissed = null; // the failure that the user has closed
 
@@ -20,7 +20,7 @@ function showFailure(news) {
   };
   const title = element("h1", headline(news));
   title.id = "title";
-  title.tabIndex = -1; // takes the focus: a key that is meant for the page must not press the button
+  title.tabIndex = -1; // takes the focus, so that a key meant for the page does not press the button
   const close = element("button", "Close");
   close.type = "button";
   close.onclick = () => dialog.close();
@@ -42,7 +42,7 @@ function showFailure(news) {
   title.focus();
 }
 
-// The failure is gone: if it comes back, it is shown again.
+// Called when the failure is fixed: if the same one comes back, it is shown again.
 function forgetFailure() {
   dismissed = null;
   hideFailure();

@@ -1,6 +1,6 @@
-//! The host's own pages: their frame, the form a client asked for, and links into the editor.
+//! The host's own pages: layout, response format, and links into the editor.
 //!
-//! All text is escaped by maud: a path, a query or a panic message may hold markup.
+//! maud escapes all text: a path, a query or a panic message may contain markup.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +13,14 @@ use axum::{
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
-use super::asked::{Asked, Wants};
+use super::request_info::{RequestInfo, Wants};
 
 const STYLE: &str = include_str!("page.css");
 
-/// In the page, or every browser asks the app for one.
+/// Inline, since a browser would otherwise request one from the app.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1v9M8 13v2' stroke='%23d6453d' stroke-width='3'/%3E%3C/svg%3E";
 
-/// One matter in the three forms a client may ask for.
+/// One response in each of the three formats.
 pub(super) struct Page {
     pub(super) status: StatusCode,
     pub(super) title: String,
@@ -30,7 +30,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// In the form that the client wants. Never cached: the next answer is another.
+    /// In the format that the client wants. Never cached, since the next response will differ.
     pub(super) fn answer(self, wants: Wants) -> Response<Body> {
         let Self {
             status,
@@ -47,7 +47,7 @@ impl Page {
     }
 }
 
-/// A page for a browser, whatever else a client may ask for.
+/// An HTML response, whatever the client's format.
 pub(super) fn answer_html(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
     let title: String = title.chars().take(120).collect();
     uncached(status, Html(frame(&title, content)))
@@ -56,13 +56,13 @@ pub(super) fn answer_html(status: StatusCode, title: &str, content: &Markup) -> 
 fn uncached(status: StatusCode, answer: impl IntoResponse) -> Response<Body> {
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
-        // A button in a frame of another site could be pressed unseen.
+        // Another site could put the page into a frame and trick the user into a click.
         (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'self'"),
     ];
     (status, headers, answer).into_response()
 }
 
-/// What went wrong as the heading: the first line if it is long, and all of it below.
+/// An error message as the heading. If it is long, its first line as the heading and all of it below.
 pub(super) fn long(message: &str) -> Markup {
     const MOST: usize = 120;
     let line = message.lines().next().unwrap_or_default();
@@ -76,12 +76,12 @@ pub(super) fn long(message: &str) -> Markup {
 }
 
 /// The headers of a request.
-pub(super) fn request(asked: &Asked) -> Markup {
+pub(super) fn request(info: &RequestInfo) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Headers of the request" {
             table {
                 tbody {
-                    @for (name, value) in asked.headers() { tr { th scope="row" { (name) } td { (value) } } }
+                    @for (name, value) in info.headers() { tr { th scope="row" { (name) } td { (value) } } }
                 }
             }
         }
@@ -109,12 +109,12 @@ fn frame(title: &str, content: &Markup) -> String {
     page.into_string()
 }
 
-/// Makes a link of a place in a file.
+/// Links places in files to the user's editor.
 #[derive(Clone)]
 pub(in crate::dev) struct Editor {
     /// `vscode://file/{file}:{line}:{column}`
     pub(in crate::dev) template: Option<String>,
-    /// Places are relative to it.
+    /// File names are relative to it.
     pub(in crate::dev) root: PathBuf,
 }
 
@@ -144,7 +144,7 @@ impl Editor {
         html! {
             pre.source tabindex="0" role="region" aria-label={ "Source around line " (line) } {
                 @for (number, text) in lines {
-                    // The newline stands outside: in the mark, which is a block in the line, it would end nothing.
+                    // The newline goes outside of `mark`, an inline block in which it would not end the line.
                     @if number == line { mark { (format!("{number:>5}  {text}")) } "\n" }
                     @else { (format!("{number:>5}  {text}\n")) }
                 }
@@ -153,7 +153,7 @@ impl Editor {
     }
 }
 
-/// As `encodeURI` does it for a path.
+/// Like JavaScript's `encodeURI`.
 fn encoded(path: &str) -> String {
     path.bytes()
         .map(|byte| match byte {

@@ -1,23 +1,23 @@
-//! The page for a handler that panicked: where, how it got there, and the lines around it.
+//! The page for a handler that panicked: the place, the lines around it, and the backtrace.
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
 use serde_json::json;
 
 use super::{
-    asked::Asked,
     pages::{Editor, Page, long, request},
+    request_info::RequestInfo,
 };
 use crate::panics::{Frame, Report};
 
 /// The 500 page.
-pub(super) fn page(report: &Report, asked: &Asked, generation: u64, editor: &Editor) -> Page {
+pub(super) fn page(report: &Report, info: &RequestInfo, generation: u64, editor: &Editor) -> Page {
     let frames = report.frames();
     let place = report
         .place
         .as_ref()
         .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    let asking = format!("{} {}", asked.method, asked.target());
+    let asking = format!("{} {}", info.method, info.target());
     let html = html! {
         p.kind { "The handler panicked" }
         (long(&report.message))
@@ -26,7 +26,7 @@ pub(super) fn page(report: &Report, asked: &Asked, generation: u64, editor: &Edi
         h2 { "Backtrace" }
         (backtrace(&frames, editor))
         h2 { "Request" }
-        (request(asked))
+        (request(info))
     };
     let calls: Vec<String> = frames.iter().map(line).collect();
     let text = format!(

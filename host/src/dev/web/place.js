@@ -1,4 +1,4 @@
-// What overlay and dashboard both draw: an element with text, what a compiler said, and places in the source.
+// Used by overlay and dashboard: elements with text, compiler messages, and places in the source.
 
 function element(name, text) {
   const made = document.createElement(name);
@@ -22,7 +22,7 @@ function place(file, line, column, { editor, root }) {
   return link;
 }
 
-// What compiler or app said, unwrapped: rustc's carets point at the column above them.
+// Output of compiler or app, not wrapped, since rustc's carets point at the column above them.
 function frame(text, label, status) {
   const made = element("pre");
   made.tabIndex = 0; // it scrolls
@@ -32,14 +32,14 @@ function frame(text, label, status) {
   return made;
 }
 
-// The same for sentences, which may wrap.
+// The same for prose, which may wrap.
 function prose(text, label, status) {
   const made = frame(text, label, status);
   made.className = "prose";
   return made;
 }
 
-// The places that rustc names (` --> file:line:column`) become links.
+// Turns the places that rustc names (` --> file:line:column`) into links.
 function linked(spans, status) {
   for (const [i, span] of spans.entries()) {
     const arrow = /(-->|:::) *$/.test(spans[i - 1]?.textContent ?? "");

@@ -1,6 +1,7 @@
-//! Whether a page lets the script run in it and hear of saves: what its content security policy says.
+//! Whether a page's content security policy allows the script and its connection to the host.
 //!
-//! The policy stays as it is: the user sees what production will do. One that keeps the script out is reported, once.
+//! The policy is not changed, so that the page behaves as in production. A policy that blocks the script is reported
+//! once.
 
 use std::{
     collections::BTreeSet,
@@ -14,27 +15,27 @@ use serde::Serialize;
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::dev) struct Unreloadable {
     path: String,
-    /// The part of the answer that keeps the script out.
+    /// The part of the response that blocks the script.
     because: String,
 }
 
-/// The pages that keep the script out.
+/// The pages that block the script.
 #[derive(Debug, Default)]
 pub(in crate::dev) struct UnreloadablePages(Mutex<Found>);
 
 #[derive(Debug, Default)]
 struct Found {
     last: Option<Unreloadable>,
-    told: BTreeSet<String>,
+    reported: BTreeSet<String>,
 }
 
 impl UnreloadablePages {
-    /// The last one, until it is found to be fine.
+    /// The last such page, until it no longer blocks the script.
     pub(in crate::dev) fn last(&self) -> Option<Unreloadable> {
         self.lock().last.clone()
     }
 
-    /// Notes what keeps the script out of a page, if anything does. `true`: nobody has been told yet.
+    /// Records what blocks the script on a page, if anything. `true`: this has not been reported yet.
     pub(super) fn note(&self, path: &str, because: Option<&str>) -> bool {
         let mut found = self.lock();
         let Some(because) = because else {
@@ -45,7 +46,7 @@ impl UnreloadablePages {
             path: path.to_owned(),
             because: because.to_owned(),
         });
-        found.told.insert(because.to_owned())
+        found.reported.insert(because.to_owned())
     }
 
     fn lock(&self) -> MutexGuard<'_, Found> {
@@ -53,22 +54,23 @@ impl UnreloadablePages {
     }
 }
 
-/// What a script's tag needs.
+/// Whether and how the script can be added.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) nonce: Option<String>,
-    /// The directive that keeps the script out, or its news.
+    /// The directive that blocks the script or its connection.
     pub(super) forbidden_by: Option<String>,
 }
 
-/// Reads all policies of an answer; each of them must agree. `host` is what the browser calls this host.
+/// Evaluates all policies of a response; each of them must allow the script. `host` is the name and port that the
+/// browser used.
 pub(super) fn judge(headers: &HeaderMap, host: &str) -> Verdict {
     let mut verdict = Verdict::default();
     let policies = headers.get_all(header::CONTENT_SECURITY_POLICY).iter();
     let policies = policies.filter_map(|policy| policy.to_str().ok());
     for policy in policies.flat_map(|policy| policy.split(',')) {
         let directives: Vec<Directive> = policy.split(';').filter_map(Directive::parse).collect();
-        // The first of these names counts, and the first of several with one name.
+        // The first of these names that is present counts, and of duplicates the first.
         let governing = |names: &[&str]| {
             names.iter().find_map(|name| {
                 let found = directives.iter().find(|directive| directive.is(name));
@@ -126,7 +128,7 @@ impl<'a> Directive<'a> {
             .any(|source| source.eq_ignore_ascii_case(wanted))
     }
 
-    /// A script in the page's HTML: what other scripts may load does not count.
+    /// For a script in the HTML: under 'strict-dynamic' only other scripts may load it.
     fn allows_script(self, host: &str) -> bool {
         self.allows(host) && !self.has("'strict-dynamic'")
     }
@@ -140,7 +142,7 @@ impl<'a> Directive<'a> {
         })
     }
 
-    /// Base64, as the grammar has it: nothing that could end an attribute.
+    /// Only base64 characters, as in the grammar, so that it cannot end the attribute.
     fn nonce(self) -> Option<&'a str> {
         self.sources().find_map(|source| {
             let nonce = source.strip_prefix("'nonce-")?.strip_suffix('\'')?;
@@ -150,7 +152,7 @@ impl<'a> Directive<'a> {
     }
 }
 
-/// Whether a source is this host by name: with its port, or with any.
+/// Whether a source names this host, with its port or with `:*`.
 fn names(source: &str, host: &str) -> bool {
     let source = source.split_once("://").map_or(source, |(_, rest)| rest);
     let source = source.strip_suffix('/').unwrap_or(source);

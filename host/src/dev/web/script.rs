@@ -1,7 +1,7 @@
-//! The browser's side of a save: a script in each page that reloads it after a swap and shows why a build failed.
+//! The script in each page, which reloads it after a swap and shows why a build failed.
 //!
-//! Owns which answers get the script, and what it is told. An answer that is no page to look at passes through
-//! untouched; a page differs by the script's tag at its end and by the headers that would let a cache keep it.
+//! Owns which responses get the script, and the events it receives. A response that is not a page passes through
+//! unchanged. A page gets the script's tag at its end, and loses the headers that would allow caching.
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 
@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     append::append,
-    asked::Asked,
     dashboard::COME_BACK,
     pages::Editor,
     policy::{UnreloadablePages, Verdict, judge},
+    request_info::RequestInfo,
 };
 use crate::{
     dev::{
@@ -50,7 +50,7 @@ const SCRIPT: [&str; 9] = [
     "\n})();\n",
 ];
 
-/// What the script is told, and until when.
+/// What the events are made from.
 #[derive(Clone)]
 pub(super) struct Script {
     pub(super) report: watch::Receiver<Report>,
@@ -58,32 +58,32 @@ pub(super) struct Script {
     pub(super) schema: watch::Receiver<SchemaState>,
     pub(super) health: watch::Receiver<Health>,
     pub(super) editor: Editor,
-    /// Ends the streams with the host; the script then waits for the next one.
+    /// Ends the streams when the host ends; the script then waits for the next host.
     pub(super) stop: CancellationToken,
 }
 
-/// What a page was made from; the script loads it anew when that has changed.
+/// What a page was rendered from. The script reloads the page when that has changed.
 #[derive(Clone, Copy)]
 pub(super) struct Origin {
     pub(super) generation: u64,
-    /// Of the files that the app reads as it runs.
+    /// Revision of the files that the app reads at run time.
     pub(super) revision: u64,
-    /// Of the schema that blocked the app, if one did.
+    /// Revision of the schema that blocked the app, if one did.
     pub(super) schema: Option<u64>,
-    /// What kept the app from answering as it would, if anything did.
+    /// The outage during which it was rendered, if any.
     pub(super) outage: Option<u64>,
 }
 
-/// One message to the script.
+/// One event for the script.
 #[derive(Serialize)]
 struct News<'a> {
-    /// PID of the host, which restarts keep: each counts its generations from 1.
+    /// PID of the host, which is kept over restarts. Another host counts its generations from 1 again.
     host: u32,
     generation: u64,
     revision: u64,
     phase: Phase,
     diagnostics: &'a [Diagnostic],
-    /// All of them, beyond those in `diagnostics` too.
+    /// The number of all errors, including those that are not in `diagnostics`.
     errors: usize,
     refused: Option<&'a str>,
     schema: Option<u64>,
@@ -108,13 +108,13 @@ async fn file() -> impl IntoResponse {
     (headers, SCRIPT.concat())
 }
 
-/// The state now, and again whenever it changes; with `?once` no more than that.
+/// The state now, and again whenever it changes; with `?once` only now.
 async fn events(
     State(script): State<Script>,
     RawQuery(query): RawQuery,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut start = script.clone();
-    start.report.mark_changed(); // the state now is news to whoever has just come
+    start.report.mark_changed(); // so that the current state is sent at once
     let news = stream::unfold(start, async |mut script| {
         tokio::select! {
             changed = script.report.changed() => changed.ok()?,
@@ -147,22 +147,22 @@ async fn events(
     Sse::new(news.take(messages(query.as_deref()))).keep_alive(KeepAlive::default())
 }
 
-/// How many messages a stream is asked for.
+/// How many messages the client wants.
 pub(super) fn messages(query: Option<&str>) -> usize {
     if query == Some("once") { 1 } else { usize::MAX }
 }
 
-/// Adds the script to a page. One that keeps it out is noted among `unreloadable`, and the user is told.
+/// Adds the script to a page. A page that blocks it is recorded in `unreloadable` and reported to the user.
 pub(super) fn add_script(
-    asked: &Asked,
+    info: &RequestInfo,
     origin: Origin,
     response: Response<Body>,
     unreloadable: &UnreloadablePages,
 ) -> Response<Body> {
-    if asked.method == Method::HEAD || asked.is_part() || !is_shown_as_page(&response) {
+    if info.method == Method::HEAD || info.is_part() || !is_shown_as_page(&response) {
         return response;
     }
-    let path = asked.uri.path();
+    let path = info.uri.path();
     let note = |because: Option<&str>| {
         if unreloadable.note(path, because)
             && let Some(because) = because
@@ -173,8 +173,8 @@ pub(super) fn add_script(
         }
     };
     if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
-        // A navigation has not asked for it.
-        if asked.is_navigation() {
+        // The app compressed although the navigation did not allow it.
+        if info.is_navigation() {
             let encoding = String::from_utf8_lossy(encoding.as_bytes());
             note(Some(&format!("content-encoding: {encoding}")));
         }
@@ -183,12 +183,12 @@ pub(super) fn add_script(
     let Verdict {
         nonce,
         forbidden_by,
-    } = judge(response.headers(), asked.host());
+    } = judge(response.headers(), info.host());
     note(forbidden_by.as_deref());
-    append(response, tag(asked, origin, nonce), asked.is_document())
+    append(response, tag(info, origin, nonce), info.is_document())
 }
 
-fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
+fn tag(info: &RequestInfo, origin: Origin, nonce: Option<String>) -> String {
     let nonce = nonce.map_or_else(String::new, |nonce| format!(" nonce=\"{nonce}\""));
     let Origin {
         generation,
@@ -202,8 +202,8 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
     let revision = data("revision", (revision > 0).then_some(revision));
     let (schema, outage) = (data("schema", schema), data("outage", outage));
     let host = std::process::id();
-    // Loading the answer to a form anew would send the form again.
-    let keep = if asked.method == Method::GET {
+    // Reloading the response to a form would send the form again.
+    let keep = if info.method == Method::GET {
         ""
     } else {
         " data-keep"
@@ -213,7 +213,7 @@ fn tag(asked: &Asked, origin: Origin, nonce: Option<String>) -> String {
     )
 }
 
-/// HTML that a browser shows, whole.
+/// Whether it is a complete HTML page for display.
 fn is_shown_as_page(response: &Response<Body>) -> bool {
     let says = |name, value: &[u8]| {
         let header = response.headers().get(name);

@@ -1,27 +1,28 @@
-// One stream of news for all tabs. A browser opens six connections to a host and a stream keeps one, so with a stream
-// in each of six pages a seventh would never load.
+// One event stream for all tabs. A browser opens at most six connections to a host and a stream occupies one, so with
+// six pages open a seventh would never load.
 //
-// Of the visible tabs one leads: it has the stream and passes on what comes. A lock of the browser says which one, and
-// goes to the next when that tab is closed, hidden or reloaded. A tab that joins asks for one message, the state of now,
-// and so does every new leader, for all: nobody misses anything. A hidden tab
-// leaves, and joins again when it is looked at. Where there are no locks (plain HTTP to another machine, a sandboxed
-// frame) each visible tab keeps a stream of its own.
+// One of the visible tabs leads: it has the stream and forwards its messages. A browser lock decides which one, and
+// passes to another tab when the leader is closed, hidden or reloaded. A tab that joins requests one message with the
+// current state, and a new leader gets one for all tabs, so none misses anything. A hidden tab leaves, and joins again
+// when it becomes visible. Where there are no locks (plain HTTP to another machine, a sandboxed frame) each visible tab
+// has its own stream.
 
-// Calls `hear` with the state now and whenever it changes, and `lose` when the stream breaks off. Returns a function
-// for a page that is about to reload: it pauses, so as not to take the lead and give it up at once.
-function follow(url, hear, lose = () => {}) {
+// Calls `hear` with the current state and whenever it changes, and `lose` when the stream breaks off. Returns a
+// function for a page that is about to reload: it pauses the stream, so that the page does not become leader just
+// before it goes.
+function subscribe(url, hear, lose = () => {}) {
   let leave = null;
-  const turn = () => {
+  const joinOrLeave = () => {
     leave?.();
     leave = document.hidden ? null : join(url, hear, lose);
   };
-  document.addEventListener("visibilitychange", turn);
+  document.addEventListener("visibilitychange", joinOrLeave);
   addEventListener("pagehide", () => leave?.());
-  addEventListener("pageshow", ({ persisted }) => persisted && turn()); // with the Back button, as it was
-  turn();
+  addEventListener("pageshow", ({ persisted }) => persisted && joinOrLeave()); // restored by the Back button
+  joinOrLeave();
   return () => {
     leave?.();
-    setTimeout(turn, 2000); // somebody may refuse the reload
+    setTimeout(joinOrLeave, 2000); // the user may cancel the reload
   };
 }
 
@@ -30,20 +31,21 @@ function join(url, hear, lose) {
   const left = new AbortController();
   const others = navigator.locks ? new BroadcastChannel(url) : null;
   let leads = !others;
-  let told = false; // by the leader, later than we have asked
+  let updatedByLeader = false; // the leader has sent something newer than our own request
   let source = null;
   let retry = null;
   const open = () => {
-    // One that the host ends: Chromium keeps the connection of a stream that we end for another five seconds.
+    // With `?once` the host ends the stream: Chromium keeps the connection of a stream that the page closes for another
+    // five seconds.
     source = new EventSource(leads ? url : `${url}?once`);
     source.onmessage = ({ data }) => {
       if (leads) others?.postMessage({ data });
       else source.close();
-      if (leads || !told) hear(data);
+      if (leads || !updatedByLeader) hear(data);
     };
     source.onerror = () => {
       if (leads) others?.postMessage({ lost: true });
-      // The browser tries again by itself, unless the answer was no stream.
+      // The browser retries by itself, unless the response was not a stream.
       if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, 1000);
       lose();
     };
@@ -52,7 +54,7 @@ function join(url, hear, lose) {
     clearTimeout(retry);
     source.close();
   };
-  // The lock is held until this promise is fulfilled.
+  // The lock is held until this promise resolves.
   const lead = () =>
     new Promise((leave) => {
       if (left.signal.aborted) return leave();
@@ -65,7 +67,7 @@ function join(url, hear, lose) {
   if (others) {
     others.onmessage = ({ data: { data, lost } }) => {
       if (leads) return;
-      told = true;
+      updatedByLeader = true;
       if (lost) lose();
       else hear(data);
     };

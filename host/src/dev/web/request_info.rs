@@ -1,19 +1,19 @@
-//! What a client asked for, as far as the host answers in the app's stead.
+//! The parts of a request that the host needs to answer instead of the app.
 
 use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderName, Method, Request, Uri, header};
 
-/// The part of a request that outlives it, as it came: whoever needs more of it works that out.
+/// Method, URI and headers of a request, kept after the request has been consumed.
 #[derive(Clone)]
-pub(super) struct Asked {
+pub(super) struct RequestInfo {
     pub(super) method: Method,
     pub(super) uri: Uri,
-    /// With its secrets.
+    /// Unmasked.
     headers: HeaderMap,
 }
 
-/// The form of an answer.
+/// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wants {
     Html,
@@ -21,7 +21,7 @@ pub(super) enum Wants {
     Text,
 }
 
-/// Their values let whoever reads them act for somebody else.
+/// Headers with credentials, which are masked for display.
 const SECRET: [&str; 4] = [
     "authorization",
     "cookie",
@@ -32,7 +32,7 @@ const SECRET: [&str; 4] = [
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-impl Asked {
+impl RequestInfo {
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
@@ -41,9 +41,9 @@ impl Asked {
         }
     }
 
-    /// What the client calls this host, with the port.
+    /// The host name and port that the client used.
     pub(super) fn host(&self) -> &str {
-        // HTTP/2 has it in the URI.
+        // In HTTP/2 it is in the URI.
         let named = self.uri.authority().map(|authority| authority.as_str());
         named
             .or_else(|| text(&self.headers, header::HOST))
@@ -68,12 +68,12 @@ impl Asked {
         })
     }
 
-    /// A whole page that a person waits for.
+    /// Whether a browser loads a whole page.
     pub(super) fn is_navigation(&self) -> bool {
         self.method == Method::GET && self.wants() == Wants::Html && !self.is_part()
     }
 
-    /// By a script that puts the answer into a page.
+    /// Whether a script will insert the response into a page.
     pub(super) fn is_part(&self) -> bool {
         self.headers.contains_key(HX_REQUEST)
             || !matches!(
@@ -82,16 +82,15 @@ impl Asked {
             )
     }
 
-    /// Whether the browser itself says that it shows the answer as a page. It says nothing over plain HTTP to another
-    /// machine.
+    /// Whether the browser says that it loads a document. It does not say so over plain HTTP to another machine.
     pub(super) fn is_document(&self) -> bool {
         text(&self.headers, SEC_FETCH_DEST).is_some() && !self.is_part()
     }
 
-    /// Takes out of a navigation what would keep the script out of its answer: compression, and "not modified", which
-    /// brings back a page with the script of an older generation.
-    pub(super) fn ask_plainly(&self, headers: &mut HeaderMap) {
-        // A client that goes on with a download needs the same bytes as before.
+    /// Removes headers from a navigation that would prevent adding the script: those that allow compression or "not
+    /// modified", with which the browser would show a page with the script tag of an older generation.
+    pub(super) fn strip_conditional_headers(&self, headers: &mut HeaderMap) {
+        // A client that resumes a download needs the same bytes as before.
         if !self.is_navigation() || self.headers.contains_key(header::RANGE) {
             return;
         }
@@ -104,7 +103,8 @@ impl Asked {
         }
     }
 
-    /// By the `Accept` header; a client that takes anything gets JSON where the body it sent or the path says so.
+    /// From the `Accept` header. A client that accepts anything gets JSON if its path or the body it sent suggests
+    /// that.
     pub(super) fn wants(&self) -> Wants {
         let accept = text(&self.headers, header::ACCEPT).unwrap_or_default();
         let sends_json = || {
