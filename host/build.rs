@@ -1,10 +1,10 @@
-//! Lets the dev binary start without cargo: where it finds `libshared_dylib.so` and the toolchain's `libstd`.
+//! Sets the rpath of the dev binary, so that it finds `libshared_dylib.so` and the toolchain's `libstd` without cargo.
 
 use std::{env, path::PathBuf, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // Production links everything in; there is nothing to find.
+    // Production links everything statically.
     if env::var_os("CARGO_FEATURE_DEV").is_none() {
         return;
     }

@@ -1,7 +1,8 @@
-//! The command line, and how each command ends: 0, or one message on stderr and 1.
+//! The command line. Each command exits with 0, or with 1 after one message on stderr.
 //!
 //! Every command gets a multi-threaded runtime whose root future runs on the main thread. The private cluster is
-//! spawned there and `exec` is called there, because its death signal is tied to the thread that spawned it.
+//! spawned there, because it stops when the thread that spawned it ends, and `exec` is called there for the same
+//! reason.
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -48,7 +49,7 @@ enum Command {
     Serve(crate::production::Options),
 }
 
-/// Parses, runs, reports.
+/// Parses the command line and runs the command.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
@@ -71,7 +72,7 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
         #[cfg(feature = "dev")]
         Command::Dev(options) => {
             let restart = runtime.block_on(crate::dev::run(options))?;
-            // Threads of the old image must not outlive it half-way; `exec` would end them in the middle of anything.
+            // Let threads finish first: `exec` would kill them in the middle of their work.
             runtime.shutdown_timeout(std::time::Duration::from_secs(1));
             match restart {
                 None => Ok(ExitCode::SUCCESS),
@@ -107,7 +108,7 @@ fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| {
         EnvFilter::new("info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn")
     });
-    // Past the screen, which would not know what stands in its last line.
+    // Write through the screen, which must finish its last line first.
     #[cfg(feature = "dev")]
     let writer = || crate::dev::Log;
     #[cfg(not(feature = "dev"))]

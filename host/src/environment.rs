@@ -1,9 +1,9 @@
-//! The environment of this process: what the user gave it, and what the app finds in it.
+//! The environment of this process: the original variables, and those added for the app.
 //!
-//! The app reads `.env` as it reads any variable, with `std::env::var`: the host puts the file's variables into the
-//! environment, below what the user set. Owns the difference between the two. The host's own settings, compilers and
-//! the next image of this process get only what the user gave: a variable that was put there later, by the host or by
-//! an app that reads `.env` itself, would outrank the file that it came from, and freeze it.
+//! The app reads the variables of `.env` with `std::env::var`: the host adds them to its environment, unless the user
+//! has set them. This module keeps the two apart. The host's own settings, compilers and the next process image only
+//! get the original variables: one that was added later, by the host or by an app that reads `.env` itself, would take
+//! precedence over the file, and later edits of the file would have no effect.
 
 #[cfg(feature = "dev")]
 mod replace;
@@ -17,18 +17,18 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How one image of the host passes its descriptors on to the next, and to nobody else.
+/// Tell the next process image which descriptors it inherits. No other process may see them.
 #[cfg(feature = "dev")]
 const LISTEN_VARIABLES: [&str; 2] = ["LISTEN_FDS", "LISTEN_PID"];
 
 static ORIGINAL: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
 
-/// What the user gave. The first call decides what that is: it comes before all else.
+/// The original variables, as of the first call, which must come before anything changes the environment.
 pub(crate) fn original() -> &'static [(OsString, OsString)] {
     ORIGINAL.get_or_init(|| std::env::vars_os().collect())
 }
 
-/// The same for a child process or the next image.
+/// The original variables for a child process or the next process image.
 #[cfg(feature = "dev")]
 pub(crate) fn for_children() -> impl Iterator<Item = &'static (OsString, OsString)> {
     let ours = |name: &OsString| LISTEN_VARIABLES.iter().any(|passed| name == passed);
@@ -40,14 +40,14 @@ fn is_original(name: &OsStr) -> bool {
     original().iter().any(|(original, _)| original == name)
 }
 
-/// Whether the variable is there and the user did not give it.
+/// Whether the variable is set but is not an original one.
 #[cfg(feature = "dev")]
 pub(crate) fn was_added(name: &str) -> bool {
     !is_original(name.as_ref()) && std::env::var_os(name).is_some()
 }
 
-/// Puts the variables of `.env` where the app finds them, in place of those that were there from the file before.
-/// Returns whether that changes anything.
+/// Adds the variables of `.env` to the environment, and removes those that came from an earlier version of the file.
+/// Returns whether anything has changed.
 #[cfg(feature = "dev")]
 pub(crate) fn apply_dotenv(file: &[(String, String)]) -> bool {
     static FROM_FILE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
@@ -61,7 +61,7 @@ pub(crate) fn apply_dotenv(file: &[(String, String)]) -> bool {
         return false;
     }
     let of_the_file: BTreeSet<&OsStr> = now.keys().chain(next.keys()).map(OsStr::new).collect();
-    // What the app has set by itself stays.
+    // Variables that the app has set itself stay.
     let others = std::env::vars_os().filter(|(name, _)| !of_the_file.contains(name.as_os_str()));
     let from_file = next
         .iter()

@@ -1,9 +1,9 @@
-//! An error of the app's, in full and as text: its type is the app's and goes where it came from.
+//! An app's error as text. Its type belongs to the app, so the host must not keep the error itself.
 
 use std::{error::Error, io};
 
-/// The error with all its causes. For a file that is missing it says where a relative path begins, since the system
-/// names neither.
+/// The error with all its causes. For a missing file it adds the working directory, since the system's message names
+/// neither the file nor where relative paths start.
 pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let (mut text, mut is_missing_file) = (error.to_string(), false);
     let mut next = Some(error);

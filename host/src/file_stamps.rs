@@ -1,6 +1,6 @@
-//! Whether files are still the ones they were, without reading them: by length and time of writing.
+//! Detects changed files without reading them, by length and modification time.
 //!
-//! Not by inode, since cargo links fresh files into place anew.
+//! The inode is not compared, since cargo links unchanged files into place again.
 
 use std::{
     fs::{self, Metadata},
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Files as they were at one moment. One that was not there must still not be there.
+/// The stamps of files at one moment. A file that was missing counts as changed once it exists.
 pub(crate) struct FileStamps(Vec<(PathBuf, Option<Stamp>)>);
 
 type Stamp = (u64, i64, i64);

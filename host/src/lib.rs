@@ -1,20 +1,20 @@
-//! The long-lived process under a hot-reloaded app.
+//! The long-lived process that serves a hot-reloaded app.
 //!
-//! Two one-way streets and one junction. A request reads down [`serve`]: accept, dispatch, a lease on the active
-//! generation, the app, the database. A save reads down [`reload`]: watch, build, load, start, swap, retire.
-//! They meet in [`generation`] and nowhere else. Around them: [`postgres`] runs the private cluster, [`dev`] puts
-//! all of it together and shows it, [`restart`] replaces this very process when its own code has changed.
+//! Two one-way streets and one junction. A request goes down [`serve`]: accept, dispatch, a lease on the active
+//! generation, the app, the database. A save goes down [`reload`]: watch, build, load, start, swap, retire.
+//! They meet only in [`generation`]. Around them, [`postgres`] runs the private cluster, [`dev`] connects and displays
+//! everything, and [`restart`] replaces this process when its own code has changed.
 //!
-//! | what a reader looks for | where |
+//! | question | where to look |
 //! |---|---|
 //! | why no request is lost | [`generation`]: the lease |
-//! | why the connection survives | `shared::db`: the pool lives on this process's runtime |
+//! | why the connection survives | `shared::db`: the pool is on the host's runtime |
 //! | why a stale library is never called | `shared::abi`, checked in [`reload`]'s `load` |
-//! | what production keeps of this | `host_accept`, [`serve`]'s `listen`, and `production`; the rest is not compiled |
+//! | what production uses | `host_accept`, [`serve`]'s `listen`, and `production`; the rest is not compiled |
 
 #![expect(
     rustdoc::private_intra_doc_links,
-    reason = "the page above is for those who read the source, where every module is"
+    reason = "the docs above are for readers of the source, where every module is visible"
 )]
 
 mod cli;
@@ -22,14 +22,14 @@ mod environment;
 mod failure;
 mod settings;
 
-// A request, read downward.
+// The path of a request.
 mod serve;
 
-// Where the two streets meet.
+// Where requests and reloads meet.
 #[cfg(feature = "dev")]
 mod generation;
 
-// A save, read downward.
+// The path of a save.
 #[cfg(feature = "dev")]
 mod reload;
 
@@ -52,17 +52,17 @@ mod signals;
 #[cfg(feature = "dev")]
 mod threads;
 
-// The mention links the dylib that the app links too; without it the binary would have its own copy of everything.
+// Links the dylib that the app links too. Without this line the binary would have its own copy of everything in it.
 #[cfg(feature = "dev")]
 use shared_dylib as _;
 
 use std::process::ExitCode;
 
-/// Runs the command line of this process, from its arguments to its exit code.
+/// Runs this process's command line and returns its exit code.
 ///
-/// From the main thread and once: the environment as the user gave it is captured first, and the private cluster is
-/// tied to the calling thread.
+/// Call it once, on the main thread: it captures the original environment first, and the private cluster stops when the
+/// calling thread ends.
 pub fn main() -> ExitCode {
-    environment::original(); // before anything could change it
+    environment::original(); // before anything can change it
     cli::run()
 }

@@ -1,8 +1,8 @@
 //! Applies `migrations/` with refinery: each file and its history row in one transaction.
 //!
-//! Works without the app, which may not compile until the schema is right. Owns the words for what went wrong, the
-//! lock that keeps two processes from migrating at once, and the way of a statement that allows no transaction;
-//! the connection is the caller's.
+//! Does not need the app, which may not compile until the schema is right. Also has the error messages, the lock that
+//! keeps two processes from migrating at once, and the handling of statements that cannot run in a transaction. The
+//! caller provides the connection.
 
 use std::{path::Path, time::Duration};
 
@@ -13,31 +13,31 @@ use tokio::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage, error::ErrorPosition};
 use tokio_util::sync::CancellationToken;
 
-/// The first line of a file whose one statement cannot run in a transaction: CREATE INDEX CONCURRENTLY, VACUUM …
+/// The first line of a file whose only statement cannot run in a transaction, such as CREATE INDEX CONCURRENTLY.
 const NO_TRANSACTION: &str = "-- no-transaction";
 
-/// Refinery applies nothing up to here, and looks at everything.
+/// A target below every version: refinery applies nothing, but verifies everything.
 const NOTHING: Target = Target::Version(-1);
 
-/// `hashtext` of a name of ours, on whichever database: sessions that migrate it exclude each other.
+/// An advisory lock with a fixed name: only one session at a time migrates a database.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('host:migrate'))";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(hashtext('host:migrate'))";
 
-/// Tried, and not waited for at the server: a session that waits in there holds a snapshot, which CREATE INDEX
-/// CONCURRENTLY of the one that has the lock would wait for in turn.
+/// The lock is polled instead of waited for: a session that waits for it holds a snapshot, and a CREATE INDEX
+/// CONCURRENTLY in the session that has the lock would wait for that snapshot, which is a deadlock.
 const LOCK_LIMIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why the schema is not what `migrations/` says.
+/// Why migrating failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{}{}{message}", file.as_deref().unwrap_or_default(), place(file, line))]
 pub(crate) struct Failure {
-    /// Below the root of the project.
+    /// Relative to the root of the project.
     pub(crate) file: Option<String>,
     pub(crate) line: Option<usize>,
-    /// PostgreSQL's words, with detail and hint; or ours, with what to do.
+    /// PostgreSQL's message with detail and hint, or our own with advice.
     pub(crate) message: String,
-    /// It may go away by itself: worth another try unasked.
+    /// It may go away by itself, so the host tries again without being asked.
     #[serde(skip)]
     pub(crate) is_transient: bool,
 }
@@ -61,28 +61,28 @@ impl Failure {
     }
 }
 
-/// What the database has, and what it lacks.
+/// The applied and the pending migrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Status {
     pub(crate) applied: Vec<String>,
     pub(crate) pending: Vec<String>,
 }
 
-/// The files in their order, checked. One without a statement is still being written: it counts for nothing.
+/// The files in order, checked. A file without a statement is still being written and is left out.
 pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, Failure> {
     let mut files = all(directory)?;
     files.retain(|file| has_statement(file.sql().unwrap_or_default()));
     Ok(files)
 }
 
-/// The highest number among the files, written or not.
+/// The highest version of all files, including those without a statement.
 pub(crate) fn last_version(directory: &Path) -> Result<i64, Failure> {
     let files = all(directory)?;
     Ok(files.last().map_or(0, |file| i64::from(file.version())))
 }
 
 fn all(directory: &Path) -> Result<Vec<Migration>, Failure> {
-    // refinery skips a misnamed one with a log line that nobody sees.
+    // refinery skips a misnamed file and only logs it, which is easily missed.
     if let Ok(entries) = std::fs::read_dir(directory) {
         for name in entries
             .flatten()
@@ -110,26 +110,26 @@ fn has_statement(sql: &str) -> bool {
         .any(|line| !line.is_empty() && !line.starts_with("--"))
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) status: Status,
-    /// Of `status.applied`, what this run has added.
+    /// The part of `status.applied` that this run has added.
     pub(crate) now: Vec<String>,
     pub(crate) failure: Option<Failure>,
 }
 
-/// Who looks after a run.
+/// How the caller follows and stops a run.
 pub(crate) struct RunControl<'a> {
-    /// Told the name of each file before it is applied.
+    /// Called with the name of each file before it is applied.
     pub(crate) before_file: &'a (dyn Fn(&str) + Send + Sync),
-    /// Cancelled when nothing more is to be begun. What is at work is for its owner to end, at the server.
+    /// When cancelled, no further file is begun. The caller cancels the running statement at the server.
     pub(crate) stop: &'a CancellationToken,
 }
 
-/// Compares files and database, and applies what is pending if `apply`.
+/// Compares files and database and, if `apply`, applies what is pending.
 ///
-/// A file that fails is rolled back whole; those before it stay.
+/// A file that fails is rolled back completely; the files before it stay applied.
 pub(crate) async fn run(
     client: &mut Client,
     files: &[Migration],
@@ -147,7 +147,7 @@ pub(crate) async fn run(
         failure.message = format!("cancelled; {}", failure.message);
         failure.is_transient = false;
     }
-    // A lost connection has given the lock back already.
+    // Fails only if the connection is lost, which has released the lock.
     drop(client.batch_execute(UNLOCK).await);
     outcome
 }
@@ -159,7 +159,7 @@ async fn run_locked(
     control: &RunControl<'_>,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
-    // A large table takes its time. Whoever lends the connection has its session reset, or closes it.
+    // Changing a large table may take long. The caller resets the session or closes the connection.
     drop(client.batch_execute("SET statement_timeout = 0").await);
     let verified = refine(client, files, NOTHING).await;
     outcome.status = compare(client, files).await?;
@@ -251,7 +251,7 @@ async fn lock(client: &Client, stop: &CancellationToken) -> Result<(), Failure> 
 fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {
     let position = error.as_db_error().and_then(|db| db.position());
     let line = match position {
-        // In characters, from 1. Within a function's body it points into another text.
+        // Counted in characters, from 1. A position inside a function's body refers to another text.
         Some(ErrorPosition::Original(at)) => file.sql().map(|sql| {
             let before = sql.chars().take((*at as usize).saturating_sub(1));
             1 + before.filter(|character| *character == '\n').count()
@@ -266,7 +266,8 @@ fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {
     }
 }
 
-/// refinery's outer message is "`error applying migration V3__x`, `db error`": what PostgreSQL said is in the source.
+/// refinery's own message is only "`error applying migration V3__x`, `db error`"; PostgreSQL's message is in the
+/// source.
 fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Failure {
     use refinery::error::Kind;
     let aimed_at = match target {

@@ -1,7 +1,7 @@
-//! Remembers where a task panicked, for whoever awaits it.
+//! Records panics of tasks, so that the code that awaits the task can report them.
 //!
-//! The panic hook knows the place and not the request; the awaiting side knows the request and not the place. The id
-//! of the task joins them. App and host share one std, so this one hook sees the panics of every generation.
+//! The panic hook knows the location but not the request; the awaiting code knows the request but not the location. The
+//! id of the task joins the two. App and host share one std, so this hook sees the panics of every generation.
 
 use std::{
     backtrace::Backtrace,
@@ -13,12 +13,12 @@ use std::{
 
 use tokio::task::{Id, JoinError};
 
-/// A panic, as text: the payload is the app's object and is let go at once.
+/// A panic as text. The payload is an object of the app and must not be kept.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) message: String,
     pub(crate) place: Option<Place>,
-    /// Frames, not resolved yet: finding their names reads files, which the panicking task must not wait for.
+    /// Not resolved yet: resolving reads files, and the panicking task must not wait for that.
     backtrace: Backtrace,
 }
 
@@ -45,11 +45,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// The latest panics. Bounded: a task that nobody awaits leaves its report behind.
+/// The latest panics. Bounded, since the report of a task that is never awaited stays here.
 static REPORTS: Mutex<VecDeque<(Id, Report)>> = Mutex::new(VecDeque::new());
 const KEPT: usize = 64;
 
-/// Logs every panic with place and thread, which names the generation, and remembers those of tasks.
+/// Installs a hook that logs every panic with its location and thread (whose name has the generation), and records
+/// those of tasks.
 pub(crate) fn install() {
     std::panic::set_hook(Box::new(record));
 }
@@ -85,7 +86,7 @@ fn record(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// What the task of this error said when it panicked.
+/// Takes the recorded panic of the task that this error is from.
 pub(crate) fn take(error: &JoinError) -> Report {
     let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let found = reports
@@ -105,22 +106,22 @@ pub(crate) fn take(error: &JoinError) -> Report {
 /// One call of a backtrace.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// Of the project's own sources.
+    /// In the project's sources.
     Own { function: String, place: String },
-    /// So many of libraries, in between.
+    /// This many calls in libraries, between two of the project's.
     Others(usize),
 }
 
 impl Report {
-    /// The calls that led to the panic, innermost first: the project's by name, those of libraries counted.
+    /// The calls that led to the panic, innermost first: the project's by name, library calls only counted.
     ///
-    /// Reads debug information; takes a tenth of a second the first time.
+    /// Reads debug information, which takes a tenth of a second the first time.
     pub(crate) fn frames(&self) -> Vec<Frame> {
         frames(&self.backtrace.to_string())
     }
 }
 
-/// Reads std's rendering: a line `N: function`, then if it is known a line `at file:line:column`.
+/// Parses std's format: a line `N: function`, followed by `at file:line:column` if the location is known.
 fn frames(rendered: &str) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut lines = rendered.lines().map(str::trim).peekable();
@@ -130,7 +131,7 @@ fn frames(rendered: &str) -> Vec<Frame> {
             continue;
         };
         let place = lines.next_if(|next| next.starts_with("at "));
-        // Above it stands the machinery of panicking, and our hook.
+        // The innermost frames are the panic machinery and this hook.
         if !past_the_panic {
             past_the_panic =
                 function.contains("panicking::panic") || function.contains("rust_begin_unwind");
@@ -144,14 +145,14 @@ fn frames(rendered: &str) -> Vec<Frame> {
             None => match frames.last_mut() {
                 Some(Frame::Others(count)) => *count += 1,
                 Some(Frame::Own { .. }) => frames.push(Frame::Others(1)),
-                None => {} // between the machinery and the project: an index out of bounds, an unwrap
+                None => {} // std's code that raised the panic, such as an index check or `unwrap`
             },
         }
     }
     frames
 }
 
-/// The place relative to the project, if it is inside. Of workspace members rustc knows relative paths.
+/// The location, if it is inside the project. rustc records relative paths for workspace members.
 fn own(place: &str) -> Option<String> {
     let place = place.trim_start_matches("./");
     ["app_lib/", "shared/", "host/"]

@@ -1,4 +1,4 @@
-//! `host serve`: the app linked in, its own pool, and an orderly end. No watcher, no loader, no second process.
+//! `host serve`: the linked-in app, its pool, and graceful shutdown. No watcher, no loader, no second process.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ pub(crate) struct Options {
 /// Serves until SIGTERM or Ctrl-C, then finishes what is under way.
 pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
-    // The lowest layer: whatever is set elsewhere wins.
+    // The lowest precedence: anything else overrides it.
     let production = [("APP_ENV".to_owned(), "production".to_owned())];
     let env = Arc::new(settings::read(production, &options.flags)?);
     let Some(url) = env.database_url.clone() else {
@@ -104,7 +104,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// On a task of its own: a panic in a handler becomes a 500 instead of a cut connection.
+/// Runs the request in its own task, so that a panic becomes a 500 instead of a dropped connection.
 async fn respond(router: axum::Router, request: Request<Incoming>) -> Response<Body> {
     let running = tokio::spawn(router.oneshot(request.map(Body::new)));
     match tokio_util::task::AbortOnDropHandle::new(running).await {

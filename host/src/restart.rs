@@ -1,10 +1,10 @@
-//! Replaces this process by its own new build, under the same PID and with the same listening socket.
+//! Replaces this process with its own new build, under the same PID and with the same listening socket.
 //!
-//! Its code has changed, or it keeps too much old code of the app. Owns the question whether the host's files have
-//! changed, the `exec`, and what crosses it: the listening socket as file descriptor 3 (listenfd's convention), so that
-//! connections wait in the kernel's queue, and next to it a memory file of numbers to go on from. Nothing of it stays in
-//! the environment, where child processes would find it. Called from the main thread only: `exec` ends every other
-//! thread, and the death of the thread that spawned the cluster would stop it.
+//! Needed when the host's code has changed or old code of the app uses too much memory. Detects changes to the host's
+//! files and calls `exec`. Passed across it are the listening socket as file descriptor 3 (listenfd's convention), so
+//! that connections wait in the kernel's queue, and a memory file with the state to continue from. Both are taken out
+//! of the environment again, so that child processes do not find them. Called on the main thread only: `exec` ends
+//! every other thread, and the cluster stops when the thread that spawned it ends.
 
 use std::{
     env,
@@ -34,15 +34,15 @@ use crate::{
     reload::{Isolation, Reloads, restore_user_environment},
 };
 
-/// The descriptor that listenfd looks at first.
+/// The first descriptor in listenfd's convention.
 const LISTEN_FD: i32 = 3;
 
-/// The one after it: [`Carried`], in memory.
+/// The next descriptor: a memory file with [`Carried`].
 const CARRIED_FD: i32 = 4;
 
 /// The files this process runs from, as they were when it started.
 pub(crate) struct Image {
-    /// Kept from the start: once the linker has replaced the file, the system only knows a deleted one.
+    /// Read at the start: once the linker has replaced the file, `/proc` only names a deleted one.
     executable: PathBuf,
     files: FileStamps,
 }
@@ -60,7 +60,7 @@ impl Image {
         Ok(Self { executable, files })
     }
 
-    /// Whether a build has replaced any of them: the host's code, or the `shared` that app and host agree on.
+    /// Whether a build has replaced the host or the `shared` dylib that host and app both link.
     pub(crate) fn has_changed(&self) -> bool {
         self.files.have_changed()
     }
@@ -70,32 +70,32 @@ impl Image {
     }
 }
 
-/// What the next image goes on from.
+/// The state that the next process image continues from.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Carried {
-    /// Generation ids only grow, over restarts too.
+    /// Generation ids only grow, also across restarts.
     pub(crate) last_id: u64,
     pub(crate) reloads: Reloads,
     pub(crate) restarts: u64,
-    /// Why the last of them was.
+    /// The reason for the last restart.
     pub(crate) why: Option<String>,
-    /// The switches, if a person has turned them since the command line was written.
+    /// The mode, if the user has changed it since the host was started.
     pub(crate) mode: Option<(PoolOwner, Isolation)>,
 }
 
-/// What this image has from the one before; of a first start nothing.
+/// What this process image got from the previous one; nothing on a first start.
 pub(crate) struct Inherited {
     pub(crate) listener: Option<TcpListener>,
     pub(crate) carried: Carried,
 }
 
 impl Inherited {
-    /// Once: it is taken out of the environment too.
+    /// Call it once: it also removes the variables from the environment.
     pub(crate) fn take() -> io::Result<Self> {
         let mut passed = ListenFd::from_env();
         let listener = passed.take_tcp_listener(0)?;
         if let Some(listener) = &listener {
-            // It crossed `exec` without close-on-exec; from here on children must not get it.
+            // It had to cross `exec` without close-on-exec; from now on children must not inherit it.
             fcntl(listener.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
             listener.set_nonblocking(true)?;
         }
@@ -103,7 +103,7 @@ impl Inherited {
             Some(memory) => {
                 let json = fs::read(format!("/proc/self/fd/{memory}"));
                 close(memory)?;
-                // A second socket from elsewhere is none of ours.
+                // Ignore a second descriptor that something else passed.
                 json.ok()
                     .and_then(|json| serde_json::from_slice(&json).ok())
             }
@@ -116,7 +116,7 @@ impl Inherited {
     }
 }
 
-/// Everything is drained; only the `exec` is left to do.
+/// A restart that is ready: everything is drained, and only `exec` is left.
 pub(crate) struct Restart {
     pub(crate) root: PathBuf,
     pub(crate) executable: PathBuf,
@@ -124,7 +124,7 @@ pub(crate) struct Restart {
     pub(crate) carried: Carried,
 }
 
-/// The new build did not take over.
+/// The new build could not be executed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot restart as {}: {source}; start again with `cargo dev`", executable.display())]
 pub(crate) struct RestartError {
@@ -133,7 +133,7 @@ pub(crate) struct RestartError {
 }
 
 impl Restart {
-    /// Does not return if it succeeds.
+    /// Returns only if it fails.
     pub(crate) fn exec(self) -> RestartError {
         let executable = self.executable.clone();
         let source = self.replace_image();

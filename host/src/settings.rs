@@ -1,4 +1,4 @@
-//! The environment. Collects the variables that `shared::env` validates: defaults of the command, `.env`, the environment, flags.
+//! Collects the settings that `shared::env` validates: defaults of the command, `.env`, the environment, flags.
 
 use host_accept::Limits;
 use shared::env::{Env, Faults, Variables};
@@ -23,7 +23,7 @@ pub(crate) fn wants_plain_output() -> bool {
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-/// What clients may take of this process.
+/// The limits for clients.
 pub(crate) fn limits(env: &Env) -> Limits {
     Limits {
         connections: env.http_max_connections,
@@ -32,12 +32,12 @@ pub(crate) fn limits(env: &Env) -> Limits {
     }
 }
 
-/// Reads and validates everything, or names every fault.
+/// Reads and validates all settings. An error lists every fault.
 pub(crate) fn read(
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
 ) -> Result<Env, Faults> {
-    // As the user gave it: what `.env` has put there must not outrank `.env`.
+    // The original environment: variables that were added from an older `.env` must not take precedence over `.env`.
     let environment = environment::original()
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));

@@ -1,8 +1,8 @@
-//! What ends the process: Ctrl-C, SIGTERM, a closed terminal. A second one ends it at once.
+//! The signals that end the process: Ctrl-C, SIGTERM, a closed terminal. A second one ends it at once.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask for an end.
+/// The signals that ask the process to end.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -28,7 +28,7 @@ impl Signals {
         }
     }
 
-    /// The same, or somebody rings for the end. Cancel-safe.
+    /// The next signal, or a notification of `end`. Cancel-safe.
     #[cfg(feature = "dev")]
     pub(crate) async fn or(&mut self, end: &tokio::sync::Notify) -> &'static str {
         tokio::select! {

@@ -1,5 +1,4 @@
-//! Threads of this process by their name, and what they use of the processors. Nothing where the system does not tell
-//! (`/proc` is Linux).
+//! Threads of this process by name, and their CPU time. Empty on systems without Linux's `/proc`.
 
 use std::{
     collections::HashMap,
@@ -7,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Threads of one name, as they were at one moment.
+/// The threads with one name, at one moment.
 pub(crate) struct Threads {
     at: Instant,
-    /// By the system's number: the time each has spent on a processor.
+    /// CPU time by thread id.
     used: HashMap<String, Duration>,
 }
 
@@ -22,7 +21,7 @@ impl Threads {
             if read("comm")?.trim_end() != name {
                 return None;
             }
-            // Its first number, in nanoseconds.
+            // The first field is the CPU time in nanoseconds.
             let used = read("schedstat")
                 .and_then(|stat| stat.split(' ').next()?.parse().ok())
                 .unwrap_or_default();
@@ -39,7 +38,7 @@ impl Threads {
         self.used.len()
     }
 
-    /// What they have used since `before`, in percent of one processor.
+    /// Their CPU time since `before`, in percent of one core.
     pub(crate) fn percent_since(&self, before: &Self) -> u32 {
         let used: Duration = self
             .used

@@ -1,10 +1,11 @@
-//! Accepts connections and speaks HTTP/1.1 or HTTP/2 on each, until told to stop; then lets them finish.
+//! Accepts connections and speaks HTTP/1.1 or HTTP/2 on each, until it is stopped; then lets them finish.
 //!
-//! Owns what a client may take of the process: how many sockets, and how long each of them may say nothing.
-//! The same in development and in production; what answers is given as a function. A crate of its own, because each
-//! request spends most of its time in the host in here: the dev profile optimizes this crate, and leaves the host,
-//! which is compiled again after every change of `shared`, to compile fast. So it knows neither of them, and
-//! nothing in it is generic: a generic function is compiled where it is used.
+//! Limits how many sockets clients may open and how long each may be silent. The same in development and in production;
+//! the caller passes a function that answers requests.
+//!
+//! A separate crate, because most of the host's work per request is here: the dev profile optimizes this crate but not
+//! the host, which is compiled again after every change of `shared` and must compile fast. So this crate depends on
+//! neither, and nothing public in it is generic, since generic functions are compiled in the crate that uses them.
 
 mod tether;
 
@@ -39,31 +40,31 @@ use tokio_util::sync::CancellationToken;
 pub use tether::Tether;
 use tether::Tethered;
 
-/// What answers a request.
+/// A function that answers a request.
 pub type Answer =
     Arc<dyn Fn(Request<Incoming>, Tether) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
-/// What clients may take of the process.
+/// The limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Sockets open at once, WebSockets included. Further clients wait in the kernel's queue.
+    /// How many sockets may be open at once, including WebSockets. Further clients wait in the kernel's queue.
     pub connections: usize,
-    /// How long a connection may take to send the head of its next request. Over HTTP/2, which may rest between two
-    /// requests: how long the other end may take to show that it is still there.
+    /// How long a connection may take to send the head of its next request. An HTTP/2 connection may be idle between
+    /// requests; for it this is how long the client may take to answer a keep-alive ping.
     pub silence: Duration,
-    /// How long requests under way may go on after `stop`.
+    /// How long running requests may continue after `stop`.
     pub drain: Duration,
 }
 
-/// How long to wait after `accept` failed: out of file descriptors, most often, which passes.
+/// How long to wait after `accept` has failed, usually because there are no file descriptors left, which is temporary.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a silent connection may take to begin its request once we are to stop.
+/// How long a silent connection may take to begin its request after `stop`.
 const LAST_WORD: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then accepts no more and gives requests under way `limits.drain` to finish.
+/// Serves until `stop`, then accepts no more connections and gives running requests `limits.drain` to finish.
 ///
-/// The listener stays open: whoever connects after `stop` waits in the kernel's queue for the next process.
+/// The listener stays open: clients that connect after `stop` wait in the kernel's queue for the next process.
 /// Returns how many connections were cut off at the deadline.
 pub async fn serve(
     listener: &TcpListener,
@@ -75,7 +76,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let mut told = false;
     loop {
-        // Once: a server that is full stays so for a while.
+        // Warn only once: a full server usually stays full for a while.
         if places.available_permits() == 0 && !std::mem::replace(&mut told, true) {
             tracing::warn!(
                 "{} connections are open (HTTP_MAX_CONNECTIONS): further clients wait for one of them to close",
@@ -93,7 +94,7 @@ pub async fn serve(
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            // Reaps as it goes, or the set would grow with every connection ever made.
+            // Remove finished tasks, or the set would grow with every connection.
             Some(_) = connections.join_next() => {}
         }
     }
@@ -106,7 +107,7 @@ pub async fn serve(
     }
 }
 
-/// The next connection, once there is a place for it. Cancel-safe.
+/// Accepts the next connection, once there is a permit for it. Cancel-safe.
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -125,7 +126,7 @@ async fn connection(
 ) {
     let deadline = Instant::now() + silence;
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!("TCP_NODELAY: {error}"); // slower answers, nothing else
+        tracing::debug!("TCP_NODELAY: {error}"); // only makes answers slower
     }
     if !has_spoken(&stream, &stop, deadline).await {
         return;
@@ -150,25 +151,25 @@ async fn connection(
     let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        // First: what has arrived is read before `stop` is looked at, and counts as under way.
+        // Poll the connection first: a request that has arrived is read before `stop` is seen, and is then finished.
         biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-        // hyper bounds the head of a request, and not the bytes by which it tells HTTP/1.1 from HTTP/2.
+        // hyper's timeout covers the head of a request, but not the first bytes, which tell HTTP/1.1 from HTTP/2.
         () = silent_until(deadline, &begun) => {
             tracing::debug!("connection: no request within {} ms", silence.as_millis());
             return;
         }
     };
     if let Err(error) = ended {
-        tracing::debug!("connection: {error}"); // a client that went away, as a rule
+        tracing::debug!("connection: {error}"); // usually a client that disconnected
     }
 }
 
-/// Returns at `deadline` if no request has arrived by then; else never.
+/// Returns at `deadline` if no request has arrived by then; otherwise never.
 async fn silent_until(deadline: Instant, begun: &AtomicBool) {
     tokio::time::sleep_until(deadline).await;
     if begun.load(Relaxed) {
@@ -176,8 +177,9 @@ async fn silent_until(deadline: Instant, begun: &AtomicBool) {
     }
 }
 
-/// Waits for the first byte. A connection that was accepted just before `stop` may have its request on the way, and
-/// hyper closes one of which it has read nothing; one that stays silent was opened in advance.
+/// Waits for the first byte. A connection that was accepted just before `stop` may have a request on the way, and
+/// hyper's graceful shutdown would close it unread. So it gets a little longer; if it stays silent, it was opened in
+/// advance.
 async fn has_spoken(stream: &TcpStream, stop: &CancellationToken, deadline: Instant) -> bool {
     let mut first = [0];
     tokio::select! {

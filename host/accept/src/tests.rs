@@ -1,4 +1,4 @@
-//! What clients may take of the process, on real sockets.
+//! The limits for clients, tested on real sockets.
 
 use std::{
     net::SocketAddr,
@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// Guards against hanging only.
+/// Only guards against hanging.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A server, how many requests it has answered, and its end.
+/// A server: its address, how many requests it has answered, and the token that stops it.
 async fn server(
     connections: usize,
     silence: Duration,
@@ -41,7 +41,7 @@ async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, wait).await.expect(what)
 }
 
-/// Asks on an open connection and waits for the answer.
+/// Sends a request on an open connection and waits for the answer.
 async fn ask(stream: &mut TcpStream) {
     stream.write_all(REQUEST).await.expect("it is open");
     let (mut said, mut piece) = (String::new(), [0; 512]);

@@ -1,8 +1,8 @@
-//! Ties a value to the life of a socket.
+//! Keeps a value until a socket is dropped.
 //!
-//! After an upgrade (WebSocket) the socket leaves HTTP and belongs to a task of the app; its response is long over.
-//! Only the drop of the socket says that it ended. So the socket carries a place where the lease can wait for that.
-//! Beside it stands who is at the other end, which no header can lie about.
+//! After an upgrade (WebSocket) the socket leaves HTTP and belongs to a task of the app, and its response is over. The
+//! only sign that it has ended is its drop. So the socket carries a slot that can hold the request's lease until then.
+//! The tether also has the peer's address, which unlike a header cannot be forged.
 
 use std::{
     any::Any,
@@ -19,7 +19,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-/// The place. Clones share it; what lies in it is dropped with the socket.
+/// The slot. Clones share it, and its content is dropped with the socket.
 #[derive(Clone)]
 pub struct Tether {
     held: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
@@ -27,7 +27,7 @@ pub struct Tether {
 }
 
 impl Tether {
-    /// Whether the other end is on this machine.
+    /// Whether the client is on this machine.
     pub fn is_of_this_machine(&self) -> bool {
         self.peer
             .is_some_and(|peer| peer.to_canonical().is_loopback())
@@ -43,7 +43,7 @@ impl Tether {
 pub(crate) struct Tethered {
     stream: TcpStream,
     tether: Tether,
-    /// Its place among the sockets that may be open at once.
+    /// Counts it among the sockets that may be open at once.
     _place: OwnedSemaphorePermit,
 }
 
@@ -66,7 +66,7 @@ impl Tethered {
 
 impl Drop for Tethered {
     fn drop(&mut self) {
-        // By hand: the request's clone of the tether may still live.
+        // Drop the value explicitly, since a request may still have a clone of the tether.
         drop(
             self.tether
                 .held

@@ -1,4 +1,4 @@
-//! The three acts: what each claims, and whether what was counted bears it out.
+//! The three acts: what each claims, and whether the samples confirm it.
 
 /// An act and what it claims.
 pub(crate) struct Act {
@@ -29,27 +29,27 @@ pub(crate) const ACTS: [Act; 3] = [
     },
 ];
 
-/// What was counted after one save and one request.
+/// A sample taken after one save and one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
-    /// 0 is the request before the first save.
+    /// 0 for the request before the first save.
     pub(crate) reload: u32,
     pub(crate) generation: u64,
     pub(crate) backends: u64,
     /// Backends ever seen in this act.
     pub(crate) distinct_pids: usize,
-    /// Of `pg_stat_database`: those that came and went between two samples count too.
+    /// From `pg_stat_database`, so that sessions that came and went between two samples count too.
     pub(crate) sessions: Option<u64>,
     pub(crate) threads: u64,
     pub(crate) resident_kib: u64,
     pub(crate) http_status: u16,
     pub(crate) sqlstate: Option<String>,
-    /// Connections the app could have, where the observer says so.
+    /// How many connections the app could have, if known.
     pub(crate) usable: Option<u64>,
 }
 
 impl Act {
-    /// Whether it did what it claims, in a sentence either way.
+    /// Whether the act did what it claims: a sentence either way.
     pub(crate) fn judge(&self, samples: &[Sample], reloads: u32) -> Result<String, String> {
         let (served, refused): (Vec<&Sample>, Vec<&Sample>) =
             samples.iter().partition(|sample| sample.sqlstate.is_none());

@@ -1,12 +1,12 @@
-//! Copies a workspace with its build, ready to run and to edit in a second or two.
+//! Copies a workspace with its build in a second or two, ready to run and edit.
 //!
-//! Compiled files are linked, since compilers replace them and never write into them; all else is copied, with its
-//! times, which cargo compares. Cargo identifies packages relative to the workspace and finds everything fresh under
-//! the new path. rustc's incremental data is bound to the old path and stays behind.
+//! Compiled files are hard-linked, since compilers replace them and never write into them. Everything else is copied
+//! with its modification times, which cargo compares. cargo identifies packages relative to the workspace, so
+//! everything is fresh under the new path. rustc's incremental data depends on the old path and is left out.
 
 use std::{fs, io, path::Path};
 
-/// What a workspace consists of, beside its build.
+/// The files and folders of a workspace, without its build.
 pub const SOURCES: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -21,7 +21,7 @@ pub const SOURCES: [&str; 8] = [
 /// Copies the workspace `from` with its `hot` build to `to`, on the same file system.
 ///
 /// # Errors
-/// A file cannot be read, linked or written; what was copied until then stays.
+/// A file cannot be read, linked or written. What has been copied so far stays.
 pub fn workspace(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to.join("target"))?;
     for source in SOURCES.into_iter().chain(["target/hot"]) {
@@ -38,7 +38,7 @@ fn tree(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let name = entry?.file_name();
-        // `target` inside a source folder is some other build's.
+        // A `target` inside a source folder belongs to another build.
         if name != "incremental" && name != "examples" && name != "target" {
             tree(&from.join(&name), &to.join(&name))?;
         }

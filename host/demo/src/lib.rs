@@ -1,18 +1,18 @@
-//! `just demo`: the leak, its cure and what lies beyond, in about a minute, measured on the real thing.
+//! `just demo`: the leak, its cure and what lies beyond, in about a minute, measured on the real host.
 //!
-//! Three acts on a copy of this workspace, with real saves of a real file and one request after each. The numbers
-//! are PostgreSQL's. A crate of its own, so that the dev server is built without it.
+//! Three acts on a copy of this workspace, with real saves of a real file and one request after each. PostgreSQL counts
+//! the connections. A separate crate, so that the dev server is built without it.
 
-// The copy that is edited, so that the user's files are not. Tests and benchmarks edit copies too.
+// Copies the workspace, so that the user's files are not edited. Tests and benchmarks use it too.
 pub mod copy;
 
 // What each act claims.
 mod act;
 
-// A host, its saves, what was counted.
+// Runs a host, saves files, takes samples.
 mod stage;
 
-// What is left to look at: table, chart, CSV, SVG.
+// Output: table, chart, CSV, SVG.
 mod report;
 
 use std::{
@@ -23,7 +23,7 @@ use std::{
 use act::{ACTS, Act};
 use stage::Stage;
 
-/// Whatever went wrong, for `main` to print.
+/// Any error, for `main` to print.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The flags.
@@ -47,8 +47,8 @@ pub struct Options {
     out: Option<PathBuf>,
 }
 
-/// Plays the acts in a copy of the workspace at `root`, whose `hot` profile is built. `Ok(false)`: one of them did not
-/// do what it claims. Blocks.
+/// Plays the acts in a copy of the workspace at `root`, whose `hot` profile is built. Returns `Ok(false)` if an act did
+/// not do what it claims. Blocks.
 ///
 /// # Errors
 /// The workspace cannot be copied, the host does not start, or an answer does not come in time.
@@ -82,15 +82,15 @@ pub fn run(root: &Path, options: &Options) -> Result<bool, BoxError> {
     Ok(played.iter().all(|played| played.verdict.is_ok()))
 }
 
-/// An act and how it went.
+/// An act and its result.
 struct Played {
     act: &'static Act,
     samples: Vec<act::Sample>,
-    /// What it has shown, or what was not as claimed.
+    /// What it has shown, or how it differs from the claim.
     verdict: Result<String, String>,
 }
 
-/// The copy, removed when dropped. Below `.dev`: links cannot leave the file system.
+/// The copy, removed when dropped. It is inside `.dev`, since hard links cannot cross file systems.
 struct Copy(PathBuf);
 
 impl Copy {
@@ -98,7 +98,7 @@ impl Copy {
         let to = root.join(".dev/demo");
         let fail =
             |error: io::Error| format!("cannot copy the workspace to {}: {error}", to.display());
-        // Of a demo that was killed.
+        // Left by a demo that was killed.
         match fs::remove_dir_all(&to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error).into()),
             _ => {}

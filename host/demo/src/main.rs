@@ -1,4 +1,4 @@
-//! Plays the demo in the workspace that it is run in. Ends with 1 if an act does not do what it claims.
+//! Plays the demo in the current workspace. Exits with 1 if an act does not do what it claims.
 
 use std::{env, process::ExitCode};
 

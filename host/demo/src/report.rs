@@ -1,4 +1,4 @@
-//! What the demo leaves to look at: lines as it goes, a table, a chart, `demo.csv`, `demo.svg`.
+//! The demo's output: progress lines, a table, a chart, `demo.csv` and `demo.svg`.
 
 use std::{
     fmt::{Arguments, Write as _},
@@ -17,7 +17,7 @@ use plotters::{
 
 use crate::{Act, BoxError, Played, act::Sample};
 
-/// Readable on white and on black alike, as are the lines.
+/// Readable on white and on black, like the colours of the lines.
 const INK: RGBColor = RGBColor(128, 128, 128);
 const LINES: [RGBColor; 3] = [
     RGBColor(217, 72, 65),
@@ -204,7 +204,7 @@ pub(super) fn svg(file: &Path, played: &[Played]) -> Result<(), BoxError> {
     }
     for Played { act, samples, .. } in played {
         let colour = LINES[usize::from(act.number - 1)];
-        // Acts 2 and 3 coincide: the wider line is seen behind the narrow one.
+        // Acts 2 and 3 coincide: the wider line stays visible behind the narrow one.
         let width = if act.number == 2 { 9 } else { 3 };
         let points = samples
             .iter()
@@ -242,7 +242,7 @@ pub(super) fn written(out: &Path) {
 
 fn print(text: Arguments<'_>) {
     let mut out = anstream::stdout().lock();
-    // Where nobody looks, the files still tell.
+    // Not fatal: the files have the results too.
     if let Err(error) = out.write_fmt(text).and_then(|()| out.flush()) {
         eprintln!("cannot write to the terminal: {error}");
     }

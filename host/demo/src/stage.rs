@@ -1,4 +1,4 @@
-//! Plays an act: a host in its mode, a save and a request again and again, and what was counted after each.
+//! Plays an act: runs a host in the act's mode, saves and requests again and again, and takes a sample after each.
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +20,7 @@ use crate::{
     act::{Act, Sample},
 };
 
-/// Where acts are played.
+/// The workspace and settings for all acts.
 pub(crate) struct Stage {
     pub(crate) root: PathBuf,
     pub(crate) reloads: u32,
@@ -30,14 +30,14 @@ pub(crate) struct Stage {
 /// The file that is saved: it holds the two ways to own a pool.
 const SAVED: &str = "app_lib/src/db.rs";
 
-/// For a build on a busy machine.
+/// Long enough for a build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// For PostgreSQL to notice that a connection has been closed.
+/// How long PostgreSQL may take to notice that a connection has been closed.
 const SETTLE: Duration = Duration::from_secs(5);
 
 impl Stage {
-    /// Plays one act; `each` sees the samples as they come.
+    /// Plays one act, and calls `each` with every sample.
     pub(crate) fn play(&self, act: &Act, each: impl Fn(&Sample)) -> Result<Vec<Sample>, BoxError> {
         let file = self.root.join(SAVED);
         let source = fs::read_to_string(&file)?;
@@ -72,7 +72,7 @@ impl Stage {
     }
 }
 
-/// `host dev` of the copy, in the act's mode. Ended when dropped.
+/// `host dev` in the copy, in the act's mode. Stopped when dropped.
 struct Host {
     child: Child,
     address: String,
@@ -81,7 +81,7 @@ struct Host {
 impl Host {
     fn start(stage: &Stage, act: &Act) -> Result<Self, BoxError> {
         let announced = stage.root.join(".dev/host.json");
-        // Of the act before; absent in the first.
+        // Left by the previous act, if there was one.
         drop(fs::remove_file(&announced));
         let log = fs::File::create(stage.root.join("host.log"))?;
         let mut command = Command::new(stage.root.join("target/hot/host"));
@@ -138,7 +138,7 @@ impl Host {
             .read_json()?)
     }
 
-    /// The page that a person would open, as a program would.
+    /// Sends the request that follows each save.
     fn request(&self) -> Result<u16, BoxError> {
         let url = format!("http://{}/api/ping", self.address);
         let answer = ureq::get(&url)
@@ -174,7 +174,7 @@ impl Host {
         }
     }
 
-    /// Counts once the generations before are through with retiring, and PostgreSQL has noticed what they closed.
+    /// Takes a sample once all old generations have retired and PostgreSQL has noticed the connections they closed.
     fn sample(
         &self,
         act: &Act,
@@ -251,7 +251,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // Ended already when the act went well. Else its Ctrl-C, so that it stops its PostgreSQL.
+        // Already stopped if the act succeeded. Otherwise send SIGINT, so that it stops its PostgreSQL.
         if let Ok(None) = self.child.try_wait()
             && kill(self.pid(), Signal::SIGINT).is_ok()
         {

@@ -1,4 +1,4 @@
-//! The demo itself: three acts on the real host, and what they leave to look at.
+//! The demo itself: three acts on the real host, and their output.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -12,16 +12,16 @@ use super::PostgresError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Binaries {
     folder: PathBuf,
-    /// As `PG_VERSION` in a data folder has it: "15".
+    /// As in the file `PG_VERSION` of a data folder: "15".
     pub(crate) major: String,
-    /// For people: "15.18".
+    /// For display: "15.18".
     pub(crate) version: String,
 }
 
 impl Binaries {
-    /// The newest, or of version `major` if a data folder demands it.
+    /// The first one found, or the first of version `major` if a data folder requires it.
     pub(crate) fn find(major: Option<&str>) -> Result<Self, PostgresError> {
-        // What a person names decides, even if something newer lies around.
+        // PGBIN takes precedence, even over a newer version elsewhere.
         let named = env::var_os("PGBIN").map(PathBuf::from);
         let in_path = env::var_os("PATH")
             .map(|path| env::split_paths(&path).collect::<Vec<_>>())
@@ -56,7 +56,7 @@ impl Binaries {
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        // Links resolved: initdb looks for postgres beside itself, and a link in /usr/local/bin stands alone.
+        // Resolve links: initdb looks for postgres in its own folder, and /usr/local/bin may have a link to only one.
         let postgres = folder.join("postgres").canonicalize().ok()?;
         let folder = postgres.parent()?.to_owned();
         if !folder.join("initdb").is_file() {

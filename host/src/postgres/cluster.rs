@@ -1,8 +1,8 @@
-//! The cluster's life: initialize once, start, know when it is ready, stop.
+//! The life of the cluster: initialize once, start, wait until it is ready, stop.
 //!
-//! `postgres` is started directly and its PID file polled, which takes 40 ms where `pg_ctl -w` takes 120. Nothing
-//! here blocks for longer than it takes to start a process: a start that is dropped half-way leaves no process and no
-//! half-made cluster. Stopping blocks, since it is the last thing that happens.
+//! `postgres` is started directly and its PID file polled, which takes 40 ms where `pg_ctl -w` takes 120. Starting is
+//! async: a start that is dropped half-way leaves no process and no half-made cluster. Stopping blocks, since it is the
+//! last thing the process does.
 
 use std::{
     fs,
@@ -32,17 +32,17 @@ use super::{
     wait::{POLL, poll},
 };
 
-/// Recovery after a hard stop of the machine takes as long as it takes; an ordinary start takes 40 ms.
+/// An ordinary start takes 40 ms, but recovery after a crash may take minutes.
 const READY_LIMIT: Duration = Duration::from_mins(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-/// A server that has not been ready has nothing to write: it recovers at its next start.
+/// A server that is not ready yet has nothing to write: it recovers at its next start.
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
 
-/// A server. Stopped when dropped.
+/// A private server. Stopped when dropped.
 pub struct Cluster {
-    /// Empty before the start, once it has ended, and when it is no longer ours to stop.
+    /// `None` before the start, after the end, and when this process must not stop it.
     pid: Option<Pid>,
-    /// It takes connections.
+    /// Whether it accepts connections.
     ready: bool,
     paths: Paths,
     binaries: Binaries,
@@ -107,18 +107,18 @@ impl Cluster {
         &self.binaries.version
     }
 
-    /// Whether it has ended by itself, or could not be started again since.
+    /// Whether it has ended by itself and has not been started again.
     pub(crate) fn has_ended(&self) -> bool {
         !self.pid.is_some_and(is_alive)
     }
 
-    /// Whether somebody has deleted it, or it has not been made yet.
+    /// Whether its data has been deleted or not been created yet.
     pub(crate) fn has_lost_data(&self) -> bool {
         !self.paths.data.join("PG_VERSION").exists()
     }
 
-    /// Starts it again after it has ended by itself; makes it again, empty, after its data has been deleted. On the main
-    /// thread, as [`start`](Self::start).
+    /// Starts it again after it has ended by itself, or creates it again, empty, after its data has been deleted. Await
+    /// it on the main thread, like [`start`](Self::start).
     pub(crate) async fn revive(
         &mut self,
         on_wait: &mut dyn FnMut(String),
@@ -128,14 +128,14 @@ impl Cluster {
             self.pid = None;
         }
         if self.has_lost_data() {
-            self.stop(); // what is left of it has nothing to write
+            self.stop(); // the old server has no data left to write
             self.paths.make(&self.run_as)?;
             initialize(&self.binaries, &self.run_as, &self.paths, on_wait).await?;
         }
         self.spawn(on_wait).await
     }
 
-    /// Lets it run on: the next image of this process takes it back.
+    /// Leaves it running for the next image of this process.
     pub(crate) fn keep_running(mut self) {
         self.pid = None;
     }
@@ -203,7 +203,8 @@ impl Cluster {
         })
     }
 
-    /// Fast first: sessions are cut and everything is written. What is stuck gets less and less choice.
+    /// Stops it: first a fast shutdown, which ends sessions and writes everything; then, if it is stuck, harder
+    /// signals.
     fn stop(&mut self) {
         let Some(pid) = self.pid.take() else { return };
         let steps: &[_] = if self.ready {
@@ -213,7 +214,7 @@ impl Cluster {
                 (Signal::SIGKILL, STOP_LIMIT),
             ]
         } else {
-            // In recovery it does not listen to the gentler one.
+            // During recovery it ignores SIGINT.
             &[(Signal::SIGQUIT, QUIT_LIMIT), (Signal::SIGKILL, STOP_LIMIT)]
         };
         for (signal, limit) in steps {
@@ -231,10 +232,9 @@ impl Drop for Cluster {
     }
 }
 
-/// A server on our data from before: ours across a restart, or an orphan of a host that was killed.
+/// A server that already runs on our data: our own, from before a restart, or an orphan of a host that was killed.
 ///
-/// An orphan is told to end and waited for: it has been already, by its death signal, and adopting a server that is
-/// about to go would only move the surprise.
+/// An orphan is stopped. It is not adopted, because it has already received its death signal and is about to end.
 async fn left_running(
     data: &Path,
     on_wait: &mut dyn FnMut(String),
@@ -263,12 +263,12 @@ fn is_alive(pid: Pid) -> bool {
     )
 }
 
-/// Reaped, if it is ours to reap.
+/// Whether the process has exited. Reaps it if it is a child of this process.
 fn has_exited(pid: Pid) -> bool {
     match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::StillAlive) => false,
         Ok(_) => true,
-        // Not our child: somebody else reaps it.
+        // Not our child: another process reaps it.
         Err(_) => {
             let file = PidFile {
                 pid: pid.as_raw(),

@@ -1,4 +1,4 @@
-//! Makes an empty cluster, all of it or nothing.
+//! Creates an empty cluster, completely or not at all.
 
 use std::{
     fs, io,
@@ -20,10 +20,10 @@ use super::{
     wait::poll,
 };
 
-/// Half a second as a rule. On a slow disk it may take many.
+/// Usually half a second, but much longer on a slow disk.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// initdb, into another folder first: one that was interrupted must not look like a cluster.
+/// Runs initdb in a temporary folder first: an interrupted run must not look like a cluster.
 pub(super) async fn initialize(
     binaries: &Binaries,
     run_as: &RunAs,
@@ -31,14 +31,14 @@ pub(super) async fn initialize(
     on_wait: &mut dyn FnMut(String),
 ) -> Result<(), PostgresError> {
     let folder = paths.data.with_extension("unfinished");
-    // Of a host that was killed in the middle of this.
+    // Left by a host that was killed while it did this.
     remove(&folder).map_err(PostgresError::file(&folder))?;
     let (out, errors) = open_log(&paths.log)?;
     let mut initdb = Command::new(binaries.program("initdb"));
     initdb
         .arg("-D")
         .arg(&folder)
-        // Trust: only who can reach the 0700 folder of the socket can connect at all.
+        // No password: only this user can enter the socket's 0700 folder, and so connect at all.
         .args(["-U", USER, "-A", "trust", "--no-sync", "--no-instructions"])
         .args(["--encoding=UTF8", "--locale=C"])
         .current_dir("/")
@@ -76,7 +76,7 @@ pub(super) async fn initialize(
     fs::rename(&folder, &paths.data).map_err(PostgresError::file(&paths.data))
 }
 
-/// Ended when dropped, and what it has made removed unless that is whole.
+/// A running initdb. Dropping it kills it and removes the folder, unless the folder is complete.
 struct Running {
     child: Child,
     folder: Option<PathBuf>,
@@ -85,7 +85,7 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let Some(folder) = &self.folder else { return };
-        // Its group: the servers that it runs for a moment write there too.
+        // Kill the whole group: initdb runs servers that write there too.
         let group = Pid::from_raw(self.child.id().cast_signed());
         if killpg(group, Signal::SIGKILL).is_ok()
             && let Err(error) = self.child.wait()

@@ -1,4 +1,4 @@
-//! The log of a private cluster.
+//! The log file of a private cluster.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -7,7 +7,7 @@ use std::{
 
 use super::PostgresError;
 
-/// In the words of its log since this start.
+/// What a server that starts is doing, according to its log since offset `from`.
 pub(super) fn progress(log: &Path, from: u64) -> String {
     let text = fs::read(log).unwrap_or_default();
     let from = usize::try_from(from).unwrap_or_default().min(text.len());

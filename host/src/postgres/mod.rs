@@ -4,22 +4,22 @@
 //! stays across runs. It is a child of this process and told to end with it, even by `kill -9`.
 //! Refuses to touch any server that it has not started on its own data folder.
 
-// The system's binaries.
+// Finds the system's binaries.
 mod binaries;
 
-// Who the server runs as, since PostgreSQL refuses root, and that it dies with us.
+// The user that the server runs as, since PostgreSQL refuses root, and its end together with this process.
 mod run_as;
 
-// Where it lies.
+// The paths of its files.
 mod paths;
 
-// What it has written.
+// Its log.
 mod log;
 
-// What a running server says of itself.
+// The PID file of a running server.
 mod pidfile;
 
-// The cluster from its making to the last signal.
+// The cluster from creation to shutdown.
 mod cluster;
 
 mod initdb;

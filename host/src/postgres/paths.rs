@@ -1,6 +1,6 @@
-//! Where the cluster of a project lies: data, log, socket, all in folders that nobody else can enter.
+//! The paths of a project's cluster: data, log and socket, in folders that only their owner can enter.
 //!
-//! Below the project, unless another user must reach it, or the socket's path would be too long.
+//! Inside the project, unless the server runs as another user or the socket's path would be too long.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -15,15 +15,15 @@ use shared::db::DatabaseUrl;
 
 use super::{PostgresError, run_as::RunAs};
 
-/// A private cluster has its folder to itself, so every one of them can have the same port in its socket's name.
+/// The port in the socket's name. Can be the same for all private clusters, since each has its own folder.
 pub(super) const PORT: u16 = 5432;
 pub(super) const USER: &str = "postgres";
 const DATABASE: &str = "postgres";
 
-/// A Unix socket's whole path may have this many bytes.
+/// The maximum length of a Unix socket's path, in bytes.
 const SOCKET_PATH_LIMIT: usize = 107;
 
-/// The three places.
+/// The three paths.
 pub(super) struct Paths {
     pub(super) data: PathBuf,
     pub(super) socket: PathBuf,
@@ -31,7 +31,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// Those of the project at `root`, made if they are missing.
+    /// The paths for the project at `root`. Creates missing folders.
     pub(super) fn of(root: &Path, run_as: &RunAs) -> Result<Self, PostgresError> {
         // Another user cannot reach into a project below a home folder of mode 0700.
         let base = match run_as {
@@ -40,7 +40,7 @@ impl Paths {
         };
         make_private(&base, run_as)?;
         let base = base.canonicalize().map_err(PostgresError::file(&base))?;
-        // Below the project if the path is short enough, and else in the system's folder for such things.
+        // Inside the project if the path is short enough, otherwise in the system's temporary folder.
         let mut socket = base.join("socket");
         if socket
             .join(format!(".s.PGSQL.{PORT}.lock"))
@@ -59,7 +59,7 @@ impl Paths {
         Ok(paths)
     }
 
-    /// Makes the folders that are missing.
+    /// Creates missing folders.
     pub(super) fn make(&self, run_as: &RunAs) -> Result<(), PostgresError> {
         for place in [&self.data, &self.socket] {
             make_private(place.parent().unwrap_or(place), run_as)?;
@@ -72,12 +72,12 @@ impl Paths {
     }
 }
 
-/// Where a cluster of this project listens, running or not.
+/// The URL of this project's cluster, running or not.
 pub(crate) fn url_of(root: &Path) -> Result<DatabaseUrl, PostgresError> {
     Ok(Paths::of(root, &RunAs::choose()?)?.url(USER))
 }
 
-/// A folder for this project in the system's temporary one: the same at every start, another for every project.
+/// A folder in the system's temporary folder: always the same for a project, different for each project.
 fn temp_folder(root: &Path) -> PathBuf {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();

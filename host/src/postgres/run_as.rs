@@ -1,8 +1,8 @@
-//! As whom the server runs, and that it ends with this process.
+//! The user that the server runs as, and its end together with this process.
 //!
-//! PostgreSQL refuses to run as root. As root we give it a user namespace in which it is somebody else while its files
-//! stay ours; where the system forbids namespaces, it runs as the user `postgres` or `nobody`, on files of theirs.
-//! Everybody else runs it as themselves.
+//! PostgreSQL refuses to run as root. If the host runs as root, the server gets a user namespace in which it has
+//! another uid, while its files still belong to root. Where the system forbids namespaces, it runs as the user
+//! `postgres` or `nobody`, who then owns the files. Any other user runs it as themselves.
 
 #![expect(unsafe_code, reason = "code between fork and exec")]
 
@@ -22,19 +22,19 @@ use nix::{
 use super::PostgresError;
 use crate::environment;
 
-/// As whom PostgreSQL's programs run.
+/// The user that PostgreSQL's programs run as.
 #[derive(Clone, Debug)]
 pub(super) enum RunAs {
-    /// As this process: it is not root.
+    /// The user of this process, which is not root.
     Same,
-    /// As this process outside, as somebody else inside a user namespace.
+    /// Root, but with another uid inside a user namespace.
     Namespace,
-    /// As another user, who must own the data.
+    /// Another user, who must own the data.
     Other { uid: Uid, gid: Gid },
 }
 
 impl RunAs {
-    /// Decides by trying: whether namespaces work depends on kernel, limits and container.
+    /// Tries namespaces out, since whether they work depends on kernel, limits and container.
     pub(super) fn choose() -> Result<Self, PostgresError> {
         if !Uid::effective().is_root() {
             return Ok(Self::Same);
@@ -61,24 +61,26 @@ impl RunAs {
         }
     }
 
-    /// Makes `command` run so, and end when the calling THREAD ends: call from the main thread. It gets what the user
-    /// gave: the app's secrets in `.env`, and a `TZ` or `LD_PRELOAD` for the app, are nothing to the server.
+    /// Makes `command` run as this user, and end when the calling THREAD ends. So call it on the main thread.
+    ///
+    /// The command only gets the original environment: the app's secrets in `.env`, or a `TZ` or `LD_PRELOAD` for the
+    /// app, must not reach the server.
     pub(super) fn apply(&self, command: &mut Command) {
-        let given = environment::for_children().map(|(name, value)| (name, value));
-        command.env_clear().envs(given);
+        let original = environment::for_children().map(|(name, value)| (name, value));
+        command.env_clear().envs(original);
         let namespace = matches!(self, Self::Namespace);
         if let Self::Other { uid, gid } = self {
             command.uid(uid.as_raw()).gid(gid.as_raw());
         }
-        // A group of its own: Ctrl-C in the terminal must reach us first, while requests still need the database.
+        // Its own process group: Ctrl-C in the terminal must not stop the server while requests still need it.
         command.process_group(0);
         let parent = nix::unistd::getpid();
         let child = move || {
             if namespace {
                 enter_namespace()?;
             }
-            // After every change of identity, which would clear it. The first check makes up for a parent that died
-            // between fork and here.
+            // Set it last, since a change of uid clears it. The check afterwards covers a parent that died between fork
+            // and here.
             prctl::set_pdeathsig(Signal::SIGINT)?;
             if getppid() != parent {
                 return Err(io::Error::from(nix::errno::Errno::ESRCH));
@@ -92,10 +94,10 @@ impl RunAs {
     }
 }
 
-/// Inside, this process is uid 65534; outside it stays what it was, so it owns its files on both sides.
+/// Enters a namespace in which this process has uid 65534. Outside its uid is unchanged, so it still owns its files.
 fn enter_namespace() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)?;
-    // The kernel wants setgroups denied before an unprivileged process may map its group.
+    // The kernel requires setgroups to be denied before an unprivileged process maps its group.
     for (file, content) in [
         (c"/proc/self/setgroups", "deny"),
         (c"/proc/self/uid_map", "65534 0 1"),

@@ -1,13 +1,13 @@
-//! Waits for something that only looking tells, and says what it waits for once that takes long.
+//! Waits by polling, and reports what it waits for if that takes long.
 
 use std::time::{Duration, Instant};
 
 pub(super) const POLL: Duration = Duration::from_millis(1);
 
-/// A wait is worth a word after this, and again as often.
+/// A longer wait is reported, and again after each further period of this length.
 const LONG: Duration = Duration::from_secs(2);
 
-/// Asks until there is an answer; `None` at the limit. Gives way to whoever ends the wait.
+/// Calls `ask` until it returns `Some`; `None` at the limit. Cancel-safe.
 pub(super) async fn poll<T>(
     limit: Duration,
     on_wait: &mut dyn FnMut(String),

@@ -1,7 +1,7 @@
-//! Carries a response body from the generation's runtime to the connection's.
+//! Moves a response body from the generation's runtime to the connection's.
 //!
-//! The host never polls app code on its own threads. A body that is complete is taken whole; a streaming one is
-//! pumped by a task on the generation's runtime through a channel. Either way the body carries the request's lease.
+//! The host never polls app code on its own threads. A complete body is moved as a whole; a streaming one is forwarded
+//! through a channel by a task on the generation's runtime. Either way the body holds the request's lease.
 
 use std::{
     future::{self, poll_fn},
@@ -20,14 +20,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::generation::Lease;
 
-/// Frames under way. Small: the channel hides a task switch, and back-pressure should reach the app.
+/// Capacity of the channel in frames. Enough to hide a task switch, small enough that back-pressure reaches the app.
 const IN_TRANSIT: usize = 4;
 
 /// A body the host may poll.
 pub(super) struct AppBody {
     source: Source,
     size: SizeHint,
-    /// Released with the body: the request is inside its generation until the last byte is written.
+    /// Dropped with the body, so that the request holds its generation until the last byte is written.
     lease: Option<Lease>,
 }
 
@@ -35,26 +35,26 @@ enum Source {
     Complete(Option<Frame<Bytes>>),
     Stream {
         frames: mpsc::Receiver<io::Result<Frame<Bytes>>>,
-        /// Ends the app's stream when the client goes away, even one that has nothing to say at the moment.
+        /// Aborts the app's stream when the client disconnects, even while the stream is idle.
         pump: AbortOnDropHandle<()>,
-        /// Ends when nobody waits for the request any more: a stream that never comes to an await ends nothing itself.
+        /// Resolves when the request is cut off. Needed because a stream that never awaits cannot be aborted.
         cut_off: BoxFuture<'static, String>,
     },
     Ended,
 }
 
-/// Takes the body over. Runs on the generation's runtime, as part of the request.
+/// Replaces the app's body by one that the host may poll. Runs on the generation's runtime, as part of the request.
 pub(super) async fn detach(response: Response<Body>) -> Response<AppBody> {
     let (parts, mut body) = response.into_parts();
     let size = body.size_hint();
-    // Once and without waiting: the headers of a stream must leave before its first frame exists.
+    // Poll once and do not wait: the headers of a stream must be sent before its first frame exists.
     let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).now_or_never();
     let source = match first {
         Some(None) => Source::Complete(None),
         Some(Some(Ok(frame))) if body.is_end_stream() => Source::Complete(Some(frame)),
         first => {
             let (sender, frames) = mpsc::channel(IN_TRANSIT);
-            // Part of the request still: what it does is the request's doing.
+            // Stay in the request's scope, so that the work of the stream is attributed to the request.
             let pump = pump(first.flatten(), body, sender);
             let pump = AbortOnDropHandle::new(match Request::current() {
                 Some(request) => tokio::spawn(request.scope(pump)),
@@ -90,7 +90,7 @@ async fn pump(
                 None => return,
             },
         };
-        // As text: the error's type is the app's, and the host keeps nothing of the app.
+        // Convert to text: the error's type belongs to the app, and the host must not keep app objects.
         let frame = frame.map_err(|error| io::Error::other(error.to_string()));
         let failed = frame.is_err();
         if frames.send(frame).await.is_err() || failed {
@@ -126,7 +126,7 @@ impl http_body::Body for AppBody {
                 cut_off,
             } => match frames.poll_recv(cx) {
                 Poll::Ready(Some(frame)) => Some(frame),
-                // The channel also closes when the stream panicked or was cut off: that must not look like its end.
+                // The channel also closes when the stream panics or is cut off, which must not look like a normal end.
                 Poll::Ready(None) => match ready!(Pin::new(pump).poll(cx)) {
                     Ok(()) => None,
                     Err(error) => Some(Err(io::Error::other(format!(

@@ -1,8 +1,8 @@
-//! Runs one request inside the active generation.
+//! Runs one request in the active generation.
 //!
-//! Everything of the app runs on the generation's own runtime: the handler, its body, what it spawns. This side only
-//! waits. A client that goes away drops this future, and that aborts the request's task over there.
-//! What a client is told when there is no answer is not decided here.
+//! All app code runs on the generation's runtime: the handler, its body, and the tasks it spawns. This side only waits.
+//! When the client disconnects, this future is dropped, which aborts the request's task.
+//! The caller decides what to send if the app gives no answer.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use crate::{
     panics,
 };
 
-/// What became of a request.
+/// The result of a request.
 pub(crate) struct Served {
-    /// The generation it ran in; 0 if in none.
+    /// The generation it ran in; 0 if none.
     pub(crate) generation: u64,
-    /// Statements it had sent when its answer began.
+    /// How many statements it had sent when its answer began.
     pub(crate) statements: u64,
-    /// How the database failed it last.
+    /// Its last database error.
     pub(crate) failure: Option<Failure>,
     pub(crate) answer: Result<Response<Body>, NoAnswer>,
 }
@@ -36,15 +36,15 @@ pub(crate) struct Served {
 /// Why the app gave no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
-    /// There is no generation to ask.
+    /// No generation is active.
     Absent(Absence),
     /// The handler panicked.
     Panicked(panics::Report),
-    /// The host has given up waiting for it, for this reason.
+    /// The host has stopped waiting for it, for this reason.
     CutOff(String),
 }
 
-/// Has the app answer.
+/// Lets the app answer `request`.
 pub(crate) async fn dispatch(
     generations: &Arc<Generations>,
     request: Request<Incoming>,
@@ -75,7 +75,7 @@ pub(crate) async fn dispatch(
     let request = lease.request().clone();
     let answer = tokio::select! {
         ended = AbortOnDropHandle::new(running) => match ended {
-            // The socket leaves HTTP and its response is over now; the lease is not.
+            // The socket leaves HTTP, and the response ends now. The lease must last as long as the socket.
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 tether.hold(lease);
                 Ok(response.map(Body::new))
@@ -86,7 +86,7 @@ pub(crate) async fn dispatch(
                 "generation {generation} was replaced before this request finished"
             ))),
         },
-        // A handler that never comes to an await cannot be aborted; its client is answered all the same.
+        // A handler that never awaits cannot be aborted, but its client still gets an answer.
         reason = request.clone().until_cut_off() => Err(NoAnswer::CutOff(reason)),
     };
     let (statements, failure) = (request.statements(), request.failure());

@@ -1,16 +1,16 @@
-//! A request, from the socket to the app and back. Read the modules downward.
+//! The path of a request, from the socket to the app and back. Read the modules from top to bottom.
 //!
-//! Connections, HTTP/1.1, HTTP/2, upgrades and the orderly end of all of them are `host_accept`'s, between `listen`
-//! and `dispatch`. Knows nothing of reloading: it asks [`generation`](crate::generation) for a lease and runs the
-//! request there.
+//! Between `listen` and `dispatch` is the crate `host_accept`: connections, HTTP/1.1, HTTP/2, upgrades and graceful
+//! shutdown. Nothing here depends on reloading: a request takes a lease from [`generation`](crate::generation) and runs
+//! there.
 
-// The socket: bound, or taken over from the process before.
+// The listening socket.
 pub(crate) mod listen;
 
-// The request's way into a generation and out of it.
+// Runs the request in a generation.
 #[cfg(feature = "dev")]
 pub(crate) mod dispatch;
 
-// Its response's way back.
+// Brings the response body back.
 #[cfg(feature = "dev")]
 mod body;
