@@ -1,4 +1,4 @@
-# Everything a person does here. `cargo dev` and `cargo test` do the first two without `just`.
+# The commands of this project. `cargo dev` and `cargo test` work without `just`.
 
 # List the recipes
 default:
@@ -12,7 +12,7 @@ dev *flags:
 leak *flags:
     cargo dev --pool app --isolation off {{ flags }}
 
-# The whole story by itself: the leak, its cure, and what lies beyond; --help for its flags
+# Run the whole demonstration: the leak, its cure, and what lies beyond; --help for its flags
 demo *flags:
     cargo build --quiet --profile hot
     cargo build --quiet --profile hot --package host_demo
@@ -26,31 +26,31 @@ connections:
 test *arguments:
     cargo test --workspace {{ arguments }}
 
-# Reads per second of the one shared connection, beside pools
+# Measure reads per second of the one shared connection, compared with pools
 bench-db:
     cargo bench --quiet --package host --bench db
 
-# Save to live, beside cargo alone, a restarting watcher and hot-lib-reloader; requests per second; memory; --help for its flags
+# Measure the time from save to live, compared with cargo alone, a restarting watcher and hot-lib-reloader; requests per second; memory; --help for its flags
 bench-reload *flags:
     cargo bench --quiet --package host --bench reload -- {{ flags }}
 
-# Take the README's screenshots anew, in a real browser
+# Take the README's screenshots again, in a real browser
 screenshots:
     cargo test --test it seen::
     cp target/tmp/screenshots/overlay-dark.png host/assets/overlay.png
     cp target/tmp/screenshots/dashboard-light.png host/assets/dashboard.png
 
-# Formatting, clippy and rustdoc, with warnings denied
+# Check formatting, clippy and rustdoc, with warnings denied
 lint:
     cargo fmt --all --check
     cargo clippy --quiet --workspace --all-targets -- --deny warnings
     cargo clippy --quiet --package host --no-default-features --features bundled-app -- --deny warnings
     RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps --document-private-items
 
-# What CI runs
+# Run what CI runs
 ci: lint test
 
-# Build the production binary: target/release/host, static, without anything of the dev server
+# Build the production binary: target/release/host, static, without the dev server
 build:
     cargo build --release --package host --no-default-features --features bundled-app
 
@@ -62,7 +62,7 @@ serve *flags: build
 migrate:
     cargo host migrate
 
-# Make the next file in migrations/: just migration add_colour
+# Create the next file in migrations/: just migration add_colour
 migration name:
     cargo host migration {{ name }}
 

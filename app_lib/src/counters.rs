@@ -44,11 +44,11 @@ impl NewCounter {
         Self { name, count: 0 }
     }
 
-    /// A name is shown in a list: some text, and not a novel.
+    /// A name is shown in a list, so it must not be empty or long.
     fn check(mut self) -> Result<Self, AppError> {
         self.name = self.name.trim().to_owned();
         match self.name.chars().count() {
-            // PostgreSQL's text holds any character but this one.
+            // The one character that PostgreSQL's text cannot contain.
             1..=100 if !self.name.contains('\0') => Ok(self),
             _ => Err(AppError::invalid("name must have 1 to 100 characters")),
         }
@@ -99,7 +99,7 @@ struct With {
     with: Option<String>,
 }
 
-/// A counter, and its increments if they were asked for.
+/// A counter, with its increments if requested.
 #[derive(Serialize)]
 struct CounterWith {
     #[serde(flatten)]

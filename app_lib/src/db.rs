@@ -14,10 +14,10 @@ static POOL: OnceLock<Db> = OnceLock::new();
 /// The database of this generation.
 pub(crate) fn connect(state: &AppState) -> Db {
     match state.pool_owner {
-        // The cure: the pool of the process, which outlives all generations. Like `globalForDb.db`.
+        // The cure: the host's pool, which outlives all generations. Like `globalForDb.db`.
         PoolOwner::Host => state.db.clone(),
-        // The problem, under `just leak`. What cures it all the same is to end what a generation opened together
-        // with the generation: `just leak --isolation on`.
+        // The leak, under `just leak`. It is also cured if everything a generation has opened ends with the generation:
+        // `just leak --isolation on`.
         PoolOwner::App => POOL.get_or_init(|| Db::new(&state.db_config)).clone(),
     }
 }

@@ -1,6 +1,6 @@
-//! Every failed request answers `{"error":{"code","message"}}` with the status that fits.
+//! Every failed request is answered with `{"error":{"code","message"}}` and a matching status.
 //!
-//! A database error is logged in full and answered in general: its text may hold SQL and data of others.
+//! A database error is logged in full, but the response is generic: its text may contain SQL and other users' data.
 
 use axum::{
     Json,
@@ -12,17 +12,17 @@ use serde_json::json;
 use shared::DbError;
 use tokio_postgres::error::SqlState;
 
-/// Why a request was refused.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AppError {
-    /// The caller's mistake, told to the caller.
+    /// A mistake of the client, explained in the response.
     #[error("{message}")]
     Refused {
         status: StatusCode,
         code: &'static str,
         message: String,
     },
-    /// Ours or the database's, told to the log.
+    /// An error of ours or of the database, logged.
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -44,7 +44,7 @@ impl AppError {
         }
     }
 
-    /// Status, code and message for the caller.
+    /// Status, code and message for the client.
     pub(crate) fn answer(&self) -> (StatusCode, &'static str, String) {
         match self {
             Self::Refused {
@@ -77,8 +77,8 @@ impl AppError {
     }
 }
 
-/// Logs `error` and answers in general. Who holds the connection, from which line, and which column does not fit its
-/// field reveals no data: the dev server's user is told.
+/// Logs `error` and returns the generic message. Some errors contain no data, such as who holds the connection or which
+/// column does not fit its field: under the dev server their text is returned.
 fn told(error: &DbError, in_general: &str) -> String {
     tracing::error!("{error}");
     match error {

@@ -72,7 +72,7 @@ pub(crate) async fn add(db: &Db, id: i64, amount: i32) -> Result<Counter, AppErr
     let row = db
         .transaction(|tx| {
             async move {
-                // The update first: it locks the counter, and says whether there is one to insert for.
+                // Update first: it locks the counter, and tells whether the counter exists.
                 let row = tx
                     .fetch_opt(Statement::new(&update))
                     .await?
@@ -86,7 +86,7 @@ pub(crate) async fn add(db: &Db, id: i64, amount: i32) -> Result<Counter, AppErr
     Ok(Counter::from_row(&row)?)
 }
 
-/// A counter and all its increments in one round trip, in plain SQL: what is easier written than built.
+/// A counter and all its increments in one round trip, in plain SQL, which is easier here than a query builder.
 pub(crate) async fn with_counter(
     db: &Db,
     id: i64,

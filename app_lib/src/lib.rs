@@ -1,12 +1,12 @@
 //! The application: a counter with a page and a JSON API. Edit anything here while `cargo dev` runs.
 //!
-//! A request enters through `app`'s router, takes its input apart with `extract`, runs its statements on
-//! `state.db`, and answers with a value or an `AppError`. One file per resource, which also keeps
-//! a save fast: rustc recompiles the file you touched.
+//! A request enters through `app`'s router, parses its input with `extract`, runs its statements on `state.db`, and
+//! answers with a value or an `AppError`. One file per resource, which also keeps a save fast: rustc recompiles the
+//! file you touched.
 
 #![forbid(unsafe_code)]
 
-// The database: whose pool it is, and the tables.
+// The database: who owns the pool, and the tables.
 mod db;
 mod schema;
 
@@ -16,7 +16,7 @@ mod increments;
 mod page;
 mod ping;
 
-// What they share: input and errors.
+// Shared by the resources: input and errors.
 mod error;
 mod extract;
 
@@ -27,7 +27,7 @@ use shared::{
 
 shared::export_app!(app);
 
-/// Builds the router. Runs once per generation; if it fails, the generation before goes on serving.
+/// Builds the router. Runs once per generation; if it fails, the previous generation keeps serving.
 async fn app(state: AppState) -> Result<Router, BoxError> {
     let state = AppState {
         db: db::connect(&state),

@@ -111,7 +111,7 @@ impl From<FormRejection> for AppError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, _, message) = self.0.answer();
-        // In development the host makes a page of it that says what failed, where, and why.
+        // In development the host replaces it with a page that explains what failed, where, and why.
         if cfg!(feature = "hot") && status.is_server_error() {
             return (status, message).into_response();
         }

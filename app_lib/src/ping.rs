@@ -1,4 +1,4 @@
-//! `GET /api/ping`: which code answers, on which backend of PostgreSQL, through whose pool.
+//! `GET /api/ping`: which generation answers, on which PostgreSQL backend, and who owns the pool.
 
 use axum::{Json, extract::State};
 use serde::Serialize;

@@ -1,10 +1,10 @@
-//! The tables, as the code sees them. The database itself is made by `migrations/`; a test compares the two.
+//! The tables as the code sees them. `migrations/` creates the database; a test compares the two.
 //!
 //! Each struct is a row: `row!` reads its fields by name, and `enum_def` makes the names of its table and columns
-//! (`CounterIden::Count`) for sea-query. A field says its Rust type, NULL by `Option`, and what the column is in
-//! PostgreSQL. What fits what: `i64` bigint, `String` text, `Vec<String>` text[], `Vec<u8>` bytea,
-//! `uuid::Uuid` uuid, `rust_decimal::Decimal` numeric, `chrono::DateTime<Utc>` timestamp with time zone,
-//! `chrono::NaiveDate` date, `serde_json::Value` jsonb, and `tokio_postgres::types::Json<T>` jsonb as a struct.
+//! (`CounterIden::Count`) for sea-query. A field declares its Rust type, `Option` if it may be NULL, and the column's
+//! type in PostgreSQL. Matching types: `i64` bigint, `String` text, `Vec<String>` text[], `Vec<u8>` bytea, `uuid::Uuid`
+//! uuid, `rust_decimal::Decimal` numeric, `chrono::DateTime<Utc>` timestamp with time zone, `chrono::NaiveDate` date,
+//! `serde_json::Value` jsonb, and `tokio_postgres::types::Json<T>` jsonb as a struct.
 
 #![allow(
     dead_code,
@@ -36,7 +36,7 @@ shared::row! {
 }
 
 shared::row! {
-    /// One change of a counter: many of them belong to one [`Counter`].
+    /// One change of a counter; a [`Counter`] has many.
     #[enum_def]
     #[derive(Debug, Serialize, Deserialize)]
     pub(crate) struct Increment {

@@ -120,7 +120,8 @@ impl UsageTracker {
 
     fn cut_off_older(&self, line: CallSite) {
         let Some(me) = Request::current() else { return };
-        // Collected first: nobody gets the connection while the lock is held, and writing to the log may block.
+        // Collect first and log after releasing the lock: writing the log may block, and every use of the connection
+        // needs this lock.
         let older: Vec<(Arc<Request>, CallSite)> = (self.state().uses.values())
             .filter(|held| held.alone)
             .filter_map(|held| Some((held.by.clone()?, held.line)))

@@ -1,4 +1,4 @@
-//! A connection of its own for a short piece of work, beside the pool.
+//! A temporary connection outside the pool.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use shared::{
 use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a connection waits for the answers to what it has sent, once nobody wants them any more.
+/// How long closing a connection may wait for outstanding responses.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Runs `work` on a connection of its own and waits until that is closed.
+/// Runs `work` on a temporary connection and waits until that is closed.
 pub(in crate::dev) async fn on_connection<T>(
     url: &DatabaseUrl,
     env: &Env,
@@ -25,11 +25,11 @@ pub(in crate::dev) async fn on_connection<T>(
         format!("host-migrate:{}", std::process::id()),
     );
     let (mut client, connection) = connect(&config).await?;
-    // Ended with this, whatever the server still has to say.
+    // Aborted with this function, even if the server is still sending.
     let driver = AbortOnDropHandle::new(tokio::spawn(connection));
     let result = work(&mut client).await;
     drop(client);
-    // Its errors were the client's errors already.
+    // The client has already returned its errors.
     drop(tokio::time::timeout(CLOSE_LIMIT, driver).await);
     result
 }

@@ -109,7 +109,7 @@ impl Run<'_> {
         }
         let why = "the server did not cancel it; its connection is being closed".to_owned();
         let failure = Failure {
-            is_transient: false, // somebody wanted its end
+            is_transient: false, // it was cancelled on request
             ..Failure::new(None, why)
         };
         Outcome {

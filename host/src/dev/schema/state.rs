@@ -53,7 +53,7 @@ impl SchemaState {
         self.failure.is_some() || !self.status.pending.is_empty()
     }
 
-    /// Whether a run goes on of which nobody knows yet how long it takes.
+    /// Whether a run on the app's database has just begun and is not known to be slow.
     pub(crate) fn is_new_run(&self) -> bool {
         let is_new = |run: &Applying| !run.slow && !run.elsewhere;
         self.applying.as_ref().is_some_and(is_new)

@@ -66,7 +66,7 @@ pub(super) fn page(
     answer_html(status, &format!("Database: {message}"), &content)
 }
 
-/// The page in place of the app's answer. Its cookies stay: they may begin a session, or end one.
+/// Replaces the app's response by the page. Keeps its cookies, which may begin or end a session.
 pub(super) fn in_place_of(answer: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
     for cookie in answer.headers().get_all(header::SET_COOKIE) {
         page.headers_mut()

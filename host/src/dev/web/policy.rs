@@ -113,7 +113,8 @@ impl<'a> Directive<'a> {
         self.0.split_ascii_whitespace().skip(1)
     }
 
-    /// As it is told, the same for each answer: a nonce is another one each time.
+    /// The directive as it is reported. Nonces are masked, since they differ in each response and would make every
+    /// report a new one.
     fn shown(self) -> String {
         let words = self.0.split_ascii_whitespace();
         let shown = words.map(|word| match word.starts_with("'nonce-") {

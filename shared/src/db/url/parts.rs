@@ -31,7 +31,7 @@ impl<'a> Parts<'a> {
         let mut parameters = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let key = decode(key).map_err(|()| "a `%` behind the `?` is written %25".to_owned())?;
+            let key = decode(key).map_err(|()| "a `%` after the `?` is written %25".to_owned())?;
             let value =
                 decode(value).map_err(|()| format!("{key}: a `%` in its value is written %25"))?;
             parameters.push((key, value, pair.to_owned()));
@@ -58,7 +58,7 @@ fn well_formed(rest: &str) -> Result<&str, String> {
     match authority.split('@').collect::<Vec<_>>().as_slice() {
         [_, _, _, ..] => Err("there are two `@` before the database's name: one in the user name or password is written %40".into()),
         [credentials, _] => Ok(credentials),
-        _ if rest.contains('@') => Err("an `@` stands behind a `/` or `?`: in a password `/` is written %2F, `?` %3F and `@` %40; elsewhere too `@` is written %40".into()),
+        _ if rest.contains('@') => Err("there is an `@` after a `/` or `?`: in a password `/` is written %2F, `?` %3F and `@` %40; elsewhere too `@` is written %40".into()),
         _ => Ok(""),
     }
 }

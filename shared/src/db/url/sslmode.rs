@@ -28,7 +28,7 @@ impl SslSettings {
             }
             None | Some("prefer" | "allow") => Ok((SslMode::Prefer, Tls::unverified())),
             Some(mode @ ("require" | "verify-ca")) if system => Err(format!(
-                "sslmode={mode} with sslrootcert=system would believe anybody who has a certificate: use sslmode=verify-full"
+                "sslmode={mode} with sslrootcert=system would trust any server with a certificate: use sslmode=verify-full"
             )),
             // As in libpq: with a root certificate, `require` checks the chain.
             Some("require") if file.is_some() => verified(Check::Chain),
