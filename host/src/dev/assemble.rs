@@ -219,8 +219,8 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         reloading: tokio::spawn(reload.run(ready.boxed())),
         access,
         serving,
+        printing: tokio::spawn(terminal.show(events_rx, refusals_rx, health_rx)),
         background: vec![
-            tokio::spawn(terminal.show(events_rx, refusals_rx, health_rx)),
             tokio::spawn(probing),
             tokio::spawn(judging),
             tokio::spawn(recording),

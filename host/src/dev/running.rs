@@ -35,7 +35,9 @@ pub(super) struct Running {
     pub(super) access: Arc<Access>,
     /// Returns how many connections it had to cut off.
     pub(super) serving: JoinHandle<usize>,
-    /// Display and bookkeeping. They run until the very end and are aborted.
+    /// The terminal. It prints what was reported, then ends with the last who could report.
+    pub(super) printing: JoinHandle<()>,
+    /// Bookkeeping. It runs until the very end and is aborted.
     pub(super) background: Vec<JoinHandle<()>>,
     /// Restores the terminal when dropped. That must happen before the next image takes it.
     pub(super) keys: Option<Keys>,
@@ -76,6 +78,9 @@ const CLEAN_QUIET_PERIOD: Duration = Duration::from_millis(500);
 
 /// Pause between attempts to restart a private cluster that has ended.
 const REVIVAL_PAUSE: Duration = Duration::from_millis(300);
+
+/// How long the terminal may take for its last lines: it counts backends for one of a reload.
+const LAST_LINES_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the host stops serving.
 pub(super) enum End {
@@ -183,6 +188,9 @@ impl Running {
             }
         };
         self.reloading.abort(); // not yet done if the wait was skipped
+        // Ends once nobody can report an event any more, so that why the host restarts is printed too.
+        drop(timeout(LAST_LINES_LIMIT, &mut self.printing).await);
+        self.printing.abort();
         for task in &self.background {
             task.abort();
         }

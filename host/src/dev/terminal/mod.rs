@@ -89,7 +89,7 @@ impl Terminal {
         }
     }
 
-    /// Prints events until the host ends and aborts it.
+    /// Prints events until nobody is left to report one.
     pub(crate) async fn show(
         mut self,
         mut events: mpsc::UnboundedReceiver<Event>,
