@@ -5,7 +5,7 @@ use shared::env::{Env, Faults, Variables};
 
 use crate::environment;
 
-/// Flags that stand for a variable; a flag wins over the environment, the environment over `.env`.
+/// Flags that override a variable. A flag takes precedence over the environment, which takes precedence over `.env`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
     /// Address to listen on [default: 127.0.0.1] (HOST)

@@ -51,7 +51,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of the project at `root`, not yet started. Fails on whatever only a person can put right.
+    /// The cluster of the project at `root`, not yet started. Fails if only the user can fix the cause.
     pub fn of(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
         let run_as = RunAs::choose()?;
         let paths = Paths::of(root, &run_as)?;

@@ -1,7 +1,7 @@
 //! A private PostgreSQL cluster for development: found, initialised, started, recovered, stopped.
 //!
 //! It listens on a Unix socket in a 0700 folder and nowhere else: no port to collide, no password to leak. Its data
-//! stays across runs. It is a child of this process and told to end with it, even by `kill -9`.
+//! stays across runs. It is a child of this process and ends with it, even after `kill -9`.
 //! Refuses to touch any server that it has not started on its own data folder.
 
 // Finds the system's binaries.

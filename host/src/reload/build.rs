@@ -1,7 +1,7 @@
 //! Compiles the app: the result is an artifact or diagnostics.
 //!
-//! There are two ways to the same library. cargo handles everything, but takes 100 to 200 ms to find out that only
-//! the app has changed. If that is known already, rustc runs directly, with the command that cargo ran last. If in doubt,
+//! There are two ways to the same library. cargo handles everything, but takes 100 to 200 ms to find out that only the
+//! app has changed. If that is known already, rustc runs directly, with the command that cargo ran last. If in doubt,
 //! cargo builds. A failed build is an outcome, not an error.
 //! Dropping the future of a build kills its compilers.
 

@@ -68,7 +68,7 @@ impl Loop {
                     report.unchanged();
                 });
                 let news = Event::Unchanged { files, warnings };
-                drop(self.reload.events.send(news)); // nobody listens once the host has ended
+                drop(self.reload.events.send(news)); // no receiver once the host is shutting down
             }
         }
         Ok(())
@@ -151,7 +151,7 @@ impl Reload {
                 let retired = retire(&generations, before, drain).await;
                 // Again: the first reset may have failed, and the old code may have changed the session since.
                 db.reset_session(PATIENCE_AFTER_DRAIN).await;
-                drop(events.send(Event::Retired(retired))); // nobody listens once the host has ended
+                drop(events.send(Event::Retired(retired))); // no receiver once the host is shutting down
             });
         }
         Ok(swap)

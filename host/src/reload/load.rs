@@ -140,7 +140,7 @@ fn checked_entry(reloader: &LibReloader) -> Result<Entry, LoadError> {
             symbol: "app_stamp",
         }
     })?;
-    // SAFETY: the address of a static in the mapped library, see above; nobody writes to it.
+    // SAFETY: the address of a static in the mapped library, see above, and nothing writes to it.
     unsafe { &**stamp }.check()?;
     // SAFETY: the stamp matches, so `app_entry` was made by this build's `export_app!` and has this type.
     let entry =

@@ -113,13 +113,13 @@ impl Reload {
         self.report
             .send_modify(|report| report.build.progress = now);
         if let Some(now) = now {
-            drop(self.events.send(Event::Progress(now))); // nobody listens once the host has ended
+            drop(self.events.send(Event::Progress(now))); // no receiver once the host is shutting down
         }
     }
 
     fn set_phase(&self, phase: Phase, event: Event) {
         self.report.send_modify(|report| report.phase = phase);
-        drop(self.events.send(event)); // nobody listens once the host has ended
+        drop(self.events.send(event)); // no receiver once the host is shutting down
     }
 
     fn set_under_way(&self, build: Option<UnderWay>) {
@@ -199,7 +199,7 @@ impl Loop {
         let report = &self.reload.report;
         report.send_modify(|report| report.revision += 1);
         let files = names(files);
-        drop(self.reload.events.send(Event::Refreshed { files })); // nobody listens once the host has ended
+        drop(self.reload.events.send(Event::Refreshed { files })); // no receiver once the host is shutting down
     }
 
     async fn migrate(&mut self) {
@@ -244,7 +244,7 @@ impl Loop {
                     reload.set_under_way(Some(build));
                     if build.kind == Kind::Dependencies {
                         beyond_app.store(true, Relaxed);
-                        drop(reload.events.send(Event::Dependencies)); // nobody listens once the host has ended
+                        drop(reload.events.send(Event::Dependencies)); // no receiver once the host is shutting down
                     }
                 }
             };

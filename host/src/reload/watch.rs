@@ -77,13 +77,13 @@ impl Watch {
         let (sender, events) = mpsc::unbounded_channel();
         let on_event = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, is_change) {
-                drop(sender.send(event)); // nobody receives while the host ends
+                drop(sender.send(event)); // no receiver once the host is shutting down
             }
         };
         let config = Config::default().with_follow_symlinks(false);
         let watcher = RecommendedWatcher::new(on_event, config)?;
         let places = Places::new(root, watcher)?;
-        // A save between the start, which has read the settings, and this moment was seen by nobody.
+        // The settings were read before this watch began, and a save in between has gone unnoticed.
         settings_saved.notify_one();
         Ok(Self {
             events,
