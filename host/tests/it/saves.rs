@@ -159,12 +159,12 @@ async fn a_file_that_the_app_reads_as_it_runs_needs_no_build_and_open_pages_foll
         ),
         (1, 0, 0, "active")
     );
-    let log = host.log();
-    assert_eq!(
-        log.matches("app_lib/lab.css  needs no build").count(),
-        2,
-        "{log}"
-    );
+    eventually("a line for each", async || {
+        let lines = host.log();
+        let told = lines.matches("app_lib/lab.css  needs no build").count();
+        (told == 2).then_some(())
+    })
+    .await;
 
     // One that rustc has read is a source.
     host.checkout.write("app_lib/src/lab.txt", "built");

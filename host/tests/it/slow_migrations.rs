@@ -53,6 +53,10 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
         "migrating"
     );
     let said = format!("{FILE} is being applied and waits for a lock of PID {pid} ");
+    eventually("the line for it", async || {
+        host.log().contains(&said).then_some(())
+    })
+    .await;
     assert_eq!(host.log().matches(&said).count(), 1, "{}", host.log());
 
     if let Some(browser) = Chromium::start().await {
