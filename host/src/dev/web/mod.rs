@@ -42,7 +42,7 @@ pub(super) use pages::Editor;
 pub(super) use policy::{Unreloadable, UnreloadablePages};
 use script::Script;
 
-/// What [`front`] needs.
+/// What [`front()`] needs.
 pub(super) struct Parts {
     pub(super) sources: Sources,
     pub(super) schema: Arc<Schema>,
