@@ -61,6 +61,9 @@ pub(crate) struct Watch {
     events: mpsc::UnboundedReceiver<notify::Result<Event>>,
     /// Changes not returned yet. Kept here so that a cancelled `next` loses none.
     pending: Changes,
+    /// Made since the last save that was returned. What has gone again by the next was a step of it: an editor's or a
+    /// tool's own file, written and renamed over the source.
+    newborn: Changes,
     places: Places,
     /// Notified when `.env` is saved.
     settings_saved: Arc<Notify>,
@@ -88,6 +91,7 @@ impl Watch {
         Ok(Self {
             events,
             pending: Changes::new(),
+            newborn: Changes::new(),
             places,
             settings_saved,
             cleaned,
@@ -146,7 +150,10 @@ impl Watch {
                 quiet = Instant::now() + SETTLE;
             }
         }
-        std::mem::take(&mut self.pending)
+        let newborn = std::mem::take(&mut self.newborn);
+        let mut changes = std::mem::take(&mut self.pending);
+        changes.retain(|file| !newborn.contains(file) || self.places.has(file));
+        changes
     }
 
     /// Records what has changed. Returns whether the event is part of a save.
@@ -171,6 +178,11 @@ impl Watch {
                 found.extend(self.places.came_or_went(path));
             }
             found.extend(self.places.changes_at(path, is_folder(event.kind, path)));
+            if matches!(event.kind, EventKind::Create(_)) {
+                let new = self.places.changes_at(path, true).into_iter();
+                let new = new.filter(|name| !self.pending.contains(name));
+                self.newborn.extend(new);
+            }
         }
         let part_of_a_save = !found.is_empty();
         self.pending.extend(found);
@@ -208,5 +220,31 @@ fn is_folder(kind: EventKind, path: &Path) -> bool {
         EventKind::Modify(ModifyKind::Name(RenameMode::From)) => path.extension().is_none(),
         EventKind::Modify(ModifyKind::Name(RenameMode::To)) => path.is_dir(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tool_that_renames_its_own_file_over_a_source_saves_one_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("a path");
+        let source = root.join("app_lib/src/page.rs");
+        fs::create_dir_all(root.join("app_lib/src")).expect("folders");
+        fs::write(&source, "old").expect("a file");
+        let mut watch =
+            Watch::new(&root, Arc::default(), Arc::default()).expect("inotify is there");
+        // As `sed -i` does: what was renamed away has no extension, and might have been a folder.
+        let own = root.join("app_lib/src/sedAbCdEf");
+        fs::write(&own, "new").expect("a file");
+        fs::rename(&own, &source).expect("a rename");
+        let changes = watch.next(&Notify::new()).await;
+        assert_eq!(changes, Changes::from(["app_lib/src/page.rs".into()]));
+        // A source that was there and goes is a change.
+        fs::remove_file(&source).expect("a file");
+        let changes = watch.next(&Notify::new()).await;
+        assert_eq!(changes, Changes::from(["app_lib/src/page.rs".into()]));
     }
 }

@@ -127,6 +127,11 @@ impl Places {
         path == host_folder || path.parent() == Some(&host_folder)
     }
 
+    /// Whether something has this name now, be it a link that leads nowhere.
+    pub(super) fn has(&self, name: &Path) -> bool {
+        fs::symlink_metadata(self.root.join(name)).is_ok()
+    }
+
     fn relative(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
