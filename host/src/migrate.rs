@@ -286,7 +286,11 @@ fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Fail
         ),
         Kind::MissingVersion(missing) => (
             Some(missing),
-            "is missing or out of order: it was applied and its file is gone, or its number is lower than one already applied; restore or renumber it, or `just db-reset`".to_owned(),
+            match files.iter().any(|file| file.to_string() == missing.to_string()) {
+                true => "has a lower number than one that is applied: give it a higher one, or `just db-reset`",
+                false => "was applied, and its file is gone: restore it, or `just db-reset`",
+            }
+            .to_owned(),
         ),
         _ => (None, error.to_string()),
     };

@@ -78,6 +78,12 @@ async fn a_failing_file_is_rolled_back_and_shown_until_it_is_mended() {
         said.contains("was changed after") && said.contains("just db-reset"),
         "{said}"
     );
+    std::fs::remove_file(host.checkout.path(file)).unwrap();
+    host.until("that it is gone", |status| {
+        let said = status.0["schema"]["failure"]["message"].as_str();
+        said.is_some_and(|said| said.contains("its file is gone"))
+    })
+    .await;
 }
 
 #[tokio::test]
