@@ -34,6 +34,8 @@ pub(crate) enum Server {
     Suspect,
     /// It accepts no connections. Holds the reason.
     Down(String),
+    /// It neither takes a connection nor refuses one: statements wait for it without end.
+    Silent,
 }
 
 impl State {

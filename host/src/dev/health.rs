@@ -35,6 +35,9 @@ pub(crate) struct Trouble {
     /// A second sentence: what the user can do.
     pub(crate) remedy: String,
     pub(crate) since: DateTime<Local>,
+    /// Whether the app would wait for it without end.
+    #[serde(skip)]
+    pub(crate) silent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -144,6 +147,7 @@ impl Trouble {
             what,
             remedy: remedy.to_owned(),
             since: Local::now(),
+            silent: false,
         }
     }
 
@@ -177,6 +181,15 @@ fn database_trouble(state: &access::State, schema: &SchemaState, private: bool) 
                 "Start that server, or correct DATABASE_URL; either is noticed at once."
             },
         ),
+        (_, Server::Silent) => {
+            let what = "The database is silent: it neither takes nor refuses a connection";
+            let remedy =
+                "Its process may be stopped, or the network between cut. The host keeps trying.";
+            return Some(Trouble {
+                silent: true,
+                ..Trouble::new(Cause::Database, what.to_owned(), remedy)
+            });
+        }
         // The app is blocked until the migrations have run, even if the server answers others again.
         _ if schema.unreached => return schema.failure.as_ref().map(Trouble::from),
         _ => return None,

@@ -10,7 +10,10 @@ use shared::{
     db::{DatabaseUrl, DbConfig, Reach, connect},
     env::Env,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     access::{Access, Server},
@@ -23,6 +26,12 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How long a server may be gone after a lost connection before it is reported as down.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a statement may run before it is asked whether there still is a server, and how long that may take.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// How often that is asked while a statement runs on.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Runs until the host ends and aborts it.
 pub(super) async fn probe(db: Db, schema: Arc<Schema>, access: Arc<Access>) {
     let mut reach = db.reach();
@@ -30,18 +39,47 @@ pub(super) async fn probe(db: Db, schema: Arc<Schema>, access: Arc<Access>) {
         let lost = reach.wait_for(|reach| matches!(reach, Reach::Lost | Reach::Failed { .. }));
         let patience = tokio::select! {
             // A request or a migration has already failed.
-            () = access.suspected.notified() => Duration::ZERO,
+            () = access.suspected.notified() => Some(Duration::ZERO),
             reach = lost => match reach.as_deref() {
-                Ok(Reach::Failed { .. }) => Duration::ZERO,
-                Ok(_) => GRACE,
+                Ok(Reach::Failed { .. }) => Some(Duration::ZERO),
+                Ok(_) => Some(GRACE),
                 Err(_) => return, // the pool is gone
-            }
+            },
+            () = until_silent(&db, &schema) => None,
+        };
+        let Some(patience) = patience else {
+            access.set_server(Server::Silent);
+            while is_silent(&schema).await {}
+            access.set_server(Server::Up);
+            continue;
         };
         access.suspect();
         wait_until_reachable(&schema, &access, patience, &mut reach).await;
         db.note_server_is_up();
         access.set_server(Server::Up);
     }
+}
+
+/// Until a statement waits for a server that has become silent. Nobody refuses anything then, and no limit that the
+/// server keeps ends the wait.
+async fn until_silent(db: &Db, schema: &Schema) {
+    let mut pause = SILENCE / 2;
+    loop {
+        sleep(pause).await;
+        let long = |ms: u64| Duration::from_millis(ms) >= SILENCE;
+        let waits = (db.status().holders.iter()).any(|holder| long(holder.for_ms));
+        if waits && is_silent(schema).await {
+            return;
+        }
+        pause = if waits { ASK_AGAIN } else { SILENCE / 2 };
+    }
+}
+
+/// Whether nothing comes back. A refusal is an answer: who asks for a connection will be told.
+async fn is_silent(schema: &Schema) -> bool {
+    let (url, env) = schema.place();
+    let limit = SILENCE.min(env.database_connect_timeout / 2);
+    timeout(limit, try_connect(&url, &env)).await.is_err()
 }
 
 async fn wait_until_reachable(

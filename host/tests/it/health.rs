@@ -5,6 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -190,4 +194,34 @@ async fn settings_are_followed_out_of_any_trouble_and_back_again() {
     })
     .await;
     assert_eq!(host.get("/api/ping").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_is_told_and_waited_for() {
+    let server = Server::start().await;
+    let checkout = Checkout::new();
+    checkout.add_lab(LAB);
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
+    let host = Host::start_in(checkout, &[("DATABASE_URL", &url)]).await;
+    let backend = host.backend().await;
+    let backend = Pid::from_raw(i32::try_from(backend).unwrap());
+    server.signal(Signal::SIGSTOP);
+    kill(backend, Signal::SIGSTOP).unwrap();
+    // The app waits for its statement; whoever looks at the page does not.
+    let page = host
+        .client
+        .get(host.url("/lab"))
+        .header("accept", "text/html");
+    let answer = page.send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("The database is silent"), "{text}");
+    assert_eq!(cause(&host.status().await), "database");
+    assert!(host.log().contains("The database is silent"));
+    kill(backend, Signal::SIGCONT).unwrap();
+    server.signal(Signal::SIGCONT);
+    host.until("the end of it", |status| cause(status) == "none")
+        .await;
+    assert_eq!(host.get("/lab").await.status(), 200);
+    assert_eq!(host.backend().await, i64::from(backend.as_raw()));
 }

@@ -74,6 +74,7 @@ pub(super) fn by_trouble(trouble: &Trouble, back_to: &str, token: Option<&Token>
         what,
         remedy,
         since,
+        ..
     } = trouble;
     let (title, code) = match cause {
         Cause::Migration => ("A migration takes long", "migrating"),

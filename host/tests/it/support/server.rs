@@ -149,7 +149,7 @@ impl Server {
         self.process = serve(self.folder.path(), self.port);
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.process.id().cast_signed());
         kill(pid, signal).unwrap();
     }
