@@ -114,7 +114,7 @@ impl Db {
     ) -> BoxFuture<'a, Result<Row, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        recording_failure(line, Some(sql), async move { one(rows.await?) }).boxed()
+        async move { one(line, sql, rows.await?) }.boxed()
     }
 
     /// Like [`query`](Self::query), for at most one row.
@@ -130,7 +130,7 @@ impl Db {
     ) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        recording_failure(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
+        async move { at_most_one(line, sql, rows.await?) }.boxed()
     }
 
     /// Runs a statement and returns the number of rows it changed. Otherwise like [`query`](Self::query).

@@ -7,7 +7,7 @@ use sea_query::PostgresQueryBuilder;
 use sea_query_postgres::{PostgresBinder, PostgresValues};
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{Db, DbError, failure::recording_failure};
+use super::{Db, DbError, failure::record_failure, usage::CallSite};
 
 /// A statement built with sea-query: text and values.
 pub struct Query {
@@ -59,7 +59,7 @@ impl Db {
         async move {
             let params = query.params();
             let rows = self.query_from(line, &query.text, &params);
-            recording_failure(line, Some(&query.text), async { at_most_one(rows.await?) }).await
+            at_most_one(line, &query.text, rows.await?)
         }
         .boxed()
     }
@@ -75,28 +75,35 @@ impl Db {
         async move {
             let params = query.params();
             let rows = self.query_from(line, &query.text, &params);
-            recording_failure(line, Some(&query.text), async { one(rows.await?) }).await
+            one(line, &query.text, rows.await?)
         }
         .boxed()
     }
 }
 
-pub(super) fn one(mut rows: Vec<Row>) -> Result<Row, DbError> {
+/// The row of the statement at `line`.
+pub(super) fn one(line: CallSite, sql: &str, mut rows: Vec<Row>) -> Result<Row, DbError> {
     match rows.len() {
         1 => Ok(rows.remove(0)),
-        found => Err(DbError::Rows {
-            wanted: "exactly one",
-            found,
-        }),
+        found => Err(wrong_count(line, sql, "exactly one", found)),
     }
 }
 
-pub(super) fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>, DbError> {
+/// The row of the statement at `line`, if it returned any.
+pub(super) fn at_most_one(
+    line: CallSite,
+    sql: &str,
+    mut rows: Vec<Row>,
+) -> Result<Option<Row>, DbError> {
     match rows.len() {
         0 | 1 => Ok(rows.pop()),
-        found => Err(DbError::Rows {
-            wanted: "at most one",
-            found,
-        }),
+        found => Err(wrong_count(line, sql, "at most one", found)),
     }
+}
+
+/// PostgreSQL has no objection, so the failure has not been recorded yet.
+fn wrong_count(line: CallSite, sql: &str, wanted: &'static str, found: usize) -> DbError {
+    let error = DbError::Rows { wanted, found };
+    record_failure(line, Some(sql), &error);
+    error
 }

@@ -122,7 +122,7 @@ impl Transaction {
     ) -> BoxFuture<'a, Result<Row, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        recording_failure(line, Some(sql), async move { one(rows.await?) }).boxed()
+        async move { one(line, sql, rows.await?) }.boxed()
     }
 
     /// Like [`query`](Self::query), for at most one row.
@@ -138,7 +138,7 @@ impl Transaction {
     ) -> BoxFuture<'a, Result<Option<Row>, DbError>> {
         let line = Location::caller();
         let rows = self.query_from(line, sql, params);
-        recording_failure(line, Some(sql), async move { at_most_one(rows.await?) }).boxed()
+        async move { at_most_one(line, sql, rows.await?) }.boxed()
     }
 
     /// Runs a statement and returns the number of rows it changed.
@@ -175,7 +175,7 @@ impl Transaction {
         async move {
             let params = query.params();
             let rows = self.query_from(line, query.text(), &params);
-            recording_failure(line, Some(query.text()), async { at_most_one(rows.await?) }).await
+            at_most_one(line, query.text(), rows.await?)
         }
         .boxed()
     }
@@ -191,7 +191,7 @@ impl Transaction {
         async move {
             let params = query.params();
             let rows = self.query_from(line, query.text(), &params);
-            recording_failure(line, Some(query.text()), async { one(rows.await?) }).await
+            one(line, query.text(), rows.await?)
         }
         .boxed()
     }
