@@ -47,13 +47,13 @@ pub fn new_debouncer(
     Ok(Debouncer { watcher })
 }
 
-/// Until the watcher is dropped, or nobody listens any more.
+/// Runs until the watcher or the receiver of its events is dropped.
 fn debounce(
     happened: &Receiver<notify::Result<Event>>,
     timeout: Duration,
     told: &Sender<DebounceEventResult>,
 ) {
-    // Whoever is told reads the file, which must not be the next event.
+    // The receiver opens the file for reading, and that must not count as the next change.
     let is_read = |event: &Event| matches!(event.kind, EventKind::Access(_));
     while let Ok(first) = happened.recv() {
         if first.as_ref().is_ok_and(is_read) {

@@ -10,6 +10,13 @@ fn next(routes: &str) -> String {
     routes.replace("GEN", "2")
 }
 
+/// Of a request that was still inside generation 1 when that had to end.
+async fn was_cut_off(answer: reqwest::Response) {
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("generation 1 was replaced"), "{text}");
+}
+
 #[tokio::test]
 async fn a_slow_request_finishes_on_the_code_it_began_on() {
     let routes = r#"Router::new().route("/slow", get(async || { gate("open").await; "GEN" }))"#;
@@ -43,15 +50,7 @@ async fn a_request_that_outlasts_the_drain_is_cut_off_and_named() {
     .await;
 
     host.checkout.write_lab(&next(routes));
-    let answer = late.await.unwrap().unwrap();
-    assert_eq!(answer.status(), 503);
-    assert!(
-        answer
-            .text()
-            .await
-            .unwrap()
-            .contains("generation 1 was replaced")
-    );
+    was_cut_off(late.await.unwrap().unwrap()).await;
     host.until("generation 1 to retire", |status| status.is_retired(1))
         .await;
     eventually("the log", async || {
@@ -278,15 +277,7 @@ async fn code_that_never_awaits_is_named_and_its_clients_are_answered() {
     host.checkout.write_lab(&next(routes));
     host.until_generation(2).await;
     assert_eq!(host.text("/quick").await, "2");
-    let answer = burn.await.unwrap().unwrap();
-    assert_eq!(answer.status(), 503);
-    assert!(
-        answer
-            .text()
-            .await
-            .unwrap()
-            .contains("generation 1 was replaced")
-    );
+    was_cut_off(burn.await.unwrap().unwrap()).await;
     let answer = waits.await.unwrap().unwrap();
     assert_eq!(answer.status(), 503);
     let said: serde_json::Value = answer.json().await.unwrap();

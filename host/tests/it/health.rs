@@ -1,4 +1,4 @@
-//! A database that is down: waited for at the start, told wherever a person looks, and forgotten once it is back.
+//! A database that is down: the host waits for it at the start, shows it everywhere, and recovers when it is back.
 
 use std::sync::{
     Arc,
@@ -86,7 +86,7 @@ async fn a_database_that_is_down_is_told_everywhere_and_waited_for() {
         browser.until("the app's page, by itself", &is("One")).await;
     }
 
-    // While it runs, and nobody asks it for anything.
+    // While the host runs, without a request that would notice.
     host.backend().await;
     server.stop_immediately();
     let status = host
@@ -114,7 +114,7 @@ async fn a_database_that_is_down_is_told_everywhere_and_waited_for() {
     }
 }
 
-/// A way to `server` that lets so many connections through, and closes the others.
+/// A proxy to `server` that lets the first `lets` connections through and closes the others.
 async fn way_to(server: &Server, lets: usize) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (port, far) = (listener.local_addr().unwrap().port(), server.port);
@@ -207,7 +207,7 @@ async fn a_server_that_is_silent_is_told_and_waited_for() {
     let backend = Pid::from_raw(i32::try_from(backend).unwrap());
     server.signal(Signal::SIGSTOP);
     kill(backend, Signal::SIGSTOP).unwrap();
-    // The app waits for its statement; whoever looks at the page does not.
+    // The app waits for its statement, but a page does not.
     let page = host
         .client
         .get(host.url("/lab"))

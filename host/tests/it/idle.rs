@@ -1,4 +1,4 @@
-//! A host that nobody asks for anything.
+//! A host without requests and without saves.
 
 use std::{collections::HashMap, ffi::OsString, fs, time::Duration};
 

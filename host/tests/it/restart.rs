@@ -212,7 +212,7 @@ async fn a_build_of_the_host_is_told_keeps_no_page_waiting_and_is_not_cancelled_
         host.log().contains(told).then_some(())
     })
     .await;
-    // Nobody knows how long it takes.
+    // How long such a build takes is unknown, so the page does not wait for it.
     let page = host.client.get(host.url("/page"));
     let page = page.header("accept", "text/html").send().await.unwrap();
     assert_eq!(page.headers()["x-dev-stale"], "1");

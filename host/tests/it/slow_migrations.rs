@@ -1,4 +1,4 @@
-//! A migration that waits for somebody's lock: the host answers, says whom it waits for, and can cancel it.
+//! A migration that waits for another session's lock: the host answers, names that session, and can cancel it.
 
 use nix::sys::signal::Signal;
 use tokio_postgres::Client;
@@ -8,7 +8,7 @@ use crate::support::{Checkout, Chromium, Host, Server, Status, eventually};
 const FILE: &str = "migrations/V3__held.sql";
 const LOCK: &str = "BEGIN; LOCK TABLE held";
 
-/// Somebody else's session, and its PID.
+/// A session that can hold a lock, and its PID.
 async fn holder(server: &Server) -> (Client, i32) {
     let client = server.connect().await.unwrap();
     let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
@@ -106,7 +106,8 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
     let status = host.status().await;
     assert!(status.0["schema"]["applying"].is_null() && status.0["health"]["trouble"].is_null());
 
-    // While it runs, and over the app's own connection: nobody waits for that in vain. Ctrl-C cancels it, too.
+    // While the host runs, over the app's own connection: requests need not wait for it until they time out.
+    // Ctrl-C cancels the migration, too.
     host.backend().await;
     let browser = Chromium::start().await;
     if let Some(browser) = &browser {

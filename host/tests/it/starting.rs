@@ -33,7 +33,7 @@ async fn pid_in(file: &Path) -> String {
     .await
 }
 
-/// A zombie, which nobody may ever reap, is not.
+/// A zombie is not: its parent may never reap it.
 fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z"))

@@ -1,5 +1,4 @@
-//! What a reload must not cost, in a real browser: a navigation under way, what somebody has typed, a window that does
-//! not load.
+//! What a reload must keep, in a real browser: a pending navigation, typed text, and windows beyond the sixth.
 
 use fantoccini::Locator;
 
@@ -182,7 +181,7 @@ async fn what_is_typed_chosen_focused_and_scrolled_outlives_a_reload_and_even_a_
 }
 
 #[tokio::test]
-async fn eight_windows_share_one_stream_and_follow_a_save_whoever_is_closed() {
+async fn eight_windows_share_one_stream_and_follow_a_save_whichever_is_closed() {
     let Some(browser) = Chromium::start().await else {
         return;
     };

@@ -97,16 +97,9 @@ impl Transaction {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
-        recording_failure(line, Some(sql), async move {
-            self.check_mark(sql)?;
-            let client = self.checkout.client();
-            let run = async { client.query(&self.prepare(sql).await?, params).await };
-            self.checkout
-                .run(run)
-                .await
-                .inspect_err(|error| self.evict_if_stale(sql, error))
-        })
-        .boxed()
+        let client = self.checkout.client();
+        let query = async move { client.query(&self.prepare(sql).await?, params).await };
+        self.run(line, sql, query).boxed()
     }
 
     /// Like [`query`](Self::query), for exactly one row.
@@ -152,16 +145,9 @@ impl Transaction {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<u64, DbError>> {
-        recording_failure(Location::caller(), Some(sql), async move {
-            self.check_mark(sql)?;
-            let client = self.checkout.client();
-            let run = async { client.execute(&self.prepare(sql).await?, params).await };
-            self.checkout
-                .run(run)
-                .await
-                .inspect_err(|error| self.evict_if_stale(sql, error))
-        })
-        .boxed()
+        let client = self.checkout.client();
+        let execute = async move { client.execute(&self.prepare(sql).await?, params).await };
+        self.run(Location::caller(), sql, execute).boxed()
     }
 
     /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
@@ -194,6 +180,21 @@ impl Transaction {
             one(line, query.text(), rows.await?)
         }
         .boxed()
+    }
+
+    /// Runs `work`, which is the statement at `line`, if the statement may run in a transaction.
+    async fn run<T>(
+        &self,
+        line: CallSite,
+        sql: &str,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DbError> {
+        recording_failure(line, Some(sql), async {
+            self.check_mark(sql)?;
+            let ran = self.checkout.run(work).await;
+            ran.inspect_err(|error| self.evict_if_stale(sql, error))
+        })
+        .await
     }
 
     /// Behind a pooler a prepared statement is used for one transaction only: the next may run on another server

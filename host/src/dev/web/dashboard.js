@@ -12,7 +12,7 @@ subscribe("/__dev/status", (data) => receive(JSON.parse(data)), lose);
 
 function receive(status) {
   const before = latest;
-  if (before && before.host_boot !== status.host_boot) return startAnew();
+  if (before && before.host_boot !== status.host_boot) return reloadPage();
   latest = status;
   render(status);
   if (!before) arrive();
@@ -31,7 +31,7 @@ function lose() {
 }
 
 // The host was restarted: it has another token, and may serve another version of this script.
-function startAnew() {
+function reloadPage() {
   sessionStorage.setItem(RELOADED, scrollY);
   location.reload();
 }
@@ -53,7 +53,7 @@ async function act(button, name, body = "") {
     const headers = { "x-dev-token": token, "content-type": "application/x-www-form-urlencoded" };
     const answer = await fetch(`/__dev/actions/${name}`, { method: "POST", headers, body });
     const text = await answer.text();
-    if (answer.status === 403 && text.startsWith("stale token")) return startAnew();
+    if (answer.status === 403 && text.startsWith("stale token")) return reloadPage();
     say(text, answer.ok ? "" : "bad");
   } catch {
     say(`${name}: no answer from the dev server`, "bad");
