@@ -31,7 +31,7 @@ use std::{
 };
 
 use captured::Captured;
-use cargo::CargoUpdate;
+use cargo::{CargoOutput, CargoUpdate};
 use inputs::{dep_info, script_reads, sources_in};
 use pace::Pace;
 use serde::Serialize;
@@ -112,8 +112,9 @@ impl Builder {
             let in_a_folder = file.components().count() > 1;
             in_a_folder && !file.starts_with(APP) && !self.inputs.contains(&self.root, file)
         };
-        let replays =
-            |captured: &Captured| captured.is_warm() && captured.covers(&self.root, changes);
+        let replays = |captured: &Captured| {
+            captured.is_warm() && captured.covers(&self.root, &self.inputs, changes)
+        };
         let kind = if changes.iter().any(is_elsewhere) {
             Kind::Dependencies
         } else if self.captured.as_ref().is_some_and(replays) {
@@ -132,22 +133,24 @@ impl Builder {
         }
     }
 
-    /// Builds after `changes` since the previous build, and calls `step` on every update.
+    /// Builds after `changes` since the previous build, which are [estimated](Self::estimate) to be such a build. Calls
+    /// `step` on every update.
     pub(super) async fn build(
         &mut self,
         changes: &BTreeSet<PathBuf>,
+        estimate: UnderWay,
         mut step: impl FnMut(Step),
     ) -> Outcome {
         let UnderWay {
             mut kind, since, ..
-        } = self.estimate(changes);
+        } = estimate;
+        let by_rustc = kind == Kind::AppByRustc;
         // Drop it before cargo starts: its drop deletes cargo's library, so that cargo compiles the app again.
         self.captured
-            .take_if(|captured| !captured.covers(&self.root, changes));
-        if let Some(captured) = self.captured.as_mut().filter(|captured| captured.is_warm()) {
-            if let Some(outcome) = captured.replay(&self.root).await {
-                let out_dir = captured.out_dir().to_owned();
-                self.read_sources(&out_dir);
+            .take_if(|captured| !by_rustc && !captured.covers(&self.root, &self.inputs, changes));
+        if let Some(captured) = self.captured.as_mut().filter(|_| by_rustc) {
+            if let Some((outcome, sources)) = captured.replay(&self.root).await {
+                self.inputs.sources = sources;
                 return self.record_duration(outcome, kind, since);
             }
             tracing::debug!("rustc alone left a doubt; asking cargo");
@@ -163,27 +166,11 @@ impl Builder {
             }
         };
         let (outcome, mut output) = cargo::build(&self.root, on_update).await;
-        if let Outcome::Built { .. } = &outcome {
+        if let Outcome::Built { artifact, .. } = &outcome {
             self.packages = packages::declared(&self.root);
+            self.read_inputs(&artifact.with_file_name("deps"), &output);
         }
         self.packages.append(&mut output.packages);
-        if let Outcome::Built { artifact, .. } = &outcome {
-            let out_dir = artifact.with_file_name("deps");
-            self.inputs.script_reads = match &output.script_out_dir {
-                Some(out_dir) => {
-                    script_reads(out_dir, &self.root).unwrap_or_else(|| vec![self.root.join(APP)])
-                }
-                None => Vec::new(),
-            };
-            self.read_sources(&out_dir);
-            match &mut self.captured {
-                Some(captured) => captured.compiled_by_cargo(&self.inputs.sources),
-                None if self.replays => {
-                    self.captured = Captured::new(&self.root, &output);
-                }
-                None => {}
-            }
-        }
         self.record_duration(outcome, kind, since)
     }
 
@@ -226,9 +213,21 @@ impl Builder {
         &self.packages
     }
 
-    fn read_sources(&mut self, out_dir: &Path) {
-        if let Some(sources) = sources_in(&dep_info(out_dir), &self.root) {
+    /// After cargo has built in `out_dir`. If all inputs of the app are known now, rustc may run without cargo.
+    fn read_inputs(&mut self, out_dir: &Path, output: &CargoOutput) {
+        let sources = sources_in(&dep_info(out_dir), &self.root);
+        let script_reads = match &output.script_out_dir {
+            Some(out_dir) => script_reads(out_dir, &self.root),
+            None => Some(Vec::new()),
+        };
+        let all_known = sources.is_some() && script_reads.is_some();
+        if let Some(sources) = sources {
             self.inputs.sources = sources;
+        }
+        // A script that does not say what it reads may read anything.
+        self.inputs.script_reads = script_reads.unwrap_or_else(|| vec![self.root.join(APP)]);
+        if self.captured.is_none() && self.replays && all_known {
+            self.captured = Captured::new(&self.root, output, &self.inputs.script_reads);
         }
     }
 }

@@ -21,8 +21,9 @@ use super::{
     APP, Compiler, Diagnostic, Outcome,
     cargo::CargoOutput,
     group::Group,
-    inputs::{dep_info, script_reads, sources_in},
+    inputs::{Inputs, dep_info, sources_in},
     invocation::Invocation,
+    user::TOOLCHAIN_FILES,
 };
 use crate::file_stamps::FileStamps;
 
@@ -37,12 +38,8 @@ pub(super) struct Captured {
     /// The library as built by cargo.
     cargo_artifact: PathBuf,
     incremental: Incremental,
-    /// The sources that the last build read, relative to the root.
-    sources: BTreeSet<PathBuf>,
-    /// What the build script reads. After a change it must run again, which only cargo does.
-    script_reads: Vec<PathBuf>,
-    /// Everything else that goes into the app.
-    inputs: FileStamps,
+    /// Everything that goes into the app besides its sources.
+    stamps: FileStamps,
     /// Warnings from other packages, which cargo would repeat on every build.
     warnings: Vec<Diagnostic>,
     /// Whether rustc has compiled the app since cargo did.
@@ -72,44 +69,38 @@ enum RustcMessage {
 }
 
 impl Captured {
-    /// From the output of a successful build. `None` if cargo did not compile the app in it.
-    pub(super) fn new(root: &Path, output: &CargoOutput) -> Option<Self> {
+    /// From the output of a successful build, whose script reads these files. `None` if cargo did not compile the app in
+    /// it.
+    pub(super) fn new(root: &Path, output: &CargoOutput, script_reads: &[PathBuf]) -> Option<Self> {
         let by_cargo = Invocation::of(APP, "cdylib", &output.stderr)?;
-        let script_reads = match &output.script_out_dir {
-            Some(out_dir) => script_reads(out_dir, root)?,
-            None => Vec::new(),
-        };
         let deps = root.join(by_cargo.value_of("--out-dir")?);
         let out_dir = deps.with_file_name("replay");
-        let inputs = FileStamps::of(
+        let stamps = FileStamps::of(
             by_cargo
                 .extern_paths()
                 .chain([by_cargo.program().into()])
                 .chain(cargo_configuration(root))
-                .chain(script_reads.clone()),
+                .chain(script_reads.iter().cloned()),
         );
         Some(Self {
-            sources: sources_in(&dep_info(&deps), root)?,
             invocation: by_cargo.for_crate_type("cdylib", &out_dir),
             out_dir,
             cargo_artifact: deps.join(format!("{}{APP}{DLL_SUFFIX}", env::consts::DLL_PREFIX)),
             incremental: Incremental::Cold,
-            script_reads,
-            inputs,
+            stamps,
             warnings: output.warnings.clone(),
             replayed: false,
         })
     }
 
-    /// Whether the command is valid after these `changes`. Not if there are none: then the user has asked for cargo.
-    pub(super) fn covers(&self, root: &Path, changes: &BTreeSet<PathBuf>) -> bool {
+    /// Whether the command is valid after these `changes` of the last build's `inputs`. Not if there are none: then the
+    /// user has asked for cargo. What the build script reads makes it run again, which only cargo does.
+    pub(super) fn covers(&self, root: &Path, inputs: &Inputs, changes: &BTreeSet<PathBuf>) -> bool {
         let is_source = |file: &PathBuf| {
             let path = root.join(file);
-            self.sources.contains(file)
-                && path.exists()
-                && !self.script_reads.iter().any(|read| path.starts_with(read))
+            inputs.sources.contains(file) && path.exists() && !inputs.is_read_by_script(&path)
         };
-        !changes.is_empty() && changes.iter().all(is_source) && !self.inputs.have_changed()
+        !changes.is_empty() && changes.iter().all(is_source) && !self.stamps.have_changed()
     }
 
     /// Whether its incremental data is ready, so that it is faster than cargo.
@@ -140,17 +131,8 @@ impl Captured {
         true
     }
 
-    /// cargo has compiled the app in the meantime, from these sources.
-    pub(super) fn compiled_by_cargo(&mut self, sources: &BTreeSet<PathBuf>) {
-        self.sources.clone_from(sources);
-    }
-
-    pub(super) fn out_dir(&self) -> &Path {
-        &self.out_dir
-    }
-
-    /// Compiles the app. `None` if the result is unclear, so that cargo must build.
-    pub(super) async fn replay(&mut self, root: &Path) -> Option<Outcome> {
+    /// Compiles the app, and returns its sources too. `None` if the result is unclear, so that cargo must build.
+    pub(super) async fn replay(&mut self, root: &Path) -> Option<(Outcome, BTreeSet<PathBuf>)> {
         // cargo's own lock: another cargo, for example `cargo host psql`, may be writing the files rustc would read.
         let lock = File::open(self.out_dir.with_file_name(".cargo-lock")).ok()?;
         lock.try_lock().ok()?;
@@ -163,20 +145,21 @@ impl Captured {
         let (artifact, diagnostics) = messages?;
         printed.ok()?;
         let status = group.wait().await.ok()?;
-        self.sources = sources_in(&dep_info(&self.out_dir), root)?;
+        let sources = sources_in(&dep_info(&self.out_dir), root)?;
 
         let failed = diagnostics.iter().any(Diagnostic::is_error);
         let mut all = self.warnings.clone();
         all.extend(diagnostics);
-        match (status.code(), artifact, failed) {
-            (Some(0), Some(artifact), false) => Some(Outcome::Built {
+        let outcome = match (status.code(), artifact, failed) {
+            (Some(0), Some(artifact), false) => Outcome::Built {
                 artifact,
                 warnings: all,
                 by: Compiler::Rustc,
-            }),
-            (Some(1), _, true) => Some(Outcome::Failed { diagnostics: all }),
-            _ => None, // a compiler that crashed or was killed
-        }
+            },
+            (Some(1), _, true) => Outcome::Failed { diagnostics: all },
+            _ => return None, // a compiler that crashed or was killed
+        };
+        Some((outcome, sources))
     }
 }
 
@@ -215,13 +198,10 @@ async fn read_messages(
 
 /// Every file that cargo reads to decide what to run.
 fn cargo_configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
-    let manifests = [
-        "Cargo.toml",
-        "Cargo.lock",
-        "rust-toolchain",
-        "rust-toolchain.toml",
-    ]
-    .map(|file| root.join(file));
+    let manifests = ["Cargo.toml", "Cargo.lock"]
+        .into_iter()
+        .chain(TOOLCHAIN_FILES)
+        .map(|file| root.join(file));
     let app = root.join(APP).join("Cargo.toml");
     let home = |variable, folder: &str| {
         let of_home = || env::home_dir().map(|home| home.join(folder));
@@ -237,9 +217,5 @@ fn cargo_configuration(root: &Path) -> impl Iterator<Item = PathBuf> {
         .into_iter()
         .chain(cargo_home)
         .flat_map(|folder| [folder.join("config.toml"), folder.join("config")]);
-    manifests
-        .into_iter()
-        .chain([app])
-        .chain(rustup)
-        .chain(configs)
+    manifests.chain([app]).chain(rustup).chain(configs)
 }

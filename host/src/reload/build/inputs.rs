@@ -20,8 +20,12 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Whether `file`, relative to `root`, is among them.
     pub(crate) fn contains(&self, root: &Path, file: &Path) -> bool {
-        let path = root.join(file);
-        self.sources.contains(file) || self.script_reads.iter().any(|read| path.starts_with(read))
+        self.sources.contains(file) || self.is_read_by_script(&root.join(file))
+    }
+
+    /// Whether the build script reads this path, or a folder that contains it.
+    pub(super) fn is_read_by_script(&self, path: &Path) -> bool {
+        self.script_reads.iter().any(|read| path.starts_with(read))
     }
 }
 

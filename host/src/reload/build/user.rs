@@ -17,6 +17,9 @@ use crate::environment;
 /// Set by the user, or by rustup, from the project's toolchain file, for the cargo that ran this process.
 const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
 
+/// The toolchain files of a project, in the order in which rustup looks for them.
+pub(super) const TOOLCHAIN_FILES: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
+
 /// Gives `command`, which runs in the project at `root`, the user's environment. The variables of `.env`, which the host
 /// has added to its own environment, are left out too.
 pub(crate) fn restore_user_environment(command: &mut Command, root: &Path) {
@@ -60,7 +63,7 @@ pub(crate) fn restore_user_environment(command: &mut Command, root: &Path) {
 fn toolchain_is_the_files(root: &Path) -> bool {
     static DECIDED: OnceLock<bool> = OnceLock::new();
     *DECIDED.get_or_init(|| {
-        let file = ["rust-toolchain", "rust-toolchain.toml"]
+        let file = TOOLCHAIN_FILES
             .iter()
             .find_map(|name| fs::read_to_string(root.join(name)).ok());
         match (env::var(TOOLCHAIN), file) {
