@@ -50,7 +50,7 @@ use load::Loader;
 use saved::classify;
 use shared::{BoxError, abi::Entry};
 use state::{BuildRequest, IdleState, Next, State};
-use watch::{Changes, Watch, names, time_since_save};
+use watch::{Changes, LastSave, Watch, names};
 
 pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, restore_user_environment, worst};
 pub(crate) use parts::{Ready, Reload, RestartNeeded, Settings};
@@ -68,14 +68,6 @@ struct Loop {
     loader: Arc<Mutex<Loader>>,
     state: State<BuiltApp, Entry>,
     last_save: LastSave,
-}
-
-/// The latest save, for timing.
-#[derive(Clone, Copy)]
-struct LastSave {
-    at: Instant,
-    /// How long the watcher took to notice it.
-    detect: Option<Duration>,
 }
 
 impl Reload {
@@ -188,10 +180,7 @@ impl Loop {
     }
 
     fn saved(&mut self, changes: Changes) {
-        self.last_save = LastSave {
-            at: Instant::now(),
-            detect: time_since_save(&self.reload.root, &changes),
-        };
+        self.last_save = LastSave::of(&self.reload.root, &changes);
         self.state.saved(changes);
     }
 
@@ -229,7 +218,8 @@ impl Loop {
         builder.look_for_packages(known);
         watch.set_inputs(builder.packages(), &builder.inputs().sources);
         let inputs = builder.inputs().clone();
-        reload.set_under_way(Some(builder.estimate(known)));
+        let estimate = builder.estimate(known);
+        reload.set_under_way(Some(estimate));
         let first = reload.active_id().is_none();
         let building = Event::Building {
             first,
@@ -248,13 +238,13 @@ impl Loop {
                     }
                 }
             };
-            let mut building = pin!(builder.build(known, step));
+            let mut building = pin!(builder.build(known, estimate, step));
             loop {
                 tokio::select! {
                     biased; // never cancel a build that has already finished
                     outcome = &mut building => break Some(outcome),
                     changes = watch.next(&reload.rebuild) => {
-                        *last_save = LastSave { at: Instant::now(), detect: time_since_save(&reload.root, &changes) };
+                        *last_save = LastSave::of(&reload.root, &changes);
                         state.saved(changes);
                         let classify = |changes, inputs_known| classify(&reload.root, &inputs, changes, inputs_known);
                         if state.may_cancel(beyond_app.load(Relaxed), classify) {

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use notify::{
@@ -24,7 +24,7 @@ use notify::{
 };
 use tokio::{
     sync::{Notify, mpsc},
-    time::{Instant, timeout_at},
+    time::{self, timeout_at},
 };
 
 use places::Places;
@@ -49,8 +49,26 @@ pub(crate) fn names(changes: &Changes) -> Vec<String> {
         .collect()
 }
 
+/// The latest save, for timing.
+#[derive(Clone, Copy)]
+pub(super) struct LastSave {
+    pub(super) at: Instant,
+    /// How long the watcher took to notice it.
+    pub(super) detect: Option<Duration>,
+}
+
+impl LastSave {
+    /// A save of these files, noticed now.
+    pub(super) fn of(root: &Path, changes: &Changes) -> Self {
+        Self {
+            at: Instant::now(),
+            detect: time_since_save(root, changes),
+        }
+    }
+}
+
 /// How long ago the newest of these files was written. `None` for an old file that was moved here.
-pub(super) fn time_since_save(root: &Path, changes: &Changes) -> Option<Duration> {
+fn time_since_save(root: &Path, changes: &Changes) -> Option<Duration> {
     let written = |file: &PathBuf| fs::metadata(root.join(file)).ok()?.modified().ok();
     let newest = changes.iter().filter_map(written).max()?;
     newest.elapsed().ok().filter(|ago| *ago < LONG_AGO)
@@ -144,10 +162,10 @@ impl Watch {
                 None => std::future::pending().await, // the watcher lives as long as `self`
             }
         }
-        let mut quiet = Instant::now() + SETTLE;
+        let mut quiet = time::Instant::now() + SETTLE;
         while let Ok(Some(event)) = timeout_at(quiet, self.events.recv()).await {
             if self.record(event) {
-                quiet = Instant::now() + SETTLE;
+                quiet = time::Instant::now() + SETTLE;
             }
         }
         let newborn = std::mem::take(&mut self.newborn);
