@@ -56,6 +56,12 @@ pub(super) fn is_tool_folder(folder: &OsStr) -> bool {
     matches!(folder.to_str(), Some("target" | ".git" | "node_modules"))
 }
 
+/// Whether any folder of this path is a tool's.
+pub(super) fn is_in_tool_folder(path: &Path) -> bool {
+    path.components()
+        .any(|part| is_tool_folder(part.as_os_str()))
+}
+
 /// Whether it is a file of the user, not a temporary file of an editor or tool.
 fn is_user_file(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str);
@@ -66,9 +72,7 @@ fn is_user_file(path: &Path) -> bool {
             || name.ends_with(".swx")
             || name.ends_with(".tmp")
             || name == "4913")
-    }) && !path
-        .components()
-        .any(|part| is_tool_folder(part.as_os_str()))
+    }) && !is_in_tool_folder(path)
 }
 
 #[cfg(test)]

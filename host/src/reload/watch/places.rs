@@ -50,7 +50,7 @@ impl Places {
 
     /// Sets what the app is built from: the folders of its path packages, and its sources as the compiler names them.
     pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
-        let builtin = FOLDERS.map(|folder| self.root.join(folder));
+        let builtin = self.project_folders();
         let packages: BTreeSet<PathBuf> = packages
             .iter()
             .filter(|package| !builtin.iter().any(|folder| package.starts_with(folder)))
@@ -60,14 +60,10 @@ impl Places {
             self.packages = packages;
             self.find_links();
         }
-        // A file that a build script generated is not a source.
-        let is_generated = |file: &&PathBuf| {
-            file.components()
-                .any(|part| filter::is_tool_folder(part.as_os_str()))
-        };
         self.files = sources
             .iter()
-            .filter(|file| !is_generated(file))
+            // A file that a build script generated is not a source.
+            .filter(|file| !filter::is_in_tool_folder(file))
             .map(|file| self.root.join(file))
             .filter(|file| self.names_of(file, false).is_empty())
             .collect();
@@ -97,8 +93,7 @@ impl Places {
             self.unwatch_below(path);
             self.watch_all();
         }
-        let folders = FOLDERS.map(|folder| self.root.join(folder));
-        folders
+        self.project_folders()
             .iter()
             .chain(&self.packages)
             .chain(&self.files)
@@ -159,8 +154,12 @@ impl Places {
         })
     }
 
+    fn project_folders(&self) -> [PathBuf; FOLDERS.len()] {
+        FOLDERS.map(|folder| self.root.join(folder))
+    }
+
     fn find_links(&mut self) {
-        let folders = FOLDERS.map(|folder| self.root.join(folder));
+        let folders = self.project_folders();
         let files = ROOT_FILES.map(|file| self.root.join(file));
         let all = folders.iter().chain(&self.packages).chain(&files);
         self.links.rescan(all);
@@ -168,7 +167,7 @@ impl Places {
 
     /// Every existing folder that should be watched.
     fn wanted(&self) -> BTreeMap<PathBuf, RecursiveMode> {
-        let mut deep: BTreeSet<PathBuf> = FOLDERS.map(|folder| self.root.join(folder)).into();
+        let mut deep: BTreeSet<PathBuf> = self.project_folders().into();
         let mut flat = BTreeSet::from([
             self.root.clone(),
             self.root.join(".cargo"),
