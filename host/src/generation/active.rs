@@ -175,6 +175,11 @@ impl Generations {
         self.active.swap(None)
     }
 
+    /// 0 if there is none.
+    pub(crate) fn active_id(&self) -> u64 {
+        self.active().map_or(0, |active| active.id())
+    }
+
     pub(crate) fn active(&self) -> Option<Arc<Generation>> {
         self.active.load_full()
     }
@@ -183,7 +188,7 @@ impl Generations {
     pub(crate) fn snapshots(&self) -> (u64, Vec<Snapshot>) {
         let history = self.history();
         let all = history.iter().map(Listed::snapshot).collect();
-        (self.active().map_or(0, |active| active.id()), all)
+        (self.active_id(), all)
     }
 
     /// How many requests have entered so far, or `None` if one is running. Two equal results mean that no request ran

@@ -83,19 +83,15 @@ impl Front {
         let since = Instant::now();
         let token = self.trusts(&request, &tether).then_some(&self.token);
         if let Some((blocked, page)) = self.blocked(&info, token) {
-            let generation = self.generations.active().map_or(0, |active| active.id());
-            let origin = self.origin((generation, revision), Some(blocked));
-            return self.finish(&info, origin, page.answer(info.wants()), stale);
+            return self.answer_instead(&info, page, (revision, Some(blocked)), stale);
         }
         info.strip_conditional_headers(request.headers_mut());
         let served = tokio::select! {
             biased;
             served = dispatch(&self.generations, request, tether) => served,
             silent = self.silence(), if info.is_navigation() => {
-                let generation = self.generations.active().map_or(0, |active| active.id());
                 let page = blocked::by_trouble(&silent, info.target(), token);
-                let origin = self.origin((generation, revision), None);
-                return self.finish(&info, origin, page.answer(info.wants()), stale);
+                return self.answer_instead(&info, page, (revision, None), stale);
             }
         };
         let Served {
@@ -139,6 +135,18 @@ impl Front {
         });
         let origin = self.origin((generation, revision), None);
         self.finish(&info, origin, response, stale)
+    }
+
+    /// Answers with a page of the host, without waiting for the app.
+    fn answer_instead(
+        &self,
+        info: &RequestInfo,
+        page: Page,
+        (revision, schema): (u64, Option<u64>),
+        stale: bool,
+    ) -> Response<Body> {
+        let origin = self.origin((self.generations.active_id(), revision), schema);
+        self.finish(info, origin, page.answer(info.wants()), stale)
     }
 
     fn origin(&self, (generation, revision): (u64, u64), schema: Option<u64>) -> Origin {

@@ -126,7 +126,7 @@ async fn events(
         let health = script.health.borrow_and_update().clone();
         let news = News {
             host: std::process::id(),
-            generation: script.generations.active().map_or(0, |active| active.id()),
+            generation: script.generations.active_id(),
             revision: now.revision,
             phase: now.phase,
             diagnostics: &now.build.diagnostics,
