@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     access::{self, Access},
     project::{Lock, Project},
+    schema::print_applied,
     terminal,
 };
 use crate::{
@@ -46,25 +47,28 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    fn new(url: DatabaseUrl, cluster: Option<Cluster>) -> Self {
+        Self {
+            url,
+            cluster,
+            failed_revivals: 0,
+            data_lost: false,
+            _lock: None,
+        }
+    }
+
     /// The private cluster, unless `DATABASE_URL` names a server. Nothing is started.
     pub(crate) fn find(
         project: &Project,
         env: &Env,
         max_connections: Option<u16>,
     ) -> Result<Self, BoxError> {
-        let (url, cluster) = match &env.database_url {
-            Some(url) => (url.clone(), None),
+        Ok(match &env.database_url {
+            Some(url) => Self::new(url.clone(), None),
             None => {
                 let cluster = Cluster::of(project.root(), max_connections)?;
-                (cluster.url(), Some(cluster))
+                Self::new(cluster.url(), Some(cluster))
             }
-        };
-        Ok(Self {
-            url,
-            cluster,
-            failed_revivals: 0,
-            data_lost: false,
-            _lock: None,
         })
     }
 
@@ -82,13 +86,7 @@ impl Database {
     /// For short commands: uses the cluster of a running host, or starts it.
     pub(super) async fn find_or_borrow(project: &Project, env: &Env) -> Result<Self, BoxError> {
         match (&env.database_url, project.running()) {
-            (None, Ok(_)) => Ok(Self {
-                url: url_of(project.root())?,
-                cluster: None,
-                failed_revivals: 0,
-                data_lost: false,
-                _lock: None,
-            }),
+            (None, Ok(_)) => Ok(Self::new(url_of(project.root())?, None)),
             (None, Err(_)) => {
                 let lock = project.lock()?;
                 let mut database = Self {
@@ -249,9 +247,7 @@ async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<u
         Ok(migrate::run(client, &migrations, true, &control).await)
     })
     .await?;
-    for name in &outcome.now {
-        terminal::line(format_args!("migrated {name}"));
-    }
+    print_applied(&outcome.now);
     outcome
         .failure
         .map_or(Ok(outcome.now.len()), |failure| Err(failure.into()))
@@ -274,11 +270,8 @@ mod tests {
     fn an_unused_cluster_does_not_affect_health() {
         let url = |name| DatabaseUrl::socket("/run/postgresql".as_ref(), 5432, "me", name);
         let mut database = Database {
-            url: url("before"),
-            cluster: None,
             failed_revivals: 4,
-            data_lost: false,
-            _lock: None,
+            ..Database::new(url("before"), None)
         };
         let access = Access::default();
         access.set_cluster(access::Cluster::Ended("its data is gone".into()));

@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 use super::{access::Access, database::on_connection, project::Project, terminal::line};
 use crate::migrate::{self, Failure, Outcome};
 use run::Run;
+pub(super) use state::print_applied;
+use state::print_state;
 pub(crate) use state::{Policy, SchemaState};
-use state::{print_applied, print_state};
 
 /// How often to check a schema that blocks the app.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);

@@ -60,7 +60,7 @@ impl SchemaState {
     }
 }
 
-pub(super) fn print_applied(now: &[String]) {
+pub(in crate::dev) fn print_applied(now: &[String]) {
     for name in now {
         line(format_args!("migrated {name}"));
     }
