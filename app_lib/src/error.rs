@@ -5,7 +5,7 @@
 use axum::{
     Json,
     extract::rejection::{JsonRejection, PathRejection, QueryRejection},
-    http::{Method, StatusCode, Uri},
+    http::{Method, StatusCode, Uri, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -62,7 +62,10 @@ impl AppError {
                 )
             }
             Self::Database(
-                error @ (DbError::Wait { .. } | DbError::Connect(_) | DbError::Unreachable { .. }),
+                error @ (DbError::Wait { .. }
+                | DbError::Connect(_)
+                | DbError::Unreachable { .. }
+                | DbError::Silent { .. }),
             ) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_unavailable",
@@ -85,6 +88,7 @@ fn told(error: &DbError, in_general: &str) -> String {
         DbError::Wait { .. }
         | DbError::Nested { .. }
         | DbError::Misplaced { .. }
+        | DbError::Silent { .. }
         | DbError::Row { .. }
             if cfg!(feature = "hot") =>
         {
@@ -97,11 +101,11 @@ fn told(error: &DbError, in_general: &str) -> String {
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         let (status, code, message) = self.answer();
-        (
-            status,
-            Json(json!({ "error": { "code": code, "message": message } })),
-        )
-            .into_response()
+        let json = Json(json!({ "error": { "code": code, "message": message } }));
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => (status, [(RETRY_AFTER, "1")], json).into_response(),
+            _ => (status, json).into_response(),
+        }
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         report: report_rx.clone(),
         settings: settings_rx.clone(),
     }
-    .keep_current(health, generations.clone());
+    .keep_current(health, generations.clone(), db.clone());
     let sources = Sources {
         health: health_rx.clone(),
         report: report_rx.clone(),

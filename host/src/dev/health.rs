@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Local};
 use serde::Serialize;
+use shared::Db;
 use tokio::sync::watch;
 
 use super::{
@@ -35,9 +36,6 @@ pub(crate) struct Trouble {
     /// A second sentence: what the user can do.
     pub(crate) remedy: String,
     pub(crate) since: DateTime<Local>,
-    /// Whether the app would wait for it without end.
-    #[serde(skip)]
-    pub(crate) silent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,11 +72,12 @@ pub(super) struct HealthInputs {
 
 impl HealthInputs {
     /// Updates `health` until the host ends and aborts it. Also tells requests that wait for the first generation what
-    /// they wait for.
+    /// they wait for, and `db` whether the server is silent.
     pub(super) async fn keep_current(
         mut self,
         health: watch::Sender<Health>,
         generations: Arc<Generations>,
+        db: Db,
     ) {
         let mut outages = 0;
         loop {
@@ -87,6 +86,11 @@ impl HealthInputs {
             let blocking = found.as_ref().filter(|trouble| is_outage(trouble));
             generations.set_blocked(blocking.map(|trouble| trouble.what.clone()));
             let in_outage = blocking.is_some() || self.access.borrow().is_broken();
+            // A page that fails for it is rendered during the outage, and so reloads after it.
+            let silent = self.access.borrow().server == Server::Silent;
+            if !silent {
+                db.set_silent(false);
+            }
             health.send_if_modified(|health| {
                 let before = health.clone();
                 if in_outage && before.outage.is_none() {
@@ -98,6 +102,9 @@ impl HealthInputs {
                 };
                 *health != before
             });
+            if silent {
+                db.set_silent(true);
+            }
             let changed = tokio::select! {
                 changed = self.access.changed() => changed,
                 changed = self.schema.changed() => changed,
@@ -147,7 +154,6 @@ impl Trouble {
             what,
             remedy: remedy.to_owned(),
             since: Local::now(),
-            silent: false,
         }
     }
 
@@ -185,10 +191,7 @@ fn database_trouble(state: &access::State, schema: &SchemaState, private: bool) 
             let what = "The database is silent: it neither takes nor refuses a connection";
             let remedy =
                 "Its process may be stopped, or the network between cut. The host keeps trying.";
-            return Some(Trouble {
-                silent: true,
-                ..Trouble::new(Cause::Database, what.to_owned(), remedy)
-            });
+            (what.to_owned(), remedy)
         }
         // The app is blocked until the migrations have run, even if the server answers others again.
         _ if schema.unreached => return schema.failure.as_ref().map(Trouble::from),

@@ -1,8 +1,11 @@
 //! A database that is down: the host waits for it at the start, shows it everywhere, and recovers when it is back.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use nix::{
@@ -12,7 +15,7 @@ use nix::{
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Checkout, Chromium, Host, Server, Status};
+use crate::support::{Checkout, Chromium, Host, Server, Status, eventually};
 
 /// A page that needs the database.
 const LAB: &str = r#"Router::new().route("/lab", get(async |State(app): State<AppState>| {
@@ -187,7 +190,7 @@ async fn settings_are_followed_out_of_any_trouble_and_back_again() {
 
     // What cannot be moved to leaves all as it is.
     host.checkout.write(".env", &wrong);
-    crate::support::eventually("the refusal", async || {
+    eventually("the refusal", async || {
         host.log()
             .contains("keeping the previous settings")
             .then_some(())
@@ -196,32 +199,130 @@ async fn settings_are_followed_out_of_any_trouble_and_back_again() {
     assert_eq!(host.get("/api/ping").await.status(), 200);
 }
 
+/// What waits for a silent server in each way, and what does not need it. `gate` lets what holds the connection go on.
+const WAITS: &str = r#"
+    use futures_util::FutureExt;
+    fn said<T>(result: Result<T, shared::DbError>) -> (StatusCode, String) {
+        match result {
+            Ok(_) => (StatusCode::OK, "ok".to_owned()),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
+    }
+    Router::new()
+        .route("/no_database", get(async || "served"))
+        .route("/page", get(async |State(app): State<AppState>| {
+            app.db.query("SELECT 1", &[]).await.map_err(|error| said(Err::<(), _>(error)))?;
+            Ok::<_, (StatusCode, String)>(Html("<!doctype html><html lang='en'><title>Lab</title><body><main><h1>One</h1></main></body></html>"))
+        }))
+        .route("/transaction", get(async |State(app): State<AppState>| {
+            said(app.db.transaction(|tx| async move { gate("go").await; tx.query("SELECT 1", &[]).await }.boxed()).await)
+        }))
+        .route("/checkout", get(async |State(app): State<AppState>| {
+            let held = app.db.checkout().await.unwrap();
+            gate("go").await;
+            held.client().batch_execute("SELECT 1").await.unwrap();
+        }))"#;
+
+/// A server and its backend, stopped until this is dropped: also by a test that fails, since neither could end.
+struct Frozen<'a> {
+    server: &'a Server,
+    backend: Pid,
+}
+
+impl<'a> Frozen<'a> {
+    fn new(server: &'a Server, backend: Pid) -> Self {
+        server.signal(Signal::SIGSTOP);
+        kill(backend, Signal::SIGSTOP).unwrap();
+        Self { server, backend }
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        kill(self.backend, Signal::SIGCONT).unwrap();
+        self.server.signal(Signal::SIGCONT);
+    }
+}
+
+/// Against hanging: what is told to a client of a silent server takes a few seconds.
+const TOLD: Duration = Duration::from_secs(60);
+
 #[tokio::test]
 async fn a_server_that_is_silent_is_told_and_waited_for() {
     let server = Server::start().await;
     let checkout = Checkout::new();
-    checkout.add_lab(LAB);
+    checkout.add_lab(WAITS);
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
     let host = Host::start_in(checkout, &[("DATABASE_URL", &url)]).await;
     let backend = host.backend().await;
-    let backend = Pid::from_raw(i32::try_from(backend).unwrap());
-    server.signal(Signal::SIGSTOP);
-    kill(backend, Signal::SIGSTOP).unwrap();
-    // The app waits for its statement, but a page does not.
-    let page = host
-        .client
-        .get(host.url("/lab"))
-        .header("accept", "text/html");
-    let answer = page.send().await.unwrap();
+    let process = Pid::from_raw(i32::try_from(backend).unwrap());
+    let freeze = || Frozen::new(&server, process);
+    let thaw = async |frozen: Frozen| {
+        drop(frozen);
+        host.until("the end of it", |status| cause(status) == "none")
+            .await;
+        assert_eq!(host.backend().await, backend);
+    };
+    let ask = |path: &str| host.client.get(host.url(path)).timeout(TOLD);
+    let send = |path: &str| tokio::spawn(ask(path).send());
+    let is_held = async || {
+        host.until("the holder", |status| {
+            status.0["db"]["holders"][0]["alone"] == true
+        })
+        .await;
+    };
+
+    let in_flight = send("/transaction");
+    is_held().await;
+    let frozen = freeze();
+    host.checkout.write("go", "");
+    let waiting = send("/api/ping");
+    for (waits, may_take_effect) in [(in_flight, true), (waiting, false)] {
+        let answer = waits.await.unwrap().unwrap();
+        assert!(answer.status().is_server_error());
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("the database is silent"), "{text}");
+        assert_eq!(
+            text.contains("may still take effect"),
+            may_take_effect,
+            "{text}"
+        );
+    }
+    assert_eq!(cause(&host.status().await), "database");
+    eventually("the terminal", async || {
+        host.log().contains("The database is silent").then_some(())
+    })
+    .await;
+    // From now on the answer comes at once.
+    let answer = ask("/api/ping").send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    let json: Value = answer.json().await.unwrap();
+    assert_eq!(json["error"]["code"], "database_unavailable");
+    assert_eq!(host.text("/no_database").await, "served");
+    let browser = Chromium::start().await;
+    if let Some(browser) = &browser {
+        browser.open(&host.url("/page")).await;
+        let told = "document.querySelector('main').textContent.includes('the database is silent')";
+        browser.until("the reason", told).await;
+    }
+    thaw(frozen).await;
+    if let Some(browser) = browser {
+        browser.until("the page, by itself", &is("One")).await;
+        browser.close().await;
+    }
+
+    std::fs::remove_file(host.checkout.path("go")).unwrap();
+    let in_flight = send("/checkout");
+    is_held().await;
+    let frozen = freeze();
+    host.checkout.write("go", "");
+    let answer = in_flight.await.unwrap().unwrap();
     assert_eq!(answer.status(), 503);
     let text = answer.text().await.unwrap();
-    assert!(text.contains("The database is silent"), "{text}");
-    assert_eq!(cause(&host.status().await), "database");
-    assert!(host.log().contains("The database is silent"));
-    kill(backend, Signal::SIGCONT).unwrap();
-    server.signal(Signal::SIGCONT);
-    host.until("the end of it", |status| cause(status) == "none")
-        .await;
-    assert_eq!(host.get("/lab").await.status(), 200);
-    assert_eq!(host.backend().await, i64::from(backend.as_raw()));
+    assert!(
+        text.contains("GET /checkout, generation 1") && text.contains("the database is silent"),
+        "{text}"
+    );
+    thaw(frozen).await;
 }

@@ -53,6 +53,12 @@ pub enum DbError {
     /// No connection could be opened. Nothing was sent.
     #[error("cannot connect to PostgreSQL: {}", connect_reason(.0))]
     Connect(#[source] PoolError),
+    /// The server neither answers nor closes the connection.
+    #[error("the database is silent: it answers neither this connection nor a new one; {}", sent_or_not(*.sent))]
+    Silent {
+        /// Whether the statement may already be with the server.
+        sent: bool,
+    },
     /// PostgreSQL refused the statement, or the connection was lost while it ran.
     #[error("{}", describe(.0))]
     Statement(#[from] tokio_postgres::Error),
@@ -116,6 +122,13 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+fn sent_or_not(sent: bool) -> &'static str {
+    match sent {
+        true => "what was sent may still take effect",
+        false => "nothing was sent",
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::{
     panic::Location,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -24,6 +25,7 @@ use super::{
     failure::recording_failure,
     lane::Db,
     pooler::MissedTypes,
+    silence::Silence,
     tls::Tls,
     usage::{CallSite, UsageGuard},
 };
@@ -43,8 +45,9 @@ impl Db {
         let line = Location::caller();
         async move {
             let mut checkout = recording_failure(line, None, self.take(line)).await?;
-            if let (false, Some(usage_guard)) = (self.has_others(), &mut checkout.usage_guard) {
-                usage_guard.mark_as_checkout();
+            let has_others = self.has_others();
+            if let Some(usage_guard) = &mut checkout.usage_guard {
+                usage_guard.mark_as_checkout(!has_others);
             }
             Ok(checkout)
         }
@@ -58,7 +61,8 @@ impl Db {
     pub(super) async fn take(&self, line: CallSite) -> Result<Checkout, DbError> {
         let inner = self.inner();
         let (held, tls) = if self.has_others() {
-            let (client, tls) = inner.take_from_pool(line, Instant::now()).await?;
+            let taken = inner.take_from_pool(line, Instant::now());
+            let (client, tls) = inner.counts.silence.or_unsent(taken).await?;
             (Held::Pooled(Box::new(client)), tls)
         } else {
             let held = inner.exclusive(line).await?;
@@ -78,6 +82,7 @@ impl Db {
             refusal: Mutex::default(),
             met_unknown_type: AtomicBool::new(false),
             missed_types: inner.counts.missed_types.clone(),
+            silence: inner.counts.silence.clone(),
             runtime: inner.runtime.clone(),
         })
     }
@@ -135,6 +140,7 @@ pub struct Checkout {
     met_unknown_type: AtomicBool,
     /// Types that the next connection must load.
     pub(super) missed_types: Arc<MissedTypes>,
+    silence: Arc<Silence>,
     runtime: Handle,
 }
 
@@ -161,7 +167,11 @@ impl Checkout {
     ) -> Result<T, DbError> {
         Request::count_statement();
         self.running.fetch_add(1, Relaxed);
-        let result = statement.await;
+        // Silent: it stays counted, so that the drop cancels it.
+        let result = self
+            .silence
+            .or_unanswered(async { Ok::<_, DbError>(statement.await) });
+        let result = result.await?;
         self.running.fetch_sub(1, Relaxed);
         if let (Err(error), Some(usage_guard)) = (&result, &self.usage_guard) {
             if ends_connection(error) {
@@ -202,7 +212,7 @@ impl Drop for Checkout {
         } else {
             "ROLLBACK"
         };
-        let tls = self.tls.clone();
+        let (tls, silence) = (self.tls.clone(), self.silence.clone());
         // The guard moves into the task, so the next user gets the connection only once it is clean.
         self.runtime.spawn(async move {
             let cleaning = async {
@@ -216,9 +226,25 @@ impl Drop for Checkout {
                 }
                 Ok::<_, tokio_postgres::Error>(!outdated)
             };
-            match tokio::time::timeout(CLEAN_UP_LIMIT, cleaning).await {
-                Ok(Ok(true)) => drop(held),
-                Ok(Ok(false) | Err(_)) | Err(_) => held.discard(),
+            let cleaned = async {
+                let mut cleaning = pin!(cleaning);
+                // A silent server cleans nothing until it answers again, and then it does so on the same connection.
+                loop {
+                    silence.over().await;
+                    match tokio::time::timeout(CLEAN_UP_LIMIT, &mut cleaning).await {
+                        Err(_) if silence.is_on() => {}
+                        cleaned => break matches!(cleaned, Ok(Ok(true))),
+                    }
+                }
+            };
+            let is_clean = tokio::select! {
+                is_clean = cleaned => is_clean,
+                () = silence.left() => false,
+            };
+            if is_clean {
+                drop(held);
+            } else {
+                held.discard();
             }
             drop(usage_guard);
         });

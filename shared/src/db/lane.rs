@@ -90,13 +90,16 @@ impl Db {
                     .query(&client.prepare_cached(sql).await?, params)
                     .await
             };
-            let result = match run.await {
-                Err(error) if is_stale(&error) => {
-                    client.query(&reprepare(&client, sql).await?, params).await
-                }
-                result => result,
+            let run = async {
+                let result = match run.await {
+                    Err(error) if is_stale(&error) => {
+                        client.query(&reprepare(&client, sql).await?, params).await
+                    }
+                    result => result,
+                };
+                self.inner.note_outcome(&client, result).await
             };
-            Ok(self.inner.note_outcome(&client, result).await?)
+            self.inner.counts.silence.or_unanswered(run).await
         })
         .boxed()
     }
@@ -155,15 +158,18 @@ impl Db {
                     .execute(&client.prepare_cached(sql).await?, params)
                     .await
             };
-            let result = match run.await {
-                Err(error) if is_stale(&error) => {
-                    client
-                        .execute(&reprepare(&client, sql).await?, params)
-                        .await
-                }
-                result => result,
+            let run = async {
+                let result = match run.await {
+                    Err(error) if is_stale(&error) => {
+                        client
+                            .execute(&reprepare(&client, sql).await?, params)
+                            .await
+                    }
+                    result => result,
+                };
+                self.inner.note_outcome(&client, result).await
             };
-            Ok(self.inner.note_outcome(&client, result).await?)
+            self.inner.counts.silence.or_unanswered(run).await
         })
         .boxed()
     }
@@ -219,6 +225,7 @@ impl Db {
     /// [`DbError::Wait`] if a transaction or a checkout has the connection for too long; nothing has changed then.
     pub async fn replace(&self, config: &DbConfig) -> Result<(), DbError> {
         let inner = &self.inner;
+        inner.counts.silence.leave();
         let mut slot = inner
             .bounded_wait(Location::caller(), inner.slot.write())
             .await?;

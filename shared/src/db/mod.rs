@@ -31,6 +31,8 @@ mod attempt;
 
 mod demoted;
 
+mod silence;
+
 mod clean;
 
 // What a statement leaves behind in the session, judged by its text.

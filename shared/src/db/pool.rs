@@ -25,6 +25,7 @@ use super::{
     connect::{self, FailedAttempts},
     holder::{Holder, Loss},
     pooler::{MissedTypes, load_types},
+    silence::Silence,
     tls::Tls,
     url::{DatabaseUrl, add_options},
     usage::UsageTracker,
@@ -145,6 +146,7 @@ pub(super) struct Counts {
     pub(super) usage: Arc<UsageTracker>,
     pub(super) missed_types: Arc<MissedTypes>,
     pub(super) reach: watch::Sender<Reach>,
+    pub(super) silence: Arc<Silence>,
 }
 
 /// The pool's state.

@@ -140,6 +140,18 @@ impl Inner {
         self.counts.usage.refuse_nested(line)?;
         refuse_marks(sql, line)?;
         Request::count_statement();
+        let client = self
+            .counts
+            .silence
+            .or_unsent(self.open_shared(line))
+            .await?;
+        Ok(Shared {
+            client,
+            _usage: self.counts.usage.begin_use(line, false),
+        })
+    }
+
+    async fn open_shared(&self, line: CallSite) -> Result<RwLockReadGuard<'_, Object>, DbError> {
         let since = Instant::now();
         let turn = self.turn(line, async {
             let slot = self.slot.read().await;
@@ -151,7 +163,7 @@ impl Inner {
                 }
             }
         });
-        let client = match turn.await? {
+        Ok(match turn.await? {
             Turn::Ready(client) => client,
             Turn::ToOpen(mut slot) => {
                 self.open(&mut slot, line, since).await?;
@@ -159,10 +171,6 @@ impl Inner {
                     slot.as_ref().expect("`open` has filled it")
                 })
             }
-        };
-        Ok(Shared {
-            client,
-            _usage: self.counts.usage.begin_use(line, false),
         })
     }
 
@@ -173,9 +181,12 @@ impl Inner {
     ) -> Result<OwnedRwLockWriteGuard<Option<Object>>, DbError> {
         self.counts.usage.refuse_nested(line)?;
         let since = Instant::now();
-        let mut slot = self.turn(line, self.slot.clone().write_owned()).await?;
-        self.open(&mut slot, line, since).await?;
-        Ok(slot)
+        let take = async {
+            let mut slot = self.turn(line, self.slot.clone().write_owned()).await?;
+            self.open(&mut slot, line, since).await?;
+            Ok::<_, DbError>(slot)
+        };
+        self.counts.silence.or_unsent(take).await
     }
 
     /// Opens the connection unless another waiter has done so meanwhile. Opening has its own limits, so it does not

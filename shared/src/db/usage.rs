@@ -3,6 +3,9 @@
 //! Updated at every use, read when a wait times out or the dashboard asks. It does not decide who gets the connection:
 //! the lock in `slot` does.
 
+// Whose use ends early.
+mod cut_off;
+
 use std::{
     collections::BTreeMap,
     panic::Location,
@@ -19,10 +22,6 @@ use crate::request::Request;
 
 /// How many holders an error names: the first few explain the wait.
 const MAX_NAMED: usize = 5;
-
-/// How long a request waits while a request of an older generation holds the connection alone. Then the older one is
-/// cut off: after a save the user waits for the new code, and the old generation is ending anyway.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// PostgreSQL's error and the closed socket arrive in either order. Further apart than this they belong to different
 /// connections.
@@ -60,6 +59,8 @@ struct Usage {
     line: CallSite,
     since: Instant,
     alone: bool,
+    /// A checkout, whose statements are not seen here.
+    checkout: bool,
 }
 
 /// The connection is in use until this is dropped.
@@ -90,6 +91,7 @@ impl UsageTracker {
                 line,
                 since: Instant::now(),
                 alone,
+                checkout: false,
             },
         );
         UsageGuard {
@@ -104,38 +106,6 @@ impl UsageTracker {
         WaitGuard {
             usage: self,
             since: Instant::now(),
-        }
-    }
-
-    /// Waits for the connection. Requests of older generations that hold it alone are cut off after [`PATIENCE`].
-    pub(super) async fn turn<T>(&self, line: CallSite, wait: impl Future<Output = T>) -> T {
-        let mut wait = std::pin::pin!(wait);
-        loop {
-            match tokio::time::timeout(PATIENCE, &mut wait).await {
-                Ok(turn) => return turn,
-                Err(_) => self.cut_off_older(line),
-            }
-        }
-    }
-
-    fn cut_off_older(&self, line: CallSite) {
-        let Some(me) = Request::current() else { return };
-        // Collect first and log after releasing the lock: writing the log may block, and every use of the connection
-        // needs this lock.
-        let older: Vec<(Arc<Request>, CallSite)> = (self.state().uses.values())
-            .filter(|held| held.alone)
-            .filter_map(|held| Some((held.by.clone()?, held.line)))
-            .filter(|(by, _)| by.generation() < me.generation())
-            .collect();
-        for (by, held) in older {
-            by.cut_off(|| {
-                let reason = format!(
-                    "{by} held the database connection alone at {held}, and {me} of the newer code has waited {} s for it at {line}",
-                    PATIENCE.as_secs()
-                );
-                tracing::warn!("cut off: {reason}");
-                reason
-            });
         }
     }
 
@@ -242,8 +212,14 @@ impl Usage {
 }
 
 impl UsageGuard {
-    /// For a checkout: until it is released, its request must not ask for the connection again.
-    pub(super) fn mark_as_checkout(&mut self) {
+    /// For a checkout: until it is released, its request must not ask for the `only` connection again.
+    pub(super) fn mark_as_checkout(&mut self, only: bool) {
+        if let Some(held) = self.usage.state().uses.get_mut(&self.key) {
+            held.checkout = true;
+        }
+        if !only {
+            return;
+        }
         self.holder = Request::current();
         if let Some(holder) = &self.holder {
             holder.set_holds_checkout(true);

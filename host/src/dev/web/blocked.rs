@@ -139,7 +139,7 @@ pub(super) fn by_cut_off(why: &str) -> Page {
         html: html! {
             p.kind { "Request cut off" }
             h1 { (why) }
-            p { "Newer code is live: reload the page." }
+            p { "Reload the page to ask again." }
         },
         json: json!({ "error": { "code": "cut_off", "message": why } }),
         text: format!("{why}\n"),

@@ -86,20 +86,12 @@ impl Front {
             return self.answer_instead(&info, page, (revision, Some(blocked)), stale);
         }
         info.strip_conditional_headers(request.headers_mut());
-        let served = tokio::select! {
-            biased;
-            served = dispatch(&self.generations, request, tether) => served,
-            silent = self.silence(), if info.is_navigation() => {
-                let page = blocked::by_trouble(&silent, info.target(), token);
-                return self.answer_instead(&info, page, (revision, None), stale);
-            }
-        };
         let Served {
             generation,
             statements,
             failure,
             answer,
-        } = served;
+        } = dispatch(&self.generations, request, tether).await;
         let took = since.elapsed();
         let (mut response, panic) = match answer {
             Ok(response) => (response, None),
@@ -191,17 +183,6 @@ impl Front {
     fn outage(&self) -> Option<Trouble> {
         let trouble = self.health.borrow().trouble.clone();
         trouble.filter(|trouble| trouble.cause.is_outage())
-    }
-
-    /// Waits until the database is silent. A page that waits for it would wait without end.
-    async fn silence(&self) -> Trouble {
-        let mut health = self.health.clone();
-        let is_silent = |health: &Health| health.trouble.as_ref().is_some_and(|it| it.silent);
-        let found = health.wait_for(is_silent).await;
-        match found.ok().and_then(|now| now.trouble.clone()) {
-            Some(trouble) => trouble,
-            None => std::future::pending().await, // the host ends
-        }
     }
 
     /// The response to a request that the app did not answer, and the panic message if that is the reason.

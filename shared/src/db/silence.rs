@@ -1,0 +1,96 @@
+//! A server that is silent: it neither answers nor closes the connection, so nothing else ends a wait for it.
+//!
+//! The process has to find that out, over another connection, and says so with [`Db::set_silent`]. Uses of the database
+//! then fail instead of waiting for ever. The connection is kept, and goes on once the server answers again.
+
+use tokio::sync::{Notify, watch};
+
+use super::{Db, DbError};
+
+/// Whether the server is known to be silent.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    silent: watch::Sender<bool>,
+    /// Notified when the server is given up for another while it is silent.
+    left: Notify,
+}
+
+impl Db {
+    /// The server has been seen to be silent, or to answer again. While it is silent, statements fail at once, and so
+    /// do those that wait for an answer. A request that holds a [`Checkout`](super::Checkout) is cut off: what it sends
+    /// there is not seen here.
+    pub fn set_silent(&self, silent: bool) {
+        let counts = &self.inner().counts;
+        let changes = |now: &mut bool| std::mem::replace(now, silent) != silent;
+        if counts.silence.silent.send_if_modified(changes) && silent {
+            let error = DbError::Silent { sent: true };
+            counts.usage.cut_off_checkouts(&error.to_string());
+        }
+    }
+}
+
+impl Silence {
+    /// Before anything is sent: runs `work` until the server is silent.
+    pub(super) async fn or_unsent<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, DbError>
+    where
+        DbError: From<E>,
+    {
+        self.or(DbError::Silent { sent: false }, work).await
+    }
+
+    /// While `work` sends a statement and waits for the answer: runs it until the server is silent.
+    pub(super) async fn or_unanswered<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, DbError>
+    where
+        DbError: From<E>,
+    {
+        self.or(DbError::Silent { sent: true }, work).await
+    }
+
+    async fn or<T, E>(
+        &self,
+        error: DbError,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, DbError>
+    where
+        DbError: From<E>,
+    {
+        tokio::select! {
+            biased;
+            () = self.until(true) => Err(error),
+            result = work => Ok(result?),
+        }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        *self.silent.borrow()
+    }
+
+    /// Waits until the server answers.
+    pub(super) async fn over(&self) {
+        self.until(false).await;
+    }
+
+    /// Another server takes the place of this one: if it is silent, nobody waits any longer for it to answer.
+    pub(super) fn leave(&self) {
+        if self.is_on() {
+            self.left.notify_waiters();
+        }
+    }
+
+    /// Waits until the server has been left while it was silent.
+    pub(super) async fn left(&self) {
+        self.left.notified().await;
+    }
+
+    async fn until(&self, silent: bool) {
+        let mut updates = self.silent.subscribe();
+        let waited = updates.wait_for(|now| *now == silent).await;
+        waited.expect("the sender is in `self`");
+    }
+}
