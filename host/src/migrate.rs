@@ -4,7 +4,12 @@
 //! keeps two processes from migrating at once, and the handling of statements that cannot run in a transaction. The
 //! caller provides the connection.
 
-use std::{path::Path, time::Duration};
+// Which files there are, and whether their names are right.
+mod files;
+
+pub(crate) use files::{last_version, load};
+
+use std::time::Duration;
 
 use refinery::{Migration, Runner, Target};
 use serde::Serialize;
@@ -66,48 +71,6 @@ impl Failure {
 pub(crate) struct Status {
     pub(crate) applied: Vec<String>,
     pub(crate) pending: Vec<String>,
-}
-
-/// The files in order, checked. A file without a statement is still being written and is left out.
-pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, Failure> {
-    let mut files = all(directory)?;
-    files.retain(|file| has_statement(file.sql().unwrap_or_default()));
-    Ok(files)
-}
-
-/// The highest version of all files, including those without a statement.
-pub(crate) fn last_version(directory: &Path) -> Result<i64, Failure> {
-    let files = all(directory)?;
-    Ok(files.last().map_or(0, |file| i64::from(file.version())))
-}
-
-fn all(directory: &Path) -> Result<Vec<Migration>, Failure> {
-    // refinery skips a misnamed file and only logs it, which is easily missed.
-    if let Ok(entries) = std::fs::read_dir(directory) {
-        for name in entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        {
-            if let Some(stem) = name.strip_suffix(".sql")
-                && Migration::unapplied(stem, "").is_err()
-            {
-                return Err(Failure::new(
-                    Some(format!("migrations/{name}")),
-                    "is not named V<number>__<name>.sql, for example V3__add_colour.sql".into(),
-                ));
-            }
-        }
-    }
-    let mut files = refinery::load_sql_migrations(directory)
-        .map_err(|error| Failure::new(None, format!("cannot read migrations: {error}")))?;
-    files.sort();
-    Ok(files)
-}
-
-fn has_statement(sql: &str) -> bool {
-    sql.lines()
-        .map(str::trim)
-        .any(|line| !line.is_empty() && !line.starts_with("--"))
 }
 
 /// The result of a run.
@@ -280,6 +243,13 @@ fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Fail
             (Some(error), None) => (None, format!("{what}: {}", describe(error))),
             (None, _) => (None, format!("{what}: {source}")),
         },
+        Kind::DivergentVersion(applied, file) if applied.name() != file.name() => (
+            Some(file),
+            format!(
+                "takes the number of {applied}, which is applied and whose file is gone, as after a change of branch: if both belong \
+                 together, bring migrations/{applied}.sql back and give this file the next free number; otherwise `just db-reset`"
+            ),
+        ),
         Kind::DivergentVersion(applied, _) => (
             Some(applied),
             "was changed after it was applied: undo the change and add a new file, or `just db-reset`".to_owned(),

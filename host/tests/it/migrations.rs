@@ -1,6 +1,6 @@
 //! Files of `migrations/`, saved while the host runs.
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, Status, eventually};
 
 async fn columns(host: &Host) -> Vec<String> {
     let sql =
@@ -82,6 +82,39 @@ async fn a_failing_file_is_rolled_back_and_shown_until_it_is_mended() {
     host.until("that it is gone", |status| {
         let said = status.0["schema"]["failure"]["message"].as_str();
         said.is_some_and(|said| said.contains("its file is gone"))
+    })
+    .await;
+
+    // Another branch has given its number to another file.
+    let other = "migrations/V3__size.sql";
+    let add = "ALTER TABLE counter ADD size int;\n";
+    host.checkout.write(other, add);
+    let of_other = |status: &Status| status.0["schema"]["failure"]["file"] == other;
+    let status = host.until("the other file", of_other).await;
+    let said = status.0["schema"]["failure"]["message"].as_str().unwrap();
+    for part in [
+        "takes the number of V3__colour, which is applied and whose file is gone",
+        "bring migrations/V3__colour.sql back",
+        "just db-reset",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // Both branches merged.
+    host.checkout
+        .write(file, "ALTER TABLE counter ADD colour text;\n");
+    host.until("both", |status| {
+        let said = status.0["schema"]["failure"]["message"].as_str();
+        of_other(status)
+            && said.is_some_and(|said| {
+                said.contains(&format!("has the same number as {file}: "))
+                    && said.contains("number 4")
+            })
+    })
+    .await;
+    let renumbered = "migrations/V4__size.sql";
+    std::fs::rename(host.checkout.path(other), host.checkout.path(renumbered)).unwrap();
+    host.until("the renumbered file", |status| {
+        status.0["schema"]["applied"][3] == "V4__size" && status.0["schema"]["failure"].is_null()
     })
     .await;
 }
