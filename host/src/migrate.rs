@@ -1,21 +1,21 @@
 //! Applies `migrations/` with refinery: each file and its history row in one transaction.
 //!
-//! Does not need the app, which may not compile until the schema is right. Also has the error messages, the lock that
-//! keeps two processes from migrating at once, and the handling of statements that cannot run in a transaction. The
-//! caller provides the connection.
+//! Does not need the app, which may not compile until the schema is right. Also has the error messages and the handling
+//! of statements that cannot run in a transaction. The caller provides the connection.
 
 // Which files there are, and whether their names are right.
 mod files;
 
-pub(crate) use files::{last_version, load};
+// Keeps two processes from migrating at once.
+mod lock;
 
-use std::time::Duration;
+pub(crate) use files::{last_version, load};
+pub(crate) use lock::{LOCKERS, named};
 
 use refinery::{Migration, Runner, Target};
 use serde::Serialize;
 use shared::db::describe;
-use tokio::time::Instant;
-use tokio_postgres::{Client, SimpleQueryMessage, error::ErrorPosition};
+use tokio_postgres::{Client, error::ErrorPosition};
 use tokio_util::sync::CancellationToken;
 
 /// The first line of a file whose only statement cannot run in a transaction, such as CREATE INDEX CONCURRENTLY.
@@ -23,15 +23,6 @@ const NO_TRANSACTION: &str = "-- no-transaction";
 
 /// A target below every version: refinery applies nothing, but verifies everything.
 const NOTHING: Target = Target::Version(-1);
-
-/// An advisory lock with a fixed name: only one session at a time migrates a database.
-const LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('host:migrate'))";
-const UNLOCK: &str = "SELECT pg_advisory_unlock(hashtext('host:migrate'))";
-
-/// The lock is polled instead of waited for: a session that waits for it holds a snapshot, and a CREATE INDEX
-/// CONCURRENTLY in the session that has the lock would wait for that snapshot, which is a deadlock.
-const LOCK_LIMIT: Duration = Duration::from_secs(30);
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why migrating failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -100,7 +91,7 @@ pub(crate) async fn run(
     control: &RunControl<'_>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    outcome.failure = match lock(client, control.stop).await {
+    outcome.failure = match lock::take(client, control.stop).await {
         Ok(()) => run_locked(client, files, apply, control, &mut outcome)
             .await
             .err(),
@@ -111,7 +102,7 @@ pub(crate) async fn run(
         failure.is_transient = false;
     }
     // Fails only if the connection is lost, which has released the lock.
-    drop(client.batch_execute(UNLOCK).await);
+    lock::release(client).await;
     outcome
 }
 
@@ -184,31 +175,6 @@ async fn compare(client: &mut Client, files: &[Migration]) -> Result<Status, Fai
 
 fn stopped() -> Failure {
     Failure::new(None, "nothing more was begun".to_owned())
-}
-
-async fn lock(client: &Client, stop: &CancellationToken) -> Result<(), Failure> {
-    let since = Instant::now();
-    loop {
-        if stop.is_cancelled() {
-            return Err(stopped());
-        }
-        let answer = client
-            .simple_query(LOCK)
-            .await
-            .map_err(|error| Failure::new(None, describe(&error)))?;
-        let got = |message: &_| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"));
-        if answer.iter().any(got) {
-            return Ok(());
-        }
-        if since.elapsed() > LOCK_LIMIT {
-            let message = format!(
-                "another process has been migrating this database for {} s; to see which: SELECT pid, application_name FROM pg_stat_activity",
-                LOCK_LIMIT.as_secs()
-            );
-            return Err(Failure::new(None, message));
-        }
-        tokio::time::sleep(LOCK_PAUSE).await;
-    }
 }
 
 fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {

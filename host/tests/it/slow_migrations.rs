@@ -1,9 +1,15 @@
 //! A migration that waits for another session's lock: the host answers, names that session, and can cancel it.
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tokio_postgres::Client;
 
-use crate::support::{Checkout, Chromium, Host, Server, Status, eventually};
+use crate::{
+    support::{Checkout, Chromium, Host, Server, Status, eventually},
+    web::{act, token},
+};
 
 const FILE: &str = "migrations/V3__held.sql";
 const LOCK: &str = "BEGIN; LOCK TABLE held";
@@ -126,6 +132,12 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
     if let Some(browser) = browser {
         let waits = "document.querySelector('h1')?.textContent === 'A migration takes long'";
         browser.until("the open page to say so", waits).await;
+        browser.open(&host.url("/__dev")).await;
+        let word = "document.querySelector('#schema-word').textContent";
+        let applying = format!(
+            "/^applying migrations\\/V4__more.sql since \\d\\d:\\d\\d:\\d\\d$/.test({word})"
+        );
+        browser.until("the dashboard to say so", &applying).await;
         browser.close().await;
     }
     host.signal(Signal::SIGINT);
@@ -135,4 +147,47 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
     .await;
     assert_eq!(host.ended().await.code(), Some(0));
     assert!(host.log().contains("cancelled; "), "{}", host.log());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_cancel_it_is_named_and_so_is_what_it_still_holds() {
+    let host = Host::start().await;
+    let backend = host.backend().await;
+    let holder = host.observe().await;
+    holder.batch_execute("CREATE TABLE held ()").await.unwrap();
+    holder.batch_execute(LOCK).await.unwrap();
+    host.checkout.write(FILE, "ALTER TABLE held ADD x int;");
+    host.until("the migration", |status| {
+        status.0["schema"]["applying"]["file"] == FILE
+    })
+    .await;
+    let frozen = Pid::from_raw(i32::try_from(backend).unwrap());
+    kill(frozen, Signal::SIGSTOP).unwrap();
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    let token = token(&host).await;
+    let press = act(&host, "cancel-migration", "", &[("x-dev-token", &token)]).await;
+    assert!(press.0 < 400, "{press:?}");
+    let status = host
+        .until("the end of its patience", |status| {
+            !status.0["schema"]["failure"].is_null()
+        })
+        .await;
+    let said = status.0["schema"]["failure"]["message"].as_str().unwrap();
+    let pid = format!("PID {backend}");
+    assert!(
+        said.contains("did not end it within 5 s") && said.contains(&pid),
+        "{said}"
+    );
+    // The next attempt has another connection.
+    act(&host, "migrate", "", &[("x-dev-token", &token)]).await;
+    host.until("what it waits for", |status| {
+        waits_for(status, frozen.as_raw())
+    })
+    .await;
+    kill(frozen, Signal::SIGCONT).unwrap();
+    host.until("the migration", |status| {
+        status.0["schema"]["applied"][2] == "V3__held" && status.0["schema"]["failure"].is_null()
+    })
+    .await;
+    assert_ne!(host.backend().await, backend);
 }

@@ -2,7 +2,12 @@
 //!
 //! Looks for the lock over its own connection, and only while a run is slow.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::atomic::{AtomicI32, Ordering::Relaxed},
+    time::Duration,
+};
 
 use chrono::{DateTime, Local};
 use refinery::Migration;
@@ -22,8 +27,9 @@ use crate::migrate::{self, Failure, Outcome, RunControl};
 const SLOW_AFTER: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often, and with what pause, to request the cancel: one may arrive between two statements and have no effect.
-const CANCELS: usize = 20;
+/// How often, and with what pause, to request the cancel: one may arrive between two statements and have no effect. A
+/// server that has not obeyed after these five seconds will not.
+const CANCELS: u32 = 10;
 const CANCEL_PAUSE: Duration = Duration::from_millis(250);
 
 /// A run in progress.
@@ -59,10 +65,8 @@ impl Run<'_> {
         apply: bool,
     ) -> Outcome {
         let cancel = Cancel::of(client, &self.place.0);
-        let pid = match client.query_one("SELECT pg_backend_pid()", &[]).await {
-            Ok(row) => row.get(0),
-            Err(_) => 0, // the run will report the error
-        };
+        // Zero until the server has said it. Asked within the run, since it may not answer.
+        let pid = AtomicI32::new(0);
         let start = self.since_now();
         let before_file = |name: &str| {
             let file = Some(format!("migrations/{name}.sql"));
@@ -74,14 +78,23 @@ impl Run<'_> {
             before_file: &before_file,
             stop: &self.stop,
         };
-        let mut running = pin!(migrate::run(client, files, apply, &control));
+        let mut running = pin!(async {
+            // An error comes again in the run, which reports it.
+            if let Ok(row) = client.query_one("SELECT pg_backend_pid()", &[]).await {
+                pid.store(row.get(0), Relaxed);
+            }
+            migrate::run(client, files, apply, &control).await
+        });
         let outcome = tokio::select! {
             outcome = &mut running => outcome,
-            never = self.watch_blocker(pid, &start) => match never {},
-            () = self.stop.cancelled() => self.cancel_run(cancel, running).await,
+            never = self.watch_blocker(&pid, &start) => match never {},
+            () = self.stop.cancelled() => self.cancel_run(cancel, running, &pid).await,
         };
-        self.state
-            .send_if_modified(|state| state.applying.take().is_some());
+        // Otherwise the caller replaces the whole state: until then nothing may say that nothing is pending.
+        if self.elsewhere || !apply {
+            self.state
+                .send_if_modified(|state| state.applying.take().is_some());
+        }
         outcome
     }
 
@@ -99,6 +112,7 @@ impl Run<'_> {
         &self,
         cancel: Cancel,
         mut running: impl Future<Output = Outcome> + Unpin,
+        pid: &AtomicI32,
     ) -> Outcome {
         for _ in 0..CANCELS {
             // Success shows in the run's result.
@@ -107,7 +121,15 @@ impl Run<'_> {
                 return outcome;
             }
         }
-        let why = "the server did not cancel it; its connection is being closed".to_owned();
+        let who = match pid.load(Relaxed) {
+            0 => "its backend".to_owned(),
+            pid => format!("its backend, PID {pid}"),
+        };
+        let why = format!(
+            "cancelled, but the server did not end it within {} s: {who}, may still hold locks; if the next attempt waits for them, \
+             end that process on the server",
+            (CANCELS * 2 * CANCEL_PAUSE).as_secs()
+        );
         let failure = Failure {
             is_transient: false, // it was cancelled on request
             ..Failure::new(None, why)
@@ -119,7 +141,7 @@ impl Run<'_> {
     }
 
     /// Watches what the run waits for until it is dropped.
-    async fn watch_blocker(&self, pid: i32, start: &Applying) -> Infallible {
+    async fn watch_blocker(&self, pid: &AtomicI32, start: &Applying) -> Infallible {
         loop {
             tokio::time::sleep(SLOW_AFTER).await;
             if let Err(error) = self.poll_blocker(pid, start).await {
@@ -129,14 +151,14 @@ impl Run<'_> {
         }
     }
 
-    async fn poll_blocker(&self, pid: i32, start: &Applying) -> Result<(), BoxError> {
+    async fn poll_blocker(&self, pid: &AtomicI32, start: &Applying) -> Result<(), BoxError> {
         let (url, env) = &self.place;
         let name = format!("host-watch:{}", std::process::id());
         let (client, connection) = connect(&DbConfig::new(env, url.clone(), name)).await?;
         // Ends with the client, when this function returns.
         tokio::spawn(async move { drop(connection.await) });
         loop {
-            let blocker = client.query_opt(BLOCKER, &[&pid]).await?;
+            let blocker = client.query_opt(&blocker(), &[&pid.load(Relaxed)]).await?;
             self.set_blocker(blocker.map(|row| row.get(0)), start);
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -161,9 +183,11 @@ impl Run<'_> {
     }
 }
 
-/// The first backend whose lock `$1` waits for. A prepared transaction has no backend.
-const BLOCKER: &str = "\
-SELECT concat('PID ', blocker, ' (', concat_ws(', ', nullif(application_name, ''), state, nullif(left(query, 80), '')), ')')
-FROM unnest(pg_blocking_pids($1)) AS blocker
-LEFT JOIN pg_stat_activity ON pid = blocker
-LIMIT 1";
+/// The first session whose lock `$1` waits for. It polls for the lock that keeps migrations apart, so that PostgreSQL does
+/// not know of this wait.
+fn blocker() -> String {
+    migrate::named(&format!(
+        "SELECT unnest(pg_blocking_pids($1)) UNION ALL {} AND pid <> $1",
+        migrate::LOCKERS
+    ))
+}

@@ -200,9 +200,12 @@ function renderUnreloadable(unreloadable) {
 function renderSchema(status) {
   const { applied, pending, failure, applying } = status.schema;
   get("cancel").hidden = !applying?.slow;
-  const word = pending.length > 0 ? `${pending.length} pending:` : `${applied.length} applied, none pending`;
-  const look = failure ? "bad" : pending.length > 0 ? "busy" : applied.length > 0 ? "good" : "quiet";
-  put("schema-word", failure ? `a migration failed; ${word}` : word, look);
+  // The lists are those from before a run until it ends.
+  const word = applying ? `${applying.file ? `applying ${applying.file}` : "comparing with the database"} since ${clock(new Date(applying.since))}`
+    : pending.length > 0 ? `${pending.length} pending:`
+    : `${applied.length} applied, none pending`;
+  const look = applying ? "busy" : failure ? "bad" : pending.length > 0 ? "busy" : applied.length > 0 ? "good" : "quiet";
+  put("schema-word", failure && !applying ? `a migration failed; ${word}` : word, look);
   once("schema-failure", failure, () => {
     get("schema-failure").replaceChildren();
     if (!failure) return;
@@ -279,7 +282,7 @@ function renderPool(status) {
   ]);
   rows("holders", db.holders, {
     key: ({ who, at }) => `${who} ${at}`,
-    cells: ({ who, at, for_ms, alone }) => [alone ? `${who}, alone` : who, () => placeOf(at, status), ms(for_ms)],
+    cells: ({ who, at, for_ms, alone }) => [alone ? `${who}, alone` : who, at ? () => placeOf(at, status) : "", ms(for_ms)],
     none: "none",
   });
   rows("reconnects", db.reconnects, {
