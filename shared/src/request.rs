@@ -26,9 +26,8 @@ tokio::task_local! {
 /// A request in a generation, as seen by the generation and the database's usage tracker.
 #[derive(Debug)]
 pub struct Request {
-    /// `None` for the app's start.
-    method: Option<Method>,
-    path: String,
+    origin: Origin,
+    /// Zero for the host's own work.
     generation: u64,
     since: Instant,
     statements: AtomicU64,
@@ -46,6 +45,19 @@ pub struct Request {
     cut_off_notify: Notify,
 }
 
+/// For whom the code runs.
+#[derive(Debug)]
+enum Origin {
+    Client {
+        method: Method,
+        path: String,
+    },
+    /// The app's start.
+    Start,
+    /// The host itself, and what it does.
+    Host(&'static str),
+}
+
 impl Request {
     /// A new request.
     ///
@@ -61,19 +73,26 @@ impl Request {
     /// ```
     #[must_use]
     pub fn new(method: &Method, path: &str, generation: u64) -> Arc<Self> {
-        Self::of(Some(method.clone()), path.to_owned(), generation)
+        let (method, path) = (method.clone(), path.to_owned());
+        Self::of(Origin::Client { method, path }, generation)
     }
 
     /// The start of a generation, which may use the database like a request.
     #[must_use]
     pub fn starting(generation: u64) -> Arc<Self> {
-        Self::of(None, "app()".to_owned(), generation)
+        Self::of(Origin::Start, generation)
     }
 
-    fn of(method: Option<Method>, path: String, generation: u64) -> Arc<Self> {
+    /// Work of the host itself, which uses the database like a request. An error that names it as the holder says
+    /// `what` it does: a line of the host's source would tell an author of the app nothing.
+    #[must_use]
+    pub fn of_the_host(what: &'static str) -> Arc<Self> {
+        Self::of(Origin::Host(what), 0)
+    }
+
+    fn of(origin: Origin, generation: u64) -> Arc<Self> {
         Arc::new(Self {
-            method,
-            path,
+            origin,
             generation,
             since: Instant::now(),
             statements: AtomicU64::new(0),
@@ -136,10 +155,20 @@ impl Request {
     /// Verb and path, without the query, which may hold secrets.
     #[must_use]
     pub fn method_and_path(&self) -> String {
-        match &self.method {
-            Some(method) => format!("{method} {}", self.path),
-            None => self.path.clone(),
+        match &self.origin {
+            Origin::Client { method, path } => format!("{method} {path}"),
+            Origin::Start => "app()".to_owned(),
+            Origin::Host(what) => format!("the host ({what})"),
         }
+    }
+
+    /// Whether a client waits for its answer.
+    pub(crate) fn is_of_a_client(&self) -> bool {
+        matches!(self.origin, Origin::Client { .. })
+    }
+
+    pub(crate) fn is_of_the_host(&self) -> bool {
+        matches!(self.origin, Origin::Host(_))
     }
 
     /// The generation in which it runs.
@@ -202,12 +231,11 @@ impl Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, generation {}",
-            self.method_and_path(),
-            self.generation
-        )
+        f.write_str(&self.method_and_path())?;
+        match self.origin {
+            Origin::Host(_) => Ok(()),
+            _ => write!(f, ", generation {}", self.generation),
+        }
     }
 }
 

@@ -222,7 +222,10 @@ fn schema_trouble(state: &SchemaState) -> Option<Trouble> {
         return Some(slow);
     }
     if let Some(failure) = &state.failure {
-        let remedy = "Correct the file and save it, or try again: m, or the button on the page.";
+        let remedy = match failure.is_transient {
+            true => "The host tries again by itself.",
+            false => "Correct the file and save it, or try again: m, or the button on the page.",
+        };
         return Some(Trouble::new(Cause::Schema, failure.to_string(), remedy));
     }
     let pending = &state.status.pending;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use shared::{
     BoxError, Db,
     db::{DbConfig, DbStatus, connect, describe},
+    request::Request,
 };
 use tokio::{sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Row, types::ToSql};
@@ -139,7 +140,10 @@ impl Observer {
             Via::Shared(db) if is_held(&db.status()) => {
                 Err("a transaction or a checkout has the connection".into())
             }
-            Via::Shared(db) => Ok(db.query(sql, params).await?),
+            Via::Shared(db) => {
+                let counting = Request::of_the_host("counting backends");
+                Ok(counting.scope(db.query(sql, params)).await?)
+            }
             Via::Dedicated(config, client) => {
                 let mut client = client.lock().await;
                 if client.as_ref().is_none_or(Client::is_closed) {

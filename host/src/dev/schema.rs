@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use shared::{BoxError, Db, DbError, db::DatabaseUrl, env::Env};
+use shared::{BoxError, Db, DbError, db::DatabaseUrl, env::Env, request::Request};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -256,8 +256,8 @@ impl Schema {
         apply: bool,
     ) -> Result<Outcome, BoxError> {
         if self.may_migrate && self.db.status().size > 0 {
-            // If it is in use, the error names the holder and the line.
-            let mut checkout = self.db.checkout().await?;
+            let me = Request::of_the_host("migrations");
+            let mut checkout = me.scope(self.db.checkout()).await?;
             let run = self.new_run(self.place());
             return Ok(run.execute(checkout.client_mut(), files, apply).await);
         }

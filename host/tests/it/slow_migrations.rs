@@ -125,6 +125,12 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
     host.until("the wait", |status| waits_for(status, pid))
         .await;
     assert!(altering(&observer).await);
+    let status = host.status().await;
+    let holder = &status.0["db"]["holders"][0];
+    assert_eq!(
+        (&holder["who"], &holder["at"]),
+        (&"the host (migrations)".into(), &serde_json::Value::Null)
+    );
     let answer = host.get("/api/counters").await;
     assert_eq!(answer.status(), 503);
     let told = answer.json::<serde_json::Value>().await.unwrap();

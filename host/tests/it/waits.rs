@@ -86,8 +86,34 @@ async fn a_wait_beyond_the_limit_names_who_has_the_connection() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    // The host itself says what for, and not where in its own source.
+    host.checkout.write(
+        "migrations/V3__colour.sql",
+        "ALTER TABLE counter ADD colour text;",
+    );
+    let status = host
+        .until("the migration that does not get it", |status| {
+            status.0["health"]["trouble"]["cause"] == "schema"
+        })
+        .await;
+    let said = &status.0["schema"]["failure"]["message"];
+    assert!(
+        said.as_str().unwrap().starts_with(
+            "the host (migrations) waited 200 ms for the database connection (DATABASE_WAIT_TIMEOUT_MS); \
+             GET /held, generation 1 holds it alone at app_lib/src/lab.rs:"
+        ),
+        "{said}"
+    );
+    assert_eq!(
+        status.0["health"]["trouble"]["remedy"],
+        "The host tries again by itself."
+    );
     host.checkout.write("go", "");
     assert_eq!(held.await.unwrap().unwrap().text().await.unwrap(), "done");
+    host.until("the migration", |status| {
+        status.0["schema"]["failure"].is_null()
+    })
+    .await;
     assert_eq!(host.text("/wants").await, "ok");
 }
 

@@ -17,7 +17,7 @@ pub enum DbError {
     Wait {
         /// The limit that ran out.
         limit: Duration,
-        /// The line that asked.
+        /// The line that asked, or the host.
         asked: String,
         /// Who held it when the wait ended.
         holders: Vec<Holder>,

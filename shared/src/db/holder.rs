@@ -7,10 +7,10 @@ use serde::Serialize;
 /// A current user of the connection.
 #[derive(Clone, Debug, Serialize)]
 pub struct Holder {
-    /// Method, path and generation, or `no request`.
+    /// Method, path and generation, what the host does, or `no request`.
     pub who: String,
-    /// File, line and column of the call.
-    pub at: String,
+    /// File, line and column of the call. `None` if it is the host's.
+    pub at: Option<String>,
     /// For how long, in milliseconds.
     pub for_ms: u64,
     /// A transaction or a checkout. Otherwise a statement that shares the connection.
@@ -34,6 +34,10 @@ impl fmt::Display for Holder {
             "runs a statement"
         };
         let seconds = Duration::from_millis(self.for_ms).as_secs_f32();
-        write!(f, "{} {how} at {} for {seconds:.1} s", self.who, self.at)
+        write!(f, "{} {how}", self.who)?;
+        if let Some(at) = &self.at {
+            write!(f, " at {at}")?;
+        }
+        write!(f, " for {seconds:.1} s")
     }
 }

@@ -266,9 +266,10 @@ impl Inner {
 
     /// The error for a wait that timed out, naming the holders.
     pub(super) fn wait_timed_out(&self, line: CallSite, limit: Duration) -> DbError {
+        let host = Request::current().filter(|me| me.is_of_the_host());
         DbError::Wait {
             limit,
-            asked: line.to_string(),
+            asked: host.map_or_else(|| line.to_string(), |host| host.to_string()),
             holders: self.counts.usage.holders(),
         }
     }

@@ -204,7 +204,8 @@ impl Usage {
                 .by
                 .as_ref()
                 .map_or_else(|| "no request".to_owned(), ToString::to_string),
-            at: self.line.to_string(),
+            at: (!self.by.as_ref().is_some_and(|by| by.is_of_the_host()))
+                .then(|| self.line.to_string()),
             for_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             alone: self.alone,
         }
