@@ -7,7 +7,12 @@ use std::{io, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use shared::{AppState, BoxError, abi::Entry, request::Request};
+use shared::{
+    AppState, BoxError,
+    abi::Entry,
+    db::{DbStatus, Holder},
+    request::Request,
+};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
@@ -23,8 +28,12 @@ pub(crate) enum StartError {
     Failed(String),
     #[error("app() panicked: {0}")]
     Panicked(String),
-    #[error("app() did not return within {} ms (APP_START_TIMEOUT_MS)", .0.as_millis())]
-    Hung(Duration),
+    #[error("app() did not return within {} ms (APP_START_TIMEOUT_MS){}", limit.as_millis(), explained(waits_for))]
+    Hung {
+        limit: Duration,
+        /// Who holds the connection alone, if it may be what `app()` waits for.
+        waits_for: Option<Holder>,
+    },
     #[error("no runtime for the new generation: {0}")]
     Runtime(#[source] io::Error),
 }
@@ -46,7 +55,7 @@ pub(super) async fn start(
     isolation: Isolation,
     limit: Duration,
 ) -> Result<Arc<Generation>, StartError> {
-    let (id, shutdown) = (state.generation, state.shutdown.clone());
+    let (id, shutdown, db) = (state.generation, state.shutdown.clone(), state.db.clone());
     let runtime = match isolation {
         Isolation::On => OwnRuntime(Some(runtime_of(id).map_err(StartError::Runtime)?)),
         Isolation::Off => OwnRuntime(None),
@@ -56,8 +65,10 @@ pub(super) async fn start(
         .as_ref()
         .map_or_else(Handle::current, |own| own.handle().clone());
     state.db_config.runtime = handle.clone();
+    let request = Request::starting(id);
+    let me = request.to_string();
     // Call `entry` inside the task: it may work or panic before its first await.
-    let starting = handle.spawn(Request::starting(id).scope(async move {
+    let starting = handle.spawn(request.scope(async move {
         let router = entry(state).await;
         // Convert to text here: the error belongs to the app and must be dropped on its runtime.
         router.map_err(|error: BoxError| failure::with_causes(&*error))
@@ -66,11 +77,29 @@ pub(super) async fn start(
         Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
         Ok(Ok(Err(error))) => StartError::Failed(error),
         Ok(Err(error)) => StartError::Panicked(panics::take(&error).to_string()),
-        Err(_) => StartError::Hung(limit),
+        Err(_) => StartError::Hung {
+            limit,
+            waits_for: alone(&db.status(), &me),
+        },
     };
     shutdown.cancel();
     // `runtime` is dropped without waiting for its threads: `app()` may be in a loop without an await.
     Err(error)
+}
+
+/// Who else holds the connection alone while somebody waits for it.
+fn alone(pool: &DbStatus, me: &str) -> Option<Holder> {
+    let else_alone = |holder: &&Holder| pool.waiting > 0 && holder.alone && holder.who != me;
+    pool.holders.iter().find(else_alone).cloned()
+}
+
+fn explained(waits_for: &Option<Holder>) -> String {
+    let explain = |holder| {
+        format!(
+            "; if it waits for the database connection: {holder}; save again once that has ended"
+        )
+    };
+    waits_for.as_ref().map(explain).unwrap_or_default()
 }
 
 fn runtime_of(id: u64) -> io::Result<Runtime> {

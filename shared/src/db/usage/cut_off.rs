@@ -6,7 +6,8 @@ use super::{CallSite, Usage, UsageTracker};
 use crate::request::Request;
 
 /// How long a request waits while a request of an older generation holds the connection alone. Then the older one is
-/// cut off: after a save the user waits for the new code, and the old generation is ending anyway.
+/// cut off: after a save the user waits for the new code, and the old generation is ending anyway. The start of a
+/// generation cuts nobody off: it may fail, and then the older generation goes on serving.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl UsageTracker {
@@ -22,7 +23,9 @@ impl UsageTracker {
     }
 
     fn cut_off_older(&self, line: CallSite) {
-        let Some(me) = Request::current() else { return };
+        let Some(me) = Request::current().filter(|me| me.is_of_a_client()) else {
+            return;
+        };
         for (by, held) in self.requests(|held| held.alone) {
             if by.generation() < me.generation() {
                 cut_off(&by, || {
@@ -44,12 +47,13 @@ impl UsageTracker {
         }
     }
 
-    /// The requests of some uses, and their lines. Collected, since writing the log may block, and every use of the
+    /// The clients' requests of some uses, and their lines. Collected, since writing the log may block, and every use of the
     /// connection needs the lock.
     fn requests(&self, wanted: impl Fn(&Usage) -> bool) -> Vec<(Arc<Request>, CallSite)> {
         let state = self.state();
         let uses = state.uses.values().filter(|held| wanted(held));
         uses.filter_map(|held| Some((held.by.clone()?, held.line)))
+            .filter(|(by, _)| by.is_of_a_client())
             .collect()
     }
 }
