@@ -108,14 +108,15 @@ fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| {
         EnvFilter::new("info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn")
     });
-    // Write through the screen, which must finish its last line first.
+    // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
-    let writer = || crate::dev::Log;
+    let (writer, clock) = (|| crate::dev::Log, crate::dev::Clock);
     #[cfg(not(feature = "dev"))]
-    let writer = std::io::stderr;
+    let (writer, clock) = (std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
+        .with_timer(clock)
         .with_ansi(std::io::stderr().is_terminal() && !crate::settings::wants_plain_output())
         .with_target(false)
         .init();

@@ -60,7 +60,7 @@ use shared::BoxError;
 pub(crate) use connections::connections;
 pub(crate) use options::Options;
 pub(crate) use project::Project;
-pub(crate) use terminal::screen::Log;
+pub(crate) use terminal::{clock::Clock, screen::Log};
 
 use crate::{panics, restart::Restart, signals::Signals};
 use assemble::assemble;

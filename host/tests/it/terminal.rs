@@ -7,6 +7,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::PermissionsExt},
 };
 
+use chrono::{DateTime, NaiveTime};
 use nix::{
     pty::{OpenptyResult, Winsize, openpty},
     sys::{
@@ -406,7 +407,10 @@ async fn in_the_background_the_terminal_is_left_alone() {
 
 #[tokio::test]
 async fn a_pipe_gets_every_line_without_codes_and_no_keys() {
-    let host = Host::with_lab(GOOD).await;
+    let checkout = Checkout::new();
+    checkout.add_lab(GOOD);
+    // Far from UTC.
+    let host = Host::start_in(checkout, &[("TZ", "<+0530>-5:30")]).await;
     for failed in 1..=2 {
         host.checkout.write_lab(BROKEN);
         host.until("the failed build", |status| {
@@ -434,7 +438,15 @@ async fn a_pipe_gets_every_line_without_codes_and_no_keys() {
         log.contains("building app_lib …") && log.contains("save; Ctrl-C to stop"),
         "{log}"
     );
-    assert!(log.contains("panic at"), "the log is in there too: {log}");
+    // The log is in there too, and has the same clock.
+    let at = |wanted: &str| {
+        let line = log.lines().find(|line| line.contains(wanted));
+        let line = line.unwrap_or_else(|| panic!("{wanted}: {log}"));
+        let (clock, _) = line.split_once(' ').unwrap();
+        NaiveTime::parse_from_str(clock, "%H:%M:%S").unwrap()
+    };
+    let apart = (at("panic at") - at("✗ not built")).num_seconds();
+    assert!(apart.rem_euclid(86_400) < 3600, "{log}");
     assert!(!log.contains('\x1b') && !log.contains("press h"), "{log}");
     assert_eq!(log.matches("cannot find value").count(), 2, "{log}");
 }
@@ -453,10 +465,11 @@ async fn ci_and_no_color_make_a_terminal_a_pipe() {
 #[tokio::test]
 async fn a_program_reads_one_event_per_line_and_nothing_else() {
     let checkout = Checkout::new();
-    checkout.add_lab(GOOD);
+    checkout.add_lab(&format!("tracing::warn!(\"the app logs\"); {GOOD}"));
     let mut command = checkout.host();
     command
         .args(["dev", "--port", "0", "--json"])
+        .env("TZ", "<+0530>-5:30")
         .stdout(File::create(checkout.path("events")).unwrap())
         .stderr(File::create(checkout.path("host.log")).unwrap());
     let host = Host::spawn(checkout, command).await;
@@ -524,6 +537,12 @@ async fn a_program_reads_one_event_per_line_and_nothing_else() {
         .unwrap();
     assert!(progress["total"].as_u64() > progress["built"].as_u64());
     assert_eq!(host.status().await.0["build"]["progress"], Value::Null);
-    // What the app prints goes where the log goes.
-    assert!(host.log().contains("a request speaks"));
+    // What the app prints goes where the log goes, which has the clock of the events.
+    let log = host.log();
+    assert!(log.contains("a request speaks"));
+    let logged = log.lines().find(|line| line.contains("the app logs"));
+    let (stamp, _) = logged.unwrap().split_once(' ').unwrap();
+    let at = DateTime::parse_from_rfc3339(stamp).unwrap();
+    let first = DateTime::parse_from_rfc3339(all[0]["time"].as_str().unwrap()).unwrap();
+    assert!(at > first && at.offset() == first.offset(), "{log}");
 }

@@ -1,6 +1,7 @@
 //! What the user sees: a banner once, then one line per event.
 
 // Output as text or as JSON.
+pub(super) mod clock;
 pub(super) mod json;
 pub(super) mod screen;
 

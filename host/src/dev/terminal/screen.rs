@@ -19,7 +19,7 @@ use nix::unistd::dup2_stdout;
 use serde::Serialize;
 
 use super::{
-    DIM, json,
+    DIM, clock, json,
     measure::{columns, width},
 };
 use crate::settings;
@@ -228,7 +228,7 @@ pub(super) fn event(event: impl Serialize) {
         event: T,
     }
     if let Some(out) = &mut screen().json {
-        let time = chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, false);
+        let time = clock::for_programs();
         let mut line =
             serde_json::to_vec(&Timed { time, event }).expect("events have names for keys");
         line.push(b'\n');
@@ -278,7 +278,7 @@ impl Screen {
 }
 
 fn stamped(text: Arguments<'_>) -> String {
-    let now = chrono::Local::now().format("%H:%M:%S");
+    let now = clock::for_people();
     format!("{DIM}{now}{DIM:#}  {text}")
 }
 
