@@ -177,6 +177,7 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         mode,
         schema: schema.clone(),
         access: access.clone(),
+        refused: false,
     };
     let ready = ready(
         access.clone(),

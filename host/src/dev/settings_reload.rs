@@ -11,8 +11,12 @@ use shared::{BoxError, Db, db::DbConfig, env::Env};
 use tokio::sync::watch;
 
 use super::{
-    access::Access, database::Database, mode::Mode, project::Project, schema::Schema,
-    terminal::line,
+    access::Access,
+    database::Database,
+    mode::Mode,
+    project::{Project, ProjectError},
+    schema::Schema,
+    terminal::{GOOD, line},
 };
 use crate::{
     environment,
@@ -28,6 +32,8 @@ pub(crate) struct SettingsReload {
     pub(crate) mode: Mode,
     pub(crate) schema: Arc<Schema>,
     pub(crate) access: Arc<Access>,
+    /// The last save of `.env` was refused.
+    pub(crate) refused: bool,
 }
 
 impl SettingsReload {
@@ -39,17 +45,27 @@ impl SettingsReload {
 
     /// Reads the settings again and applies what has changed; on an error nothing changes. Returns whether the app's
     /// environment variables have changed.
-    pub(crate) async fn reload(&self, project: &Project, database: &mut Database) -> bool {
-        self.apply(project, database).await.unwrap_or_else(|error| {
-            line(format_args!(
+    pub(crate) async fn reload(&mut self, project: &Project, database: &mut Database) -> bool {
+        let applied = self.apply(project, database).await;
+        let was_refused = std::mem::replace(&mut self.refused, applied.is_err());
+        match &applied {
+            Ok(_) if was_refused => line(format_args!(
+                "{GOOD}✓{GOOD:#} .env: the settings are in effect"
+            )),
+            Ok(_) => {}
+            Err(error) => line(format_args!(
                 "✗ .env: {error}\n          keeping the previous settings; correct .env and save it"
-            ));
-            false
-        })
+            )),
+        }
+        applied.unwrap_or(false)
     }
 
     async fn apply(&self, project: &Project, database: &mut Database) -> Result<bool, BoxError> {
-        let file = project.dotenv()?;
+        let file = project.dotenv().map_err(|error| match error {
+            // The line that shows it names the file.
+            ProjectError::Dotenv { source, .. } => source.into(),
+            other => BoxError::from(other),
+        })?;
         let env = settings::read(file.clone(), &self.flags)?;
         let Settings {
             env: before,
