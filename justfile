@@ -64,7 +64,7 @@ migrate:
 
 # Create the next file in migrations/: just migration add_colour
 migration name:
-    cargo host migration {{ name }}
+    cargo host migration {{ quote(name) }}
 
 # Open psql on the development database; arguments are passed on
 psql *arguments:

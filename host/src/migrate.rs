@@ -9,7 +9,7 @@ mod files;
 // Keeps two processes from migrating at once.
 mod lock;
 
-pub(crate) use files::{last_version, load};
+pub(crate) use files::{last_version, load, unfinished};
 pub(crate) use lock::{LOCKERS, named};
 
 use refinery::{Migration, Runner, Target};

@@ -17,7 +17,7 @@ use shared::{
 use tokio_postgres::config::Host;
 
 use super::{
-    database::{Database, on_connection},
+    database::{Database, on_watched_connection},
     project::Project,
     terminal,
 };
@@ -35,6 +35,11 @@ pub(crate) async fn migrate() -> Result<(), BoxError> {
         .await?
         .migrate(&project, &env)
         .await?;
+    for file in migrate::unfinished(&project.migrations())? {
+        terminal::line(format_args!(
+            "left out, since it has no statement yet: migrations/{file}.sql"
+        ));
+    }
     terminal::line(format_args!("the database is up to date"));
     Ok(())
 }
@@ -44,7 +49,8 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || !name.chars().all(fits) {
         return Err(format!(
-            "`{name}` is not a migration name: use lowercase letters, digits and _, for example add_colour"
+            "`{name}` is not a migration name: use lowercase letters, digits and _, for example {}",
+            suggestion(name)
         )
         .into());
     }
@@ -52,9 +58,35 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     let last = migrate::last_version(&folder)?;
     let file = format!("V{}__{name}.sql", last + 1);
     File::create_new(folder.join(&file)).map_err(|error| format!("migrations/{file}: {error}"))?;
-    terminal::line(format_args!("migrations/{file}"));
+    terminal::line(format_args!(
+        "migrations/{file} is made: write SQL into it; `just dev` applies it once it is saved, or `just migrate`"
+    ));
     Ok(())
 }
+
+/// What comes closest to `name`.
+fn suggestion(name: &str) -> String {
+    let lower = name.trim().to_ascii_lowercase();
+    let fitting = lower.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    match fitting.chars().any(char::is_alphanumeric) {
+        true => fitting,
+        false => "add_colour".to_owned(),
+    }
+}
+
+/// With the owner's right to it: a hosted database has extensions and schemas of its provider. In one transaction.
+const DROP_EVERYTHING: &str = "\
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' AND pg_has_role(extowner, 'USAGE') LOOP
+        EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', name);
+    END LOOP;
+    FOR name IN SELECT nspname FROM pg_namespace WHERE nspname = 'public'
+        OR nspname !~ '^pg_' AND nspname <> 'information_schema' AND pg_has_role(nspowner, 'USAGE') LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    END LOOP;
+END $$;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC";
 
 /// `host db-reset`: drops everything and migrates again. A database other than the private cluster must be confirmed by
 /// name.
@@ -72,14 +104,16 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
         }
     }
     let database = Database::find_or_borrow(&project, &env).await?;
-    on_connection(&database.url(), &env, async |client| {
+    on_watched_connection(&database.url(), &env, async |client| {
         Ok(client
-            .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            .batch_execute(DROP_EVERYTHING)
             .await
             .map_err(|error| describe(&error))?)
     })
     .await?;
-    terminal::line(format_args!("dropped schema public of {}", database.url()));
+    let place = env.database_url.as_ref().map(ToString::to_string);
+    let place = place.unwrap_or_else(|| "the private PostgreSQL".to_owned());
+    terminal::line(format_args!("dropped everything in {place}"));
     database.migrate(&project, &env).await?;
     Ok(())
 }

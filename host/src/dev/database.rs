@@ -2,7 +2,7 @@
 
 mod connection;
 
-pub(super) use connection::on_connection;
+pub(super) use connection::{on_connection, on_watched_connection};
 
 use shared::{
     BoxError,
@@ -88,7 +88,18 @@ impl Database {
         match (&env.database_url, project.running()) {
             (None, Ok(_)) => Ok(Self::new(url_of(project.root())?, None)),
             (None, Err(_)) => {
-                let lock = project.lock()?;
+                let lock = match project.lock() {
+                    Ok(lock) => lock,
+                    // Of another short command, `psql` for one: its cluster does.
+                    Err(error) => {
+                        let url = url_of(project.root())?;
+                        let runs = on_connection(&url, env, async |_| Ok(())).await;
+                        return match runs {
+                            Ok(()) => Ok(Self::new(url, None)),
+                            Err(_) => Err(error.into()),
+                        };
+                    }
+                };
                 let mut database = Self {
                     _lock: Some(lock),
                     ..Self::find(project, env, None)?
@@ -243,7 +254,7 @@ async fn migrate_at(url: &DatabaseUrl, project: &Project, env: &Env) -> Result<u
         before_file: &|_| {},
         stop: &CancellationToken::new(),
     };
-    let outcome = on_connection(url, env, async |client| {
+    let outcome = on_watched_connection(url, env, async |client| {
         Ok(migrate::run(client, &migrations, true, &control).await)
     })
     .await?;

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
 
 use super::dotenv;
@@ -28,6 +29,10 @@ pub(crate) enum ProjectError {
         "`host dev` is already running in this checkout ({running}): use that one, stop it, or work in another clone"
     )]
     InUse { running: String },
+    #[error(
+        "the private PostgreSQL of this checkout is in use: `host dev` is starting, or a command such as `just psql` is open; wait for it or end it"
+    )]
+    Busy,
     #[error("`host dev` is not running in this checkout: start it with `cargo dev`")]
     NotRunning,
 }
@@ -90,10 +95,8 @@ impl Project {
                 announced: self.announced(),
             }),
             Err(TryLockError::WouldBlock) => {
-                let running = self.read_announced().map_or_else(
-                    || "starting".to_owned(),
-                    |running| format!("pid {}, http://{}", running.pid, running.address),
-                );
+                let running = self.read_announced().ok_or(ProjectError::Busy)?;
+                let running = format!("pid {}, http://{}", running.pid, running.address);
                 Err(ProjectError::InUse { running })
             }
             Err(TryLockError::Error(source)) => Err(ProjectError::File {
@@ -120,7 +123,10 @@ impl Project {
     }
 
     fn read_announced(&self) -> Option<Running> {
-        serde_json::from_slice(&fs::read(self.announced()).ok()?).ok()
+        let running: Running = serde_json::from_slice(&fs::read(self.announced()).ok()?).ok()?;
+        // A host leaves the file behind.
+        let pid = Pid::from_raw(running.pid.cast_signed());
+        (kill(pid, None) != Err(Errno::ESRCH)).then_some(running)
     }
 
     fn announced(&self) -> PathBuf {

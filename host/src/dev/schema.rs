@@ -4,7 +4,8 @@
 //! connection if it is open, so that there is never a second one, and otherwise a temporary one, so that a check does
 //! not open the shared one.
 
-// One migration run.
+// One migration run, and what it waits for.
+mod blocker;
 mod run;
 
 // The state after a run.
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, database::on_connection, project::Project, terminal::line};
 use crate::migrate::{self, Failure, Outcome};
+pub(super) use blocker::watch_blocker;
 use run::Run;
 pub(super) use state::print_applied;
 use state::print_state;
@@ -104,7 +106,10 @@ impl Schema {
 
     /// Cancels the current run at the server. An unfinished migration is not applied.
     pub(crate) fn cancel(&self) {
-        self.stop_token().cancel();
+        self.stop
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .cancel();
     }
 
     /// Cancels the current run and waits until it has ended. No run begins afterwards.
@@ -113,11 +118,6 @@ impl Schema {
         self.cancel();
         // A run that hangs for longer ends with the process.
         drop(tokio::time::timeout(STOP_LIMIT, self.running.lock()).await);
-    }
-
-    fn stop_token(&self) -> CancellationToken {
-        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        stop.clone()
     }
 
     /// At the start: like [`sync`](Self::sync), but waits until the server can be reached.

@@ -14,6 +14,13 @@ pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, Failure> {
     Ok(files)
 }
 
+/// The files that [`load`] leaves out.
+pub(crate) fn unfinished(directory: &Path) -> Result<Vec<Migration>, Failure> {
+    let mut files = all(directory)?;
+    files.retain(|file| !has_statement(file.sql().unwrap_or_default()));
+    Ok(files)
+}
+
 /// The highest version of all files, including those without a statement.
 pub(crate) fn last_version(directory: &Path) -> Result<i64, Failure> {
     Ok(last_of(&all(directory)?))

@@ -1,6 +1,12 @@
 //! How the host starts, refuses to, and ends.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    path::Path,
+    process::Stdio,
+};
 
 use nix::sys::signal::Signal;
 
@@ -212,8 +218,33 @@ async fn the_commands_beside_a_running_host_use_its_cluster() {
         "a"
     );
     assert!(run(&["migrate"]).contains("up to date"));
-    run(&["db-reset"]);
+    let observer = host.observe().await;
+    let elsewhere = "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.kept ()";
+    observer.batch_execute(elsewhere).await.unwrap();
+    // Whoever is in the way is named.
+    let holder = host.observe().await;
+    let hold = "BEGIN; LOCK TABLE counter";
+    holder.batch_execute(hold).await.unwrap();
+    let said = host.checkout.path("said");
+    let mut reset = host.checkout.host();
+    reset.arg("db-reset").stdout(File::create(&said).unwrap());
+    let mut reset = reset.spawn().unwrap();
+    let name = "SELECT pg_backend_pid()";
+    let pid: i32 = holder.query_one(name, &[]).await.unwrap().get(0);
+    let line = format!("waiting for a lock of PID {pid} (observer, idle in transaction");
+    eventually("the holder", async || {
+        let said = fs::read_to_string(&said).unwrap();
+        said.contains(&line).then_some(())
+    })
+    .await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert!(reset.wait().unwrap().success());
     assert_eq!(host.json("/api/counters").await, serde_json::json!([]));
+    let left = "SELECT to_regnamespace('elsewhere')::text";
+    let row = observer.query_one(left, &[]).await.unwrap();
+    assert_eq!(row.get::<_, Option<String>>(0), None);
+    assert!(run(&["migration", "add_size"]).contains("V3__add_size.sql"));
+    assert!(run(&["migrate"]).contains("has no statement yet: migrations/V3__add_size.sql"));
 }
 
 #[tokio::test]
@@ -232,4 +263,35 @@ async fn the_commands_start_a_cluster_when_none_runs_and_stop_it() {
         String::from_utf8_lossy(&psql.stderr)
     );
     assert!(!checkout.path(".dev/postgres/data/postmaster.pid").exists());
+
+    // One of them beside another.
+    let mut open = checkout.host();
+    open.args(["psql", "-Atq"]);
+    let mut open = open
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut typed = open.stdin.take().unwrap();
+    writeln!(typed, "SELECT 'here';").unwrap();
+    let mut shown = String::new();
+    BufReader::new(open.stdout.take().unwrap())
+        .read_line(&mut shown)
+        .unwrap();
+    assert_eq!(shown.trim(), "here");
+    let beside = |command: &str| {
+        let ended = checkout.host().arg(command).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        (ended.status.success(), said)
+    };
+    // The host that was stopped has left its address behind.
+    let (started, said) = beside("dev");
+    assert!(
+        !started && said.contains("a command such as `just psql` is open"),
+        "{said}"
+    );
+    fs::remove_file(checkout.path(".dev/host.json")).unwrap();
+    assert_eq!(beside("migrate"), (true, String::new()));
+    drop(typed);
+    assert!(open.wait().unwrap().success());
 }

@@ -1,14 +1,16 @@
 //! A temporary connection outside the pool.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicI32, time::Duration};
 
 use shared::{
     BoxError,
-    db::{DatabaseUrl, DbConfig, connect},
+    db::{DatabaseUrl, DbConfig, connect, describe},
     env::Env,
 };
 use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::dev::{schema::watch_blocker, terminal};
 
 /// How long closing a connection may wait for outstanding responses.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -32,4 +34,28 @@ pub(in crate::dev) async fn on_connection<T>(
     // The client has already returned its errors.
     drop(tokio::time::timeout(CLOSE_LIMIT, driver).await);
     result
+}
+
+/// The same for a command, which says on the terminal whose lock `work` waits for.
+pub(in crate::dev) async fn on_watched_connection<T>(
+    url: &DatabaseUrl,
+    env: &Env,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, BoxError>,
+) -> Result<T, BoxError> {
+    on_connection(url, env, async |client| {
+        let asked = client.query_one("SELECT pg_backend_pid()", &[]).await;
+        let pid = AtomicI32::new(asked.map_err(|error| describe(&error))?.get(0));
+        let mut told = None;
+        let tell = |blocker: Option<String>| {
+            if let Some(blocker) = blocker.filter(|blocker| told.as_ref() != Some(blocker)) {
+                terminal::line(format_args!("waiting for a lock of {blocker}"));
+                told = Some(blocker);
+            }
+        };
+        tokio::select! {
+            done = work(client) => done,
+            never = watch_blocker(url, env, &pid, tell) => match never {},
+        }
+    })
+    .await
 }

@@ -1,9 +1,6 @@
 //! One migration run: reports the current file and the lock it waits for, and can be cancelled.
-//!
-//! Looks for the lock over its own connection, and only while a run is slow.
 
 use std::{
-    convert::Infallible,
     pin::pin,
     sync::atomic::{AtomicI32, Ordering::Relaxed},
     time::Duration,
@@ -12,20 +9,17 @@ use std::{
 use chrono::{DateTime, Local};
 use refinery::Migration;
 use serde::Serialize;
-use shared::{
-    BoxError,
-    db::{Cancel, DbConfig, connect},
-};
+use shared::db::Cancel;
 use tokio::{sync::watch, time::timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use super::{Place, state::SchemaState};
+use super::{
+    Place,
+    blocker::{SLOW_AFTER, watch_blocker},
+    state::SchemaState,
+};
 use crate::migrate::{self, Failure, Outcome, RunControl};
-
-/// A migration is slow from here on.
-const SLOW_AFTER: Duration = Duration::from_secs(2);
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often, and with what pause, to request the cancel: one may arrive between two statements and have no effect. A
 /// server that has not obeyed after these five seconds will not.
@@ -85,9 +79,11 @@ impl Run<'_> {
             }
             migrate::run(client, files, apply, &control).await
         });
+        let (url, env) = &self.place;
+        let blocker = watch_blocker(url, env, &pid, |found| self.set_blocker(found, &start));
         let outcome = tokio::select! {
             outcome = &mut running => outcome,
-            never = self.watch_blocker(&pid, &start) => match never {},
+            never = blocker => match never {},
             () = self.stop.cancelled() => self.cancel_run(cancel, running, &pid).await,
         };
         // Otherwise the caller replaces the whole state: until then nothing may say that nothing is pending.
@@ -140,30 +136,6 @@ impl Run<'_> {
         }
     }
 
-    /// Watches what the run waits for until it is dropped.
-    async fn watch_blocker(&self, pid: &AtomicI32, start: &Applying) -> Infallible {
-        loop {
-            tokio::time::sleep(SLOW_AFTER).await;
-            if let Err(error) = self.poll_blocker(pid, start).await {
-                tracing::debug!("looking what a migration waits for: {error}");
-                self.set_blocker(None, start);
-            }
-        }
-    }
-
-    async fn poll_blocker(&self, pid: &AtomicI32, start: &Applying) -> Result<(), BoxError> {
-        let (url, env) = &self.place;
-        let name = format!("host-watch:{}", std::process::id());
-        let (client, connection) = connect(&DbConfig::new(env, url.clone(), name)).await?;
-        // Ends with the client, when this function returns.
-        tokio::spawn(async move { drop(connection.await) });
-        loop {
-            let blocker = client.query_opt(&blocker(), &[&pid.load(Relaxed)]).await?;
-            self.set_blocker(blocker.map(|row| row.get(0)), start);
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    }
-
     /// Records what the run waits for, once the current file (or the comparison before the first) is slow.
     fn set_blocker(&self, blocker: Option<String>, start: &Applying) {
         self.state.send_if_modified(|state| {
@@ -181,13 +153,4 @@ impl Run<'_> {
             news
         });
     }
-}
-
-/// The first session whose lock `$1` waits for. It polls for the lock that keeps migrations apart, so that PostgreSQL does
-/// not know of this wait.
-fn blocker() -> String {
-    migrate::named(&format!(
-        "SELECT unnest(pg_blocking_pids($1)) UNION ALL {} AND pid <> $1",
-        migrate::LOCKERS
-    ))
 }
