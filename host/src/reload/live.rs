@@ -54,7 +54,9 @@ impl Loop {
                 Loaded::New(entry)
             }
             Ok(None) => Loaded::Same,
-            Err(error @ LoadError::Publish { .. }) => Loaded::NotPublished(error.to_string()),
+            Err(error @ (LoadError::Publish(_) | LoadError::Open(_))) => {
+                Loaded::NotOpened(error.to_string())
+            }
             Err(error) => Loaded::Refused(error.to_string()),
         };
         match self.state.loaded(built, loaded) {

@@ -38,7 +38,7 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 pub(crate) enum LoadError {
     #[error("cannot publish the library: {0}")]
     Publish(#[from] PublishError),
-    #[error("cannot open the library: {0}")]
+    #[error("cannot open the library: {0}; once that is mended, press r or save again")]
     Open(#[from] HotReloaderError),
     #[error(
         "the library has no `{symbol}`: does app_lib/src/lib.rs still have `shared::export_app!(app)`?"
@@ -76,17 +76,22 @@ impl Loader {
         })
     }
 
-    /// Publishes and loads `artifact`. `None` if the same bytes were published last and `again` is false. Blocks for a
-    /// few milliseconds.
+    /// Publishes and loads `artifact`. `None` if the same bytes were opened last and `again` is false. Blocks for a few
+    /// milliseconds.
     pub(crate) fn load(
         &mut self,
         artifact: &Path,
         again: bool,
     ) -> Result<Option<Entry>, LoadError> {
-        if !self.live.publish(artifact, again)? {
+        let Some(published) = self.live.publish(artifact, again)? else {
             return Ok(None);
+        };
+        if let Err(error) = self.open() {
+            self.live.remove_copies();
+            return Err(error);
         }
-        let reloader = self.open()?;
+        self.live.loaded(published);
+        let (reloader, _) = self.reloader.as_ref().ok_or(LoadError::Unnoticed)?;
         let entry = checked_entry(reloader)?;
         let image = pin(entry)?;
         if !self.seen.insert(entry as usize) {
@@ -95,7 +100,7 @@ impl Loader {
         Ok(Some(entry))
     }
 
-    fn open(&mut self) -> Result<&LibReloader, LoadError> {
+    fn open(&mut self) -> Result<(), LoadError> {
         let noticed = match &mut self.reloader {
             Some((reloader, changed)) => update(reloader, changed)?,
             None => false,
@@ -110,10 +115,7 @@ impl Loader {
             let changed = reloader.subscribe_to_file_changes();
             self.reloader = Some((reloader, changed));
         }
-        self.reloader
-            .as_ref()
-            .map(|(reloader, _)| reloader)
-            .ok_or(LoadError::Unnoticed)
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Puts a finished artifact where hot-lib-reloader watches, atomically.
 //!
 //! Owns the folder `.dev/live`. Files appear in it by rename only: reading a half-written library would crash with
-//! SIGBUS. An artifact with the same bytes as the last one is not published, so a save without a change reloads
+//! SIGBUS. An artifact with the same bytes as the one loaded last is not published, so a save without a change reloads
 //! nothing.
 
 use std::{
@@ -17,10 +17,20 @@ pub(super) const LIVE: &str = ".dev/live";
 pub(super) struct Live {
     folder: PathBuf,
     library: PathBuf,
-    /// How many bytes were appended to the published artifact.
+    /// The highest number of bytes that were appended to a published artifact.
     added: u64,
-    /// The library published last. Kept open, so that it can be compared even if the folder has been deleted.
-    last: Option<File>,
+    /// The library that was loaded last.
+    last: Option<Published>,
+    /// Something was published that has not been loaded.
+    pending: bool,
+}
+
+/// A published library.
+pub(super) struct Published {
+    /// Kept open, so that it can be compared even if the folder has been deleted.
+    file: File,
+    /// How many bytes were appended to the artifact.
+    added: u64,
 }
 
 impl Live {
@@ -41,6 +51,7 @@ impl Live {
             library,
             added: 0,
             last: None,
+            pending: false,
         })
     }
 
@@ -48,27 +59,54 @@ impl Live {
         &self.folder
     }
 
-    /// Publishes `artifact`, unless it equals the one published last. Returns whether it was published.
+    /// Publishes `artifact`, unless it equals the one loaded last. What was published and not [`loaded`](Self::loaded) is
+    /// published again.
     ///
     /// With `again` it is published in any case. A byte appended to the file, which no loader reads, makes it a
-    /// different library with its own statics.
-    pub(super) fn publish(&mut self, artifact: &Path, again: bool) -> Result<bool, PublishError> {
+    /// different library: hot-lib-reloader notices it, and it has its own statics.
+    pub(super) fn publish(
+        &mut self,
+        artifact: &Path,
+        again: bool,
+    ) -> Result<Option<Published>, PublishError> {
         let file = File::open(artifact).map_err(at(artifact))?;
-        let is_published = match &mut self.last {
-            Some(last) => same_bytes(&file, last, self.added).map_err(at(artifact))?,
+        let is_loaded = match &mut self.last {
+            Some(last) => same_bytes(&file, last).map_err(at(artifact))?,
             None => false,
         };
-        if is_published && !again {
-            if !self.library.exists() {
-                self.put(artifact, self.added)?; // the user has deleted it
+        if is_loaded && !again {
+            if let Some(last) = &self.last
+                && !self.library.exists()
+            {
+                self.put(artifact, last.added)?; // the user has deleted it
             }
-            return Ok(false);
+            return Ok(None);
         }
-        let added = if is_published { self.added + 1 } else { 0 };
+        let added = if is_loaded || self.pending {
+            self.added + 1
+        } else {
+            0
+        };
         self.put(artifact, added)?;
-        self.last = Some(File::open(&self.library).map_err(at(&self.library))?);
-        self.added = added;
-        Ok(true)
+        (self.added, self.pending) = (self.added.max(added), true);
+        let file = File::open(&self.library).map_err(at(&self.library))?;
+        Ok(Some(Published { file, added }))
+    }
+
+    /// `published` has become code: from now on the same bytes are not published again.
+    pub(super) fn loaded(&mut self, published: Published) {
+        (self.last, self.pending) = (Some(published), false);
+    }
+
+    /// Deletes the reloader's copies. One that it could not finish would keep a full disk full.
+    pub(super) fn remove_copies(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.path() != self.library
+                && let Err(error) = fs::remove_file(entry.path())
+            {
+                tracing::debug!("{}: {error}", entry.path().display());
+            }
+        }
     }
 
     fn put(&self, artifact: &Path, added: u64) -> Result<(), PublishError> {
@@ -87,7 +125,10 @@ impl Live {
             };
             fs::copy(artifact, &next)
                 .and_then(lengthen)
-                .map_err(at(&next))?;
+                .map_err(|error| {
+                    drop(fs::remove_file(&next)); // half of it would keep a full disk full
+                    at(&next)(error)
+                })?;
         }
         fs::rename(&next, &self.library).map_err(at(&self.library))
     }
@@ -106,9 +147,10 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
     |source| PublishError { path, source }
 }
 
-/// Whether `right` is `left` with `added` more bytes.
-fn same_bytes(mut left: &File, right: &mut File, added: u64) -> io::Result<bool> {
-    if left.metadata()?.len() + added != right.metadata()?.len() {
+/// Whether `published` was made from `left`.
+fn same_bytes(mut left: &File, published: &mut Published) -> io::Result<bool> {
+    let Published { file: right, added } = published;
+    if left.metadata()?.len() + *added != right.metadata()?.len() {
         return Ok(false);
     }
     right.rewind()?;

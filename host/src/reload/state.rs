@@ -52,9 +52,9 @@ enum LastBuild<M> {
     DoesNotCompile,
     /// The host has changed too, so the app does not fit this process.
     NeedsRestart(M),
-    /// It compiles, but its library is not published: not yet, or publishing failed.
-    NotPublished,
-    /// Its library is published; [`Published`] tells the rest.
+    /// It compiles, but its library is not open: not yet, or the disk was full.
+    NotOpened,
+    /// Its library has been opened; [`Published`] tells the rest.
     Published,
 }
 
@@ -91,10 +91,11 @@ pub(super) enum Next<M, E> {
 /// The result of loading.
 pub(super) enum Loaded<E> {
     New(E),
-    /// The bytes are the same as those published last.
+    /// The bytes are the same as those opened last.
     Same,
     Refused(String),
-    NotPublished(String),
+    /// Not its fault: the same bytes may be opened next time.
+    NotOpened(String),
 }
 
 /// What to report after loading. [`State::next`] returns the start that follows.
@@ -231,7 +232,7 @@ impl<M: Clone, E: Copy> State<M, E> {
 
     pub(super) fn built(&mut self, built: M) {
         self.cancelled = false;
-        self.last_build = LastBuild::NotPublished;
+        self.last_build = LastBuild::NotOpened;
         self.built = Some(built);
     }
 
@@ -257,8 +258,8 @@ impl<M: Clone, E: Copy> State<M, E> {
                 self.published = Published::Refused(why.clone());
                 return Verdict::Refused(why);
             }
-            (Loaded::NotPublished(why), before) => {
-                self.last_build = LastBuild::NotPublished;
+            (Loaded::NotOpened(why), before) => {
+                self.last_build = LastBuild::NotOpened;
                 self.published = before;
                 return Verdict::Refused(why);
             }

@@ -1,6 +1,11 @@
 //! A save changes the answer, and nothing else.
 
-use crate::support::{Checkout, Host, eventually};
+use std::fs;
+
+use crate::{
+    support::{Checkout, Host, eventually},
+    web::{act, token},
+};
 
 const SAY_ONE: &str = r#"Router::new().route("/say", get(async || "one"))"#;
 const SAY_TWO: &str = r#"Router::new().route("/say", get(async || "two"))"#;
@@ -151,6 +156,58 @@ async fn a_save_without_effect_reloads_nothing() {
         })
         .await;
     assert_eq!((status.generation(), status.number("/reloads/ok")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_library_that_could_not_be_copied_is_loaded_once_there_is_room() {
+    let host = Host::with_lab(SAY_ONE).await;
+    // As a full disk: the copies that the library is opened from cannot be made.
+    let copies = |number| {
+        let name = format!(".dev/live/libapp_lib-{}-1-g{number}.so", host.pid());
+        host.checkout.path(name)
+    };
+    for number in 1..9 {
+        fs::create_dir(copies(number)).unwrap();
+    }
+    let until_refused = async |times: i64| {
+        let refused = host
+            .until("the refusal", |status| {
+                status.phase() == "load_failed" && status.number("/reloads/failed") == times
+            })
+            .await;
+        let why = refused.0["build"]["refused"].as_str().unwrap();
+        assert!(
+            why.contains("Unable to copy") && why.contains("press r"),
+            "{why}"
+        );
+    };
+    let token = token(&host).await;
+    let rebuild = async || {
+        let (status, said) = act(&host, "rebuild", "", &[("x-dev-token", &token)]).await;
+        assert_eq!(status, 200, "{said}");
+    };
+    host.checkout.write_lab(SAY_TWO);
+    until_refused(1).await;
+    rebuild().await;
+    until_refused(2).await;
+    // What is live needs no copy.
+    host.checkout.write_lab(SAY_ONE);
+    let status = host
+        .until("the code that is live", |status| status.phase() == "active")
+        .await;
+    assert_eq!(
+        (status.generation(), status.number("/reloads/unchanged")),
+        (1, 1)
+    );
+
+    host.checkout.write_lab(SAY_TWO);
+    until_refused(3).await;
+    for number in 1..9 {
+        fs::remove_dir(copies(number)).unwrap();
+    }
+    rebuild().await;
+    host.until_generation(2).await;
+    assert_eq!(host.text("/say").await, "two");
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
                 prop_assert_eq!(Some(app), world.built);
                 world.unpublished = world.disk_full && world.published != Some(app);
                 let loaded = match app {
-                    _ if world.unpublished => Loaded::NotPublished("disk full".into()),
+                    _ if world.unpublished => Loaded::NotOpened("disk full".into()),
                     app if world.published == Some(app) => Loaded::Same,
                     App::CannotBeLoaded => Loaded::Refused("not an app".into()),
                     app => Loaded::New(app),
