@@ -49,6 +49,10 @@ enum Command {
     Serve(crate::production::Options),
 }
 
+/// How long threads may go on once everything else has ended.
+#[cfg(any(feature = "dev", feature = "bundled-app"))]
+const THREADS_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Parses the command line and runs the command.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -73,7 +77,7 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
         Command::Dev(options) => {
             let restart = runtime.block_on(crate::dev::run(options))?;
             // Let threads finish first: `exec` would kill them in the middle of their work.
-            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            runtime.shutdown_timeout(THREADS_LIMIT);
             match restart {
                 None => Ok(ExitCode::SUCCESS),
                 Some(restart) => Err(restart.exec().into()),
@@ -98,9 +102,12 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
             .block_on(crate::dev::commands::reset(confirm))
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "bundled-app")]
-        Command::Serve(options) => runtime
-            .block_on(crate::production::serve(options))
-            .map(|()| ExitCode::SUCCESS),
+        Command::Serve(options) => {
+            let served = runtime.block_on(crate::production::serve(options));
+            // App code that never awaits must not keep the process.
+            runtime.shutdown_timeout(THREADS_LIMIT);
+            served.map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use host_accept::{Answer, Tether};
 use hyper::{Request, body::Incoming};
 use shared::{AppState, BoxError, Db, PoolOwner, db::DbConfig};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
 
 use crate::{
@@ -52,12 +52,23 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
         pool_owner: PoolOwner::Host,
         db_config,
     };
-    let starting = tokio::time::timeout(env.app_start_timeout, app_lib::app_entry(state));
-    let router = match starting.await {
-        Ok(Ok(router)) => router,
-        Ok(Err(error)) => {
+    // In its own task: it may work for long before its first await, and signals must be seen meanwhile.
+    let starting = tokio::spawn(async move { app_lib::app_entry(state).await });
+    let starting = AbortOnDropHandle::new(starting);
+    let started = tokio::select! {
+        started = tokio::time::timeout(env.app_start_timeout, starting) => started,
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopped before app() returned");
+            close(&db).await;
+            return Ok(());
+        }
+    };
+    let router = match started {
+        Ok(Ok(Ok(router))) => router,
+        Ok(Ok(Err(error))) => {
             return Err(format!("app() failed: {}", failure::with_causes(&*error)).into());
         }
+        Ok(Err(panicked)) => return Err(format!("app() did not end: {panicked}").into()),
         Err(_) => {
             return Err(format!(
                 "app() did not return within {} ms (APP_START_TIMEOUT_MS)",
@@ -94,6 +105,11 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
             env.drain_timeout.as_millis()
         );
     }
+    close(&db).await;
+    Ok(())
+}
+
+async fn close(db: &Db) {
     let limit = Duration::from_secs(1);
     if tokio::time::timeout(limit, db.close()).await.is_err() {
         tracing::warn!(
@@ -101,13 +117,12 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
             limit.as_secs()
         );
     }
-    Ok(())
 }
 
 /// Runs the request in its own task, so that a panic becomes a 500 instead of a dropped connection.
 async fn respond(router: axum::Router, request: Request<Incoming>) -> Response<Body> {
     let running = tokio::spawn(router.oneshot(request.map(Body::new)));
-    match tokio_util::task::AbortOnDropHandle::new(running).await {
+    match AbortOnDropHandle::new(running).await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => {

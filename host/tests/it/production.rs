@@ -18,7 +18,7 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     checkout.edit(
         "app_lib/src/lib.rs",
         "    let state = AppState {",
-        "    if std::env::var_os(\"WANTS_A_FILE\").is_some() { std::fs::read(\"pages/home.html\")?; }\n    let state = AppState {",
+        "    if std::env::var_os(\"WANTS_A_FILE\").is_some() { std::fs::read(\"pages/home.html\")?; }\n    let starts = std::env::var(\"STARTS\").unwrap_or_default();\n    if !starts.is_empty() { std::fs::write(&starts, \"\")?; }\n    if starts == \"awaiting\" { std::future::pending::<()>().await; }\n    while starts == \"blocking\" { std::thread::park(); }\n    let state = AppState {",
     );
     let mut build = checkout.command("cargo");
     build.args(["build", "--profile", "hot", "--package", "host"]);
@@ -74,6 +74,20 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         elsewhere.path().display()
     );
     assert!(said.contains(&wanted), "{said}");
+    for starts in ["awaiting", "blocking"] {
+        let mut process = tokio::process::Command::from(checkout.command(&binary))
+            .args(["serve", "--port", "0"])
+            .envs([("DATABASE_URL", &*url), ("STARTS", starts)])
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        eventually("app() to begin", async || {
+            checkout.path(starts).exists().then_some(())
+        })
+        .await;
+        terminate(&process);
+        assert_eq!(process.wait().await.unwrap().code(), Some(0), "{starts}");
+    }
     let mut command = tokio::process::Command::from(checkout.command(&binary));
     command
         .args(["serve", "--port", "0"])
@@ -118,11 +132,7 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         checkout.path("entered").exists().then_some(())
     })
     .await;
-    kill(
-        Pid::from_raw(process.id().unwrap().cast_signed()),
-        Signal::SIGTERM,
-    )
-    .unwrap();
+    terminate(&process);
     checkout.write("open", "");
     assert_eq!(
         slow.await.unwrap().unwrap().text().await.unwrap(),
@@ -130,4 +140,9 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     );
     assert_eq!(process.wait().await.unwrap().code(), Some(0));
     checkout.remove();
+}
+
+fn terminate(process: &tokio::process::Child) {
+    let pid = Pid::from_raw(process.id().unwrap().cast_signed());
+    kill(pid, Signal::SIGTERM).unwrap();
 }
