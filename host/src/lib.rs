@@ -50,6 +50,8 @@ mod production;
 mod restart;
 mod signals;
 #[cfg(feature = "dev")]
+mod tasks;
+#[cfg(feature = "dev")]
 mod threads;
 
 // Links the dylib that the app links too. Without this line the binary would have its own copy of everything in it.

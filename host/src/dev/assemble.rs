@@ -221,13 +221,15 @@ pub(super) fn assemble(start: Start) -> Result<Running, BoxError> {
         access,
         serving,
         printing: tokio::spawn(terminal.show(events_rx, refusals_rx, health_rx)),
-        background: vec![
-            tokio::spawn(probing),
-            tokio::spawn(judging),
-            tokio::spawn(recording),
-            tokio::spawn(polling),
-            tokio::spawn(burning::watch(generations.clone())),
-        ],
+        background: [
+            probing.boxed(),
+            judging.boxed(),
+            recording.boxed(),
+            polling.boxed(),
+            burning::watch(generations.clone()).boxed(),
+        ]
+        .into_iter()
+        .collect(),
         keys,
         actions_rx,
         notifiers,

@@ -7,7 +7,7 @@ use shared::{BoxError, Db};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc, watch},
-    task::{JoinError, JoinHandle},
+    task::{JoinError, JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,6 +27,7 @@ use crate::{
     reload::{Phase, Report, RestartNeeded, retire},
     restart::{Carried, Restart},
     signals::Signals,
+    tasks,
 };
 
 /// All running tasks, and what must outlive them.
@@ -37,8 +38,8 @@ pub(super) struct Running {
     pub(super) serving: JoinHandle<usize>,
     /// The terminal. It prints what was reported, then ends with the last who could report.
     pub(super) printing: JoinHandle<()>,
-    /// Bookkeeping. It runs until the very end and is aborted.
-    pub(super) background: Vec<JoinHandle<()>>,
+    /// Bookkeeping. It runs until the very end.
+    pub(super) background: JoinSet<()>,
     /// Restores the terminal when dropped. That must happen before the next image takes it.
     pub(super) keys: Option<Keys>,
     pub(super) actions_rx: mpsc::UnboundedReceiver<Action>,
@@ -81,6 +82,9 @@ const REVIVAL_PAUSE: Duration = Duration::from_millis(300);
 
 /// How long the terminal may take for its last lines: it counts backends for one of a reload.
 const LAST_LINES_LIMIT: Duration = Duration::from_secs(1);
+
+/// In messages.
+const RELOADING: &str = "the reload loop";
 
 /// Why the host stops serving.
 pub(super) enum End {
@@ -187,13 +191,11 @@ impl Running {
                 true
             }
         };
-        self.reloading.abort(); // not yet done if the wait was skipped
+        tasks::end(RELOADING, &mut self.reloading).await; // not yet done if the wait was skipped
         // Ends once nobody can report an event any more, so that why the host restarts is printed too.
         drop(timeout(LAST_LINES_LIMIT, &mut self.printing).await);
-        self.printing.abort();
-        for task in &self.background {
-            task.abort();
-        }
+        tasks::end("the terminal", &mut self.printing).await;
+        tasks::end_all("bookkeeping", &mut self.background).await;
         drop(self.keys.take());
         // An error of the reload loop ends the host in an orderly way and becomes the result of `host dev`.
         let (why, switched) = match end {
@@ -218,7 +220,8 @@ impl Running {
 
     async fn stop_serving(&mut self) {
         self.settings_reload.schema.end().await;
-        self.reloading.abort();
+        // Gone before the active generation is taken: it must not make another one active afterwards.
+        tasks::end(RELOADING, &mut self.reloading).await;
         match self.generations.active() {
             Some(active) => active.end_streams(),
             // Answer requests that wait for the first generation: it will not come.

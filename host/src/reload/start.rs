@@ -14,6 +14,7 @@ use shared::{
     request::Request,
 };
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     failure,
@@ -68,11 +69,12 @@ pub(super) async fn start(
     let request = Request::starting(id);
     let me = request.to_string();
     // Call `entry` inside the task: it may work or panic before its first await.
-    let starting = handle.spawn(request.scope(async move {
+    // It ends with this future: without a runtime of its own nothing else would end it.
+    let starting = AbortOnDropHandle::new(handle.spawn(request.scope(async move {
         let router = entry(state).await;
         // Convert to text here: the error belongs to the app and must be dropped on its runtime.
         router.map_err(|error: BoxError| failure::with_causes(&*error))
-    }));
+    })));
     let error = match tokio::time::timeout(limit, starting).await {
         Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
         Ok(Ok(Err(error))) => StartError::Failed(error),
