@@ -15,7 +15,7 @@ use std::{
 
 use deadpool_postgres::Pool;
 use futures_util::{FutureExt, future::BoxFuture};
-use host::postgres::Cluster;
+use host::database::cluster::Cluster;
 use shared::{
     BoxError, Db,
     db::{DatabaseUrl, DbConfig, create_pool},

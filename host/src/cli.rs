@@ -21,7 +21,7 @@ struct Cli {
 enum Command {
     /// Serve the app and reload it on every save
     #[cfg(feature = "dev")]
-    Dev(crate::dev::Options),
+    Dev(crate::config::Options),
     /// Watch generation, backends and PID of a running `host dev`
     #[cfg(feature = "dev")]
     Connections,
@@ -85,21 +85,21 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
         }
         #[cfg(feature = "dev")]
         Command::Connections => runtime
-            .block_on(crate::dev::connections())
+            .block_on(crate::terminal::connections())
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
         Command::Migrate => runtime
-            .block_on(crate::dev::commands::migrate())
+            .block_on(crate::commands::migrate())
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
         Command::Migration { name } => {
-            crate::dev::commands::migration(&name).map(|()| ExitCode::SUCCESS)
+            crate::commands::migration(&name).map(|()| ExitCode::SUCCESS)
         }
         #[cfg(feature = "dev")]
-        Command::Psql { arguments } => runtime.block_on(crate::dev::commands::psql(arguments)),
+        Command::Psql { arguments } => runtime.block_on(crate::commands::psql(arguments)),
         #[cfg(feature = "dev")]
         Command::DbReset { confirm } => runtime
-            .block_on(crate::dev::commands::reset(confirm))
+            .block_on(crate::commands::reset(confirm))
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "bundled-app")]
         Command::Serve(options) => {
@@ -117,14 +117,16 @@ fn log_to_stderr() {
     });
     // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
-    let (writer, clock) = (|| crate::dev::Log, crate::dev::Clock);
+    let (writer, clock) = (|| crate::terminal::Log, crate::terminal::Clock);
     #[cfg(not(feature = "dev"))]
     let (writer, clock) = (std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
         .with_timer(clock)
-        .with_ansi(std::io::stderr().is_terminal() && !crate::settings::wants_plain_output())
+        .with_ansi(
+            std::io::stderr().is_terminal() && !crate::config::settings::wants_plain_output(),
+        )
         .with_target(false)
         .init();
 }

@@ -1,16 +1,36 @@
-//! The long-lived process that serves a hot-reloaded app.
+//! The long-lived process that serves a hot-reloaded app. This page is its architecture.
 //!
-//! Two one-way streets and one junction. A request goes down [`serve`]: accept, dispatch, a lease on the active
-//! generation, the app, the database. A save goes down [`reload`]: watch, build, load, start, swap, retire.
-//! They meet only in [`generation`]. Around them, [`postgres`] runs the private cluster, [`dev`] connects and displays
-//! everything, and [`restart`] replaces this process when its own code has changed.
+//! Two one-way streets and one junction:
+//!
+//! - **A request** goes down [`server`]: listen, the accept loop of `host_accept`, the gateway, a wait for a running build
+//!   or migration, dispatch, the response body, the script that goes into a page. It runs in a generation.
+//! - **A save** goes down [`reload`]: watch, build, publish, load, start, swap, retire. It makes a generation.
+//! - They meet only in [`generation`]: one loaded build of the app, with a runtime of its own.
+//!
+//! Around them:
+//!
+//! - [`database`] is the private cluster or the server in `DATABASE_URL`: its migrations, and whether it answers.
+//! - [`events`] is what happens, one typed stream. Services report there. Nothing but a renderer prints.
+//! - [`health`] is what is wrong, all in all: one value that every page and the terminal show.
+//! - [`terminal`] and [`devtools`] are the renderers: lines and keys; pages, dashboard, `status.json`. They show events
+//!   and state, and send [`actions`].
+//! - [`config`] is what the host is told: flags, the environment, `.env`.
+//! - [`lifecycle`] is the process: what must exist before anything runs, the main loop, an end that loses nothing, and
+//!   the restart under the same PID when the host's own code has changed.
+//! - [`dev`] builds all of it and is the only place that knows both services and renderers.
+//!
+//! A **start** reads the settings, takes the project's lock and the socket, and answers requests from then on; the
+//! database, the migrations and the first build follow. An **end** lets requests finish, retires the generation, closes
+//! the connection and stops PostgreSQL, in this order.
 //!
 //! | question | where to look |
 //! |---|---|
 //! | why no request is lost | [`generation`]: the lease |
 //! | why the connection survives | `shared::db`: the pool is on the host's runtime |
 //! | why a stale library is never called | `shared::abi`, checked in [`reload`]'s `load` |
-//! | what production uses | `host_accept`, [`serve`]'s `listen`, and `production`; the rest is not compiled |
+//! | what production uses | `host_accept`, [`server`]'s `listen`, [`config`]'s settings and `production`; the rest is not compiled |
+//!
+//! Each room may use only the rooms below it; `tests/it/layering` holds the order and checks it.
 
 #![expect(
     rustdoc::private_intra_doc_links,
@@ -18,12 +38,11 @@
 )]
 
 mod cli;
-mod environment;
-mod failure;
-mod settings;
+mod config;
+mod lifecycle;
 
 // The path of a request.
-mod serve;
+mod server;
 
 // Where requests and reloads meet.
 #[cfg(feature = "dev")]
@@ -33,26 +52,36 @@ mod generation;
 #[cfg(feature = "dev")]
 mod reload;
 
-// The process around them.
+// The database.
+#[cfg(feature = "dev")]
+pub mod database;
+
+// What happens, and how the host is.
+#[cfg(feature = "dev")]
+mod events;
+#[cfg(feature = "dev")]
+mod health;
+
+// Shows it, and takes what the user asks for.
+#[cfg(feature = "dev")]
+mod actions;
+#[cfg(feature = "dev")]
+mod devtools;
+#[cfg(feature = "dev")]
+mod terminal;
+
+// The commands.
+#[cfg(feature = "dev")]
+mod commands;
 #[cfg(feature = "dev")]
 mod dev;
-#[cfg(feature = "dev")]
-mod file_stamps;
-#[cfg(feature = "dev")]
-mod migrate;
-#[cfg(feature = "dev")]
-mod panics;
-#[cfg(feature = "dev")]
-pub mod postgres;
 #[cfg(feature = "bundled-app")]
 mod production;
+
+// The app's own failures, as text.
+mod failure;
 #[cfg(feature = "dev")]
-mod restart;
-mod signals;
-#[cfg(feature = "dev")]
-mod tasks;
-#[cfg(feature = "dev")]
-mod threads;
+mod panics;
 
 // Links the dylib that the app links too. Without this line the binary would have its own copy of everything in it.
 #[cfg(feature = "dev")]
@@ -65,6 +94,6 @@ use std::process::ExitCode;
 /// Call it once, on the main thread: it captures the original environment first, and the private cluster stops when the
 /// calling thread ends.
 pub fn main() -> ExitCode {
-    environment::original(); // before anything can change it
+    config::environment::original(); // before anything can change it
     cli::run()
 }

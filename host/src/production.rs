@@ -11,10 +11,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
 
 use crate::{
+    config::settings::{self, Flags},
     failure,
-    serve::listen,
-    settings::{self, Flags},
-    signals::Signals,
+    lifecycle::Signals,
+    server::listen,
 };
 
 /// `host serve`'s own flags.

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 use app::{App, Name, large::Routing};
 use clap::{Parser, ValueEnum};
-use host::postgres::Cluster;
+use host::database::cluster::Cluster;
 use report::Report;
 use save::{Beside, CargoAlone, HotLib, Watcher, Way};
 use scratch::Scratch;

@@ -13,8 +13,11 @@ use std::{
 
 use tokio::{task::spawn_blocking, time};
 
-use super::{Images, Phase, Reload, publish::LIVE};
-use crate::generation::Stage;
+use super::{Reload, publish::LIVE};
+use crate::{
+    events::{Images, Phase},
+    generation::Stage,
+};
 
 /// How often to check whether the host is idle, while waiting for that.
 const POLL: Duration = Duration::from_millis(50);
@@ -31,7 +34,7 @@ impl Reload {
         if phase == Phase::BuildFailed {
             return std::future::pending().await;
         }
-        let folder = self.root.join(LIVE);
+        let folder = self.root().join(LIVE);
         // Blocking, so not on a runtime thread.
         let images = match spawn_blocking(move || measure(&folder)).await {
             Ok(Ok(images)) => images,
@@ -59,7 +62,7 @@ impl Reload {
         if time::timeout(limit, idle).await.is_err() {
             tracing::debug!("no moment of rest within {} ms", limit.as_millis());
         }
-        if let Err(error) = (self.may_restart)() {
+        if let Err(error) = self.may_restart() {
             tracing::warn!(
                 "{images}; a restart would fail: {error}; trying again after the next reload"
             );

@@ -10,13 +10,15 @@ use shared::{AppState, BoxError, abi::Entry, db::DbConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Absence, Event, Images, LastReload, Loop, Phase, Reload, RestartNeeded, Settings,
-    build::{Compiler, Diagnostic},
+    Absence, Loop, Reload, RestartNeeded,
     load::LoadError,
-    report::Times,
     retire::retire,
     start::{self, StartError},
     state::{Loaded, Verdict},
+};
+use crate::{
+    config::Settings,
+    events::{Compiler, Diagnostic, Event, Images, LastReload, Phase, Times},
 };
 
 /// A finished build.
@@ -70,7 +72,7 @@ impl Loop {
                     report.unchanged();
                 });
                 let news = Event::Unchanged { files, warnings };
-                drop(self.reload.events.send(news)); // no receiver once the host is shutting down
+                self.reload.events.emit(news);
             }
         }
         Ok(())
@@ -102,7 +104,7 @@ impl Loop {
 
     /// Restarts the host, unless the new process would fail to start.
     pub(super) fn restart(&self, built: BuiltApp) -> Option<RestartNeeded> {
-        match (self.reload.may_restart)() {
+        match self.reload.may_restart() {
             Ok(()) => Some(self.reload.restart(built.files, None)),
             Err(error) => {
                 let why = format!("the host has changed and cannot restart yet: {error}");
@@ -129,14 +131,14 @@ impl Reload {
             generation: id,
             shutdown: CancellationToken::new(),
             env: env.clone(),
-            pool_owner: self.pool_owner,
+            pool_owner: self.mode.pool,
             db_config: DbConfig {
                 application_name: format!("{}:gen-{id}", db_config.application_name),
                 ..db_config
             },
         };
         let limit = env.app_start_timeout;
-        let generation = start::start(entry, state, self.isolation, limit).await?;
+        let generation = start::start(entry, state, self.mode.isolation, limit).await?;
         self.last_id = id;
         // The new code must not inherit session state from the old code. If the old code is using the session now, the
         // reset happens after it has retired.
@@ -153,7 +155,7 @@ impl Reload {
                 let retired = retire(&generations, before, drain).await;
                 // Again: the first reset may have failed, and the old code may have changed the session since.
                 db.reset_session(PATIENCE_AFTER_DRAIN).await;
-                drop(events.send(Event::Retired(retired))); // no receiver once the host is shutting down
+                events.emit(Event::Retired(retired));
             });
         }
         Ok(swap)

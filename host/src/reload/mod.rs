@@ -29,8 +29,11 @@ mod publish;
 mod retire;
 mod start;
 
-// The state and events that the rest of the host sees.
-mod report;
+// Whether the host itself has changed.
+mod image;
+
+// Whether files have changed.
+mod file_stamps;
 
 // What the caller passes in.
 mod parts;
@@ -52,13 +55,14 @@ use shared::{BoxError, abi::Entry};
 use state::{BuildRequest, IdleState, Next, State};
 use watch::{Changes, LastSave, Watch, names};
 
-pub(crate) use build::{Diagnostic, Kind, Progress, UnderWay, restore_user_environment, worst};
-pub(crate) use parts::{Ready, Reload, RestartNeeded, Settings};
-pub(crate) use report::{Build, Event, Images, LastReload, Phase, Reloads, Report};
-pub(crate) use retire::{Retired, retire};
-pub(crate) use start::Isolation;
+pub(crate) use image::Image;
+pub(crate) use parts::{Notifiers, Ready, Reload, RestartNeeded};
+pub(crate) use retire::retire;
 
-use crate::generation::Absence;
+use crate::{
+    events::{Event, Images, Kind, Phase, Progress, UnderWay},
+    generation::Absence,
+};
 
 /// The reload loop.
 struct Loop {
@@ -74,16 +78,16 @@ impl Reload {
     /// Waits for `ready`, then builds and loads the app, again after every save, until the host must restart.
     pub(crate) async fn run(self, ready: Ready) -> Result<RestartNeeded, BoxError> {
         let mut watch = Watch::new(
-            &self.root,
-            self.settings_saved.clone(),
-            self.cleaned.clone(),
+            self.root(),
+            self.notifiers.settings_saved.clone(),
+            self.notifiers.cleaned.clone(),
         )
-        .map_err(|error| format!("cannot watch {}: {error}", self.root.display()))?;
-        let loader = Loader::new(self.root.join(publish::LIVE))
+        .map_err(|error| format!("cannot watch {}: {error}", self.root().display()))?;
+        let loader = Loader::new(self.root().join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         watch.collect_during(ready).await;
         let mut reloading = Loop {
-            builder: Builder::new(&self.root, self.replay),
+            builder: Builder::new(self.root(), self.replay),
             reload: self,
             watch,
             loader: Arc::new(Mutex::new(loader)),
@@ -105,13 +109,13 @@ impl Reload {
         self.report
             .send_modify(|report| report.build.progress = now);
         if let Some(now) = now {
-            drop(self.events.send(Event::Progress(now))); // no receiver once the host is shutting down
+            self.events.emit(Event::Progress(now));
         }
     }
 
     fn set_phase(&self, phase: Phase, event: Event) {
         self.report.send_modify(|report| report.phase = phase);
-        drop(self.events.send(event)); // no receiver once the host is shutting down
+        self.events.emit(event);
     }
 
     fn set_under_way(&self, build: Option<UnderWay>) {
@@ -123,7 +127,7 @@ impl Reload {
 impl Loop {
     async fn run(&mut self) -> Result<RestartNeeded, BoxError> {
         loop {
-            let (root, inputs) = (&self.reload.root, self.builder.inputs());
+            let (root, inputs) = (self.reload.root(), self.builder.inputs());
             let next = self
                 .state
                 .next(|changes, inputs_known| classify(root, inputs, changes, inputs_known));
@@ -170,7 +174,7 @@ impl Loop {
             });
             tokio::select! {
                 biased;
-                changes = watch.next(&reload.rebuild) => break changes,
+                changes = watch.next(&reload.notifiers.rebuild) => break changes,
                 images = reload.over_budget() => return Some(images),
                 () = builder.warm_up() => {}
             }
@@ -180,7 +184,7 @@ impl Loop {
     }
 
     fn saved(&mut self, changes: Changes) {
-        self.last_save = LastSave::of(&self.reload.root, &changes);
+        self.last_save = LastSave::of(self.reload.root(), &changes);
         self.state.saved(changes);
     }
 
@@ -188,13 +192,15 @@ impl Loop {
         let report = &self.reload.report;
         report.send_modify(|report| report.revision += 1);
         let files = names(files);
-        drop(self.reload.events.send(Event::Refreshed { files })); // no receiver once the host is shutting down
+        self.reload.events.emit(Event::Refreshed { files });
     }
 
     async fn migrate(&mut self) {
         self.reload.set_phase(Phase::Migrating, Event::Migrating);
-        let work = (self.reload.update_schema)();
-        self.watch.collect_during(work).await;
+        let schema = self.reload.schema.clone();
+        self.watch
+            .collect_during(async move { schema.sync().await })
+            .await;
     }
 
     /// Builds. A newer save may cancel the build; the next one then includes both sets of changes.
@@ -234,7 +240,7 @@ impl Loop {
                     reload.set_under_way(Some(build));
                     if build.kind == Kind::Dependencies {
                         beyond_app.store(true, Relaxed);
-                        drop(reload.events.send(Event::Dependencies)); // no receiver once the host is shutting down
+                        reload.events.emit(Event::Dependencies);
                     }
                 }
             };
@@ -243,10 +249,10 @@ impl Loop {
                 tokio::select! {
                     biased; // never cancel a build that has already finished
                     outcome = &mut building => break Some(outcome),
-                    changes = watch.next(&reload.rebuild) => {
-                        *last_save = LastSave::of(&reload.root, &changes);
+                    changes = watch.next(&reload.notifiers.rebuild) => {
+                        *last_save = LastSave::of(reload.root(), &changes);
                         state.saved(changes);
-                        let classify = |changes, inputs_known| classify(&reload.root, &inputs, changes, inputs_known);
+                        let classify = |changes, inputs_known| classify(reload.root(), &inputs, changes, inputs_known);
                         if state.may_cancel(beyond_app.load(Relaxed), classify) {
                             break None;
                         }

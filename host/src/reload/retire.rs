@@ -8,34 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Serialize, Serializer};
-
 use crate::{
-    generation::{Generation, Generations, thread_name},
-    threads::Threads,
+    events::Retired,
+    generation::{Generation, Generations, Threads, thread_name},
 };
 
 /// How long to wait for threads that run app code without an await.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
-
-/// How a generation ended.
-#[derive(Debug, Serialize)]
-pub(crate) struct Retired {
-    pub(crate) id: u64,
-    pub(crate) served: u64,
-    #[serde(rename = "took_ms", serialize_with = "in_ms")]
-    pub(crate) took: Duration,
-    /// Requests that were cut off at the deadline.
-    pub(crate) late: Vec<String>,
-    /// Threads still inside app code.
-    pub(crate) stuck_threads: usize,
-    /// The CPU time they use, in percent of one core.
-    pub(crate) cpu_percent: u32,
-}
-
-fn in_ms<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((took.as_secs_f64() * 1e6).round() / 1e3)
-}
 
 /// Waits for the generation's requests for at most `drain`, then shuts its runtime down. Afterwards `generations` only
 /// keeps a summary of it.

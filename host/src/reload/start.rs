@@ -5,8 +5,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
 use shared::{
     AppState, BoxError,
     abi::Entry,
@@ -17,6 +15,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    config::Isolation,
     failure,
     generation::{Generation, OwnRuntime, thread_name},
     panics,
@@ -37,16 +36,6 @@ pub(crate) enum StartError {
     },
     #[error("no runtime for the new generation: {0}")]
     Runtime(#[source] io::Error),
-}
-
-/// Whether each generation has its own runtime, so that everything it opened ends with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Isolation {
-    /// Each generation has its own runtime. The default.
-    On,
-    /// All generations run on the host's runtime, as in a naive hot reloader: what the app opens stays open.
-    Off,
 }
 
 /// Calls `entry` on a new runtime and waits for its router for at most `limit`.

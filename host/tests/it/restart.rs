@@ -54,7 +54,7 @@ async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
         "pub db: Db,\n    /// New.\n    pub added: (),",
     );
     for (caller, field) in [
-        ("host/src/reload/live.rs", "pool_owner: self.pool_owner"),
+        ("host/src/reload/live.rs", "pool_owner: self.mode.pool"),
         ("host/src/production.rs", "pool_owner: PoolOwner::Host"),
     ] {
         host.checkout
@@ -96,7 +96,7 @@ async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
 async fn a_host_that_does_not_compile_leaves_the_running_one_alone() {
     let host = Host::start().await;
     host.checkout.edit(
-        "host/src/signals.rs",
+        "host/src/lifecycle/signals.rs",
         "pub(crate) struct Signals",
         "pub(crate) struct Signals no_such_thing",
     );

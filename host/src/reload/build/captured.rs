@@ -23,9 +23,9 @@ use super::{
     group::Group,
     inputs::{Inputs, dep_info, sources_in},
     invocation::Invocation,
-    user::TOOLCHAIN_FILES,
+    message::diagnostic,
 };
-use crate::file_stamps::FileStamps;
+use crate::{config::environment::TOOLCHAIN_FILES, reload::file_stamps::FileStamps};
 
 /// How long nothing must have been saved before the warm-up begins, so that it does not compete with the next build.
 const WARM_UP_DELAY: Duration = Duration::from_secs(1);
@@ -189,7 +189,7 @@ async fn read_messages(
                     library = Some(artifact);
                 }
             }
-            RustcMessage::Diagnostic(message) => diagnostics.extend(Diagnostic::of(message)),
+            RustcMessage::Diagnostic(message) => diagnostics.extend(diagnostic(message)),
             RustcMessage::Artifact { .. } | RustcMessage::Other => {}
         }
     }

@@ -11,20 +11,13 @@ use std::{
 };
 
 use cargo_metadata::{Message, camino::Utf8Path};
-use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::{
-    APP, Compiler, Diagnostic, Outcome,
+    APP, Compiler, Diagnostic, Outcome, Progress,
     group::{Group, command},
+    message::diagnostic,
 };
-
-/// The progress of a build, in cargo's units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Progress {
-    pub(crate) built: usize,
-    pub(crate) total: usize,
-}
 
 /// An update from a running cargo.
 pub(super) enum CargoUpdate {
@@ -216,7 +209,7 @@ async fn read_messages(stdout: impl AsyncRead + Unpin) -> io::Result<CargoOutput
                         .packages
                         .extend(package_folder(&compiler.target.src_path));
                 }
-                let diagnostic = Diagnostic::of(compiler.message)
+                let diagnostic = diagnostic(compiler.message)
                     .filter(|diagnostic| is_ours || diagnostic.is_error());
                 match compiler.target.name == APP
                     || diagnostic.as_ref().is_some_and(Diagnostic::is_error)

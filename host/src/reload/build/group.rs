@@ -13,7 +13,7 @@ use nix::{
 };
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use super::user::restore_user_environment;
+use crate::config::environment::restore_user_environment;
 
 /// A command that runs in `root` with the user's environment and piped output.
 pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {

@@ -1,48 +1,8 @@
 //! Estimates how long a build takes from the last builds of the same kind.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
 
-use serde::{Serialize, Serializer};
-
-/// What a build compiles, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    /// The app, by rustc without cargo.
-    AppByRustc,
-    /// The app, through cargo.
-    App,
-    /// A dependency of the app or the host, or the host itself.
-    Dependencies,
-}
-
-/// A running build.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct UnderWay {
-    pub(crate) kind: Kind,
-    /// How long it should take in total; `None` if there was no build of its kind before.
-    #[serde(rename = "expected_ms", serialize_with = "milliseconds")]
-    pub(crate) expected: Option<Duration>,
-    #[serde(skip)]
-    pub(crate) since: Instant,
-}
-
-impl UnderWay {
-    /// Whether it is likely to end within `limit`. A build that is far behind its estimate is not.
-    pub(crate) fn is_likely_to_end_in(&self, limit: Duration) -> bool {
-        is_likely(self.kind, self.expected, self.since.elapsed(), limit)
-    }
-}
-
-fn is_likely(kind: Kind, expected: Option<Duration>, passed: Duration, limit: Duration) -> bool {
-    match expected {
-        Some(expected) => expected <= passed + limit && passed <= expected + limit,
-        None => kind != Kind::Dependencies,
-    }
-}
+use crate::events::Kind;
 
 /// The last builds of each kind.
 #[derive(Default)]
@@ -68,14 +28,6 @@ impl Pace {
     }
 }
 
-fn milliseconds<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let milliseconds = duration.map(|duration| duration.as_secs_f64() * 1e3);
-    milliseconds.serialize(serializer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,26 +45,5 @@ mod tests {
             assert_eq!(pace.expected(Kind::App), Some(seconds(expected)));
         }
         assert_eq!(pace.expected(Kind::Dependencies), None);
-    }
-
-    #[test]
-    fn a_page_waits_only_for_a_build_that_is_likely_to_end_in_time() {
-        let limit = seconds(2);
-        for (kind, expected, passed, likely) in [
-            (Kind::App, None, 0, true),
-            (Kind::Dependencies, None, 0, false),
-            (Kind::App, Some(1), 0, true),
-            (Kind::App, Some(1), 3, true),
-            (Kind::App, Some(1), 4, false), // far behind its estimate
-            (Kind::Dependencies, Some(60), 10, false),
-            (Kind::Dependencies, Some(60), 58, true),
-        ] {
-            let expected = expected.map(seconds);
-            assert_eq!(
-                is_likely(kind, expected, seconds(passed), limit),
-                likely,
-                "{kind:?} {expected:?} {passed}"
-            );
-        }
     }
 }

@@ -1,0 +1,205 @@
+//! The commands that need the database but not the app: `migrate`, `psql`, `db-reset`.
+//!
+//! While a host runs they use its cluster; otherwise they start the cluster and stop it again.
+
+use std::{
+    fs::File,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use shared::{
+    BoxError,
+    db::{DatabaseUrl, describe},
+    env::{AppEnv, Env},
+};
+use tokio_postgres::config::Host;
+
+use crate::{
+    config::{
+        Project,
+        settings::{self, Flags},
+    },
+    database::{Database, cluster::Binaries, migrate, on_watched_connection},
+    events::{Event, Events},
+    lifecycle::Signals,
+    terminal,
+};
+
+/// `host migrate`.
+pub(crate) async fn migrate() -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    printing(async |events| {
+        let database = Database::find_or_borrow(&project, &env, events).await?;
+        database.migrate(&project, &env, events).await
+    })
+    .await?;
+    for file in migrate::unfinished(&project.migrations())? {
+        terminal::line(format_args!(
+            "left out, since it has no statement yet: migrations/{file}.sql"
+        ));
+    }
+    terminal::line(format_args!("the database is up to date"));
+    Ok(())
+}
+
+/// `host migration`: creates an empty file with the next number. An empty file is not a migration yet.
+pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(format!(
+            "`{name}` is not a migration name: use lowercase letters, digits and _, for example {}",
+            suggestion(name)
+        )
+        .into());
+    }
+    let folder = Project::find()?.migrations();
+    let last = migrate::last_version(&folder)?;
+    let file = format!("V{}__{name}.sql", last + 1);
+    File::create_new(folder.join(&file)).map_err(|error| format!("migrations/{file}: {error}"))?;
+    terminal::line(format_args!(
+        "migrations/{file} is made: write SQL into it; `just dev` applies it once it is saved, or `just migrate`"
+    ));
+    Ok(())
+}
+
+/// What comes closest to `name`.
+fn suggestion(name: &str) -> String {
+    let lower = name.trim().to_ascii_lowercase();
+    let fitting = lower.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    match fitting.chars().any(char::is_alphanumeric) {
+        true => fitting,
+        false => "add_colour".to_owned(),
+    }
+}
+
+/// With the owner's right to it: a hosted database has extensions and schemas of its provider. In one transaction.
+const DROP_EVERYTHING: &str = "\
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' AND pg_has_role(extowner, 'USAGE') LOOP
+        EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', name);
+    END LOOP;
+    FOR name IN SELECT nspname FROM pg_namespace WHERE nspname = 'public'
+        OR nspname !~ '^pg_' AND nspname <> 'information_schema' AND pg_has_role(nspowner, 'USAGE') LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    END LOOP;
+END $$;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC";
+
+/// `host db-reset`: drops everything and migrates again. A database other than the private cluster must be confirmed by
+/// name.
+pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    if env.app_env == AppEnv::Production {
+        return Err(
+            "APP_ENV is production: db-reset drops everything and is for development".into(),
+        );
+    }
+    if let Some(url) = &env.database_url {
+        let name = url.config().get_dbname().unwrap_or_default();
+        if confirmed.as_deref() != Some(name) {
+            return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: just db-reset --confirm {name}").into());
+        }
+    }
+    printing(async |events| {
+        let database = Database::find_or_borrow(&project, &env, events).await?;
+        on_watched_connection(&database.url(), &env, events, async |client| {
+            Ok(client
+                .batch_execute(DROP_EVERYTHING)
+                .await
+                .map_err(|error| describe(&error))?)
+        })
+        .await?;
+        let place = env.database_url.as_ref().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "the private PostgreSQL".to_owned());
+        events.emit(Event::Dropped { place });
+        database.migrate(&project, &env, events).await
+    })
+    .await
+}
+
+/// `host psql`. Replaces this process, unless the cluster has to be stopped afterwards.
+pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
+    let (project, env) = here()?;
+    let database =
+        printing(async |events| Database::find_or_borrow(&project, &env, events).await).await?;
+    let beside_postgres = Binaries::find(None)
+        .map(|binaries| binaries.program("psql"))
+        .ok()
+        .filter(|psql| psql.is_file());
+    let mut psql = Command::new(beside_postgres.as_deref().unwrap_or(Path::new("psql")));
+    psql.args(arguments);
+    pass_connection(&mut psql, &database.url());
+    if !database.is_ours() {
+        return Err(format!(
+            "cannot run psql: {}; install postgresql-client",
+            psql.exec()
+        )
+        .into());
+    }
+    // Ctrl-C at psql's prompt is for psql: handling the signal here keeps it from ending this process and the cluster.
+    let _ours = Signals::new()?;
+    let status = psql
+        .status()
+        .map_err(|error| format!("cannot run psql: {error}; install postgresql-client"))?;
+    Ok(ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    ))
+}
+
+/// Through the environment: everyone can read arguments in the process list.
+fn pass_connection(command: &mut Command, url: &DatabaseUrl) {
+    let config = url.config();
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
+    let ports = config.get_ports().iter().map(u16::to_string);
+    let listed = |all: Vec<String>| (!all.is_empty()).then(|| all.join(","));
+    let password = config
+        .get_password()
+        .map(|password| String::from_utf8_lossy(password).into_owned());
+    let (mode, root) = url.sslmode();
+    for (name, value) in [
+        ("PGHOST", listed(hosts.collect())),
+        ("PGHOSTADDR", listed(addresses.collect())),
+        ("PGPORT", listed(ports.collect())),
+        ("PGUSER", config.get_user().map(str::to_owned)),
+        ("PGPASSWORD", password),
+        ("PGDATABASE", config.get_dbname().map(str::to_owned)),
+        ("PGSSLMODE", Some(mode.to_owned())),
+        ("PGSSLROOTCERT", root.map(str::to_owned)),
+        // A service would override the rest.
+        ("PGSERVICE", None),
+    ] {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+}
+
+fn here() -> Result<(Project, Env), BoxError> {
+    let project = Project::find()?;
+    let env = settings::read(project.dotenv()?, &Flags::default())?;
+    Ok((project, env))
+}
+
+/// Prints what is reported while `work` runs.
+async fn printing<T>(work: impl AsyncFnOnce(&Events) -> T) -> T {
+    let events = Events::default();
+    let printed = terminal::print_all(events.subscribe());
+    let working = async {
+        let done = work(&events).await;
+        events.close();
+        done
+    };
+    let (done, ()) = tokio::join!(working, printed);
+    done
+}

@@ -1,0 +1,21 @@
+//! What the host is told: flags, the environment, `.env`, and the project folder. Owns how they are read and which of
+//! them takes precedence.
+
+#[cfg(feature = "dev")]
+mod dotenv;
+pub(crate) mod environment;
+#[cfg(feature = "dev")]
+mod mode;
+#[cfg(feature = "dev")]
+mod options;
+#[cfg(feature = "dev")]
+mod project;
+pub(crate) mod settings;
+
+#[cfg(feature = "dev")]
+pub(crate) use self::{
+    mode::{Isolation, Mode, Switches},
+    options::{Options, Policy},
+    project::{Lock, Project, ProjectError},
+    settings::Settings,
+};

@@ -1,0 +1,77 @@
+//! A private PostgreSQL cluster for development: found, initialised, started, recovered, stopped.
+//!
+//! It listens on a Unix socket in a 0700 folder and nowhere else: no port to collide, no password to leak. Its data
+//! stays across runs. It is a child of this process and ends with it, even after `kill -9`.
+//! Refuses to touch any server that it has not started on its own data folder.
+
+// Finds the system's binaries.
+mod binaries;
+
+// The user that the server runs as, since PostgreSQL refuses root, and its end together with this process.
+mod run_as;
+
+// The paths of its files.
+mod paths;
+
+// Its log.
+mod log;
+
+// The PID file of a running server.
+mod pidfile;
+
+// The cluster from creation to shutdown.
+mod server;
+
+mod initdb;
+
+mod wait;
+
+pub(crate) use binaries::Binaries;
+pub(crate) use paths::url_of;
+pub use server::Cluster;
+
+use std::{io, path::PathBuf};
+
+/// Why there is no private cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    #[error(
+        "no PostgreSQL found: DATABASE_URL is not set, and there is no initdb and postgres in PGBIN, PATH or the usual places.\n\n  \
+         Three ways out:\n    \
+         install it       for example: apt-get install postgresql\n    \
+         point to it      PGBIN=/path/to/postgresql/bin\n    \
+         use a server     DATABASE_URL=postgres://user:password@host/database (environment or .env)"
+    )]
+    NotFound,
+    #[error("{} was made by PostgreSQL {made_by}, and only {found} is installed: install PostgreSQL {made_by}, or remove that folder to start with an empty database", data.display())]
+    OtherVersion {
+        data: PathBuf,
+        made_by: String,
+        found: String,
+    },
+    #[error("cannot run {program}: {source}")]
+    Run { program: String, source: io::Error },
+    #[error("initdb failed; it said:\n{output}")]
+    Initdb { output: String },
+    #[error("PostgreSQL stopped while starting; its log, {}, ends with:\n{tail}", log.display())]
+    EndedEarly { log: PathBuf, tail: String },
+    #[error("PostgreSQL was not ready after {seconds} s; its log is {}", log.display())]
+    NotReady { seconds: u64, log: PathBuf },
+    #[error(
+        "PostgreSQL from an earlier run (pid {pid}) does not stop; end it with: kill -INT {pid}"
+    )]
+    Orphan { pid: i32 },
+    #[error(
+        "root cannot run PostgreSQL, user namespaces are not available ({namespaces}), and there is no user postgres or nobody to run it as: start as another user, or set DATABASE_URL"
+    )]
+    NobodyToRunAs { namespaces: io::Error },
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+}
+
+impl PostgresError {
+    fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,298 @@
+//! The database this checkout develops on: the one in `DATABASE_URL`, or the private cluster.
+
+use shared::{
+    BoxError,
+    db::{DatabaseUrl, describe},
+    env::Env,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    access::{self, Access},
+    cluster::{Cluster, url_of},
+    migrate::{self, RunControl},
+    on_connection, on_watched_connection,
+};
+use crate::{
+    config::{Lock, Project},
+    events::{Event, Events},
+};
+
+/// A role for the app that may read and write every table, and is no superuser.
+const PLAIN_ROLE: &str = "app";
+const MAKE_PLAIN_ROLE: &str = "
+    DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+    GRANT pg_read_all_data, pg_write_all_data TO app";
+
+/// How many failed restarts are not reported: child processes of the old server may still be ending, and hold its
+/// shared memory until then.
+const UNREPORTED_FAILURES: u32 = 3;
+
+/// The URL of the database, and the private cluster if that is the one.
+pub(crate) struct Database {
+    url: DatabaseUrl,
+    /// Stopped when this is dropped.
+    cluster: Option<Cluster>,
+    /// Failed restarts in a row since the cluster ended by itself.
+    failed_revivals: u32,
+    /// Its data has been deleted since it last ran.
+    data_lost: bool,
+    /// Held by short commands and released after the cluster has stopped, so that a new host does not mistake it for an
+    /// orphan.
+    _lock: Option<Lock>,
+}
+
+impl Database {
+    fn new(url: DatabaseUrl, cluster: Option<Cluster>) -> Self {
+        Self {
+            url,
+            cluster,
+            failed_revivals: 0,
+            data_lost: false,
+            _lock: None,
+        }
+    }
+
+    /// The private cluster, unless `DATABASE_URL` names a server. Nothing is started.
+    pub(crate) fn find(
+        project: &Project,
+        env: &Env,
+        max_connections: Option<u16>,
+    ) -> Result<Self, BoxError> {
+        Ok(match &env.database_url {
+            Some(url) => Self::new(url.clone(), None),
+            None => {
+                let cluster = Cluster::of(project.root(), max_connections)?;
+                Self::new(cluster.url(), Some(cluster))
+            }
+        })
+    }
+
+    /// Starts the private cluster, if it is used. Must be called on the main thread, like [`Cluster::start`].
+    pub(crate) async fn start(&mut self, access: &Access) -> Result<(), BoxError> {
+        if let Some(cluster) = &mut self.cluster {
+            access.set_cluster(access::Cluster::Starting);
+            let slow = &mut |what| access.set_cluster(access::Cluster::Slow(what));
+            cluster.start(slow).await?;
+            access.set_cluster(access::Cluster::Ready);
+        }
+        Ok(())
+    }
+
+    /// For short commands: uses the cluster of a running host, or starts it.
+    pub(crate) async fn find_or_borrow(
+        project: &Project,
+        env: &Env,
+        events: &Events,
+    ) -> Result<Self, BoxError> {
+        match (&env.database_url, project.running()) {
+            (None, Ok(_)) => Ok(Self::new(url_of(project.root())?, None)),
+            (None, Err(_)) => {
+                let lock = match project.lock() {
+                    Ok(lock) => lock,
+                    // Of another short command, `psql` for one: its cluster does.
+                    Err(error) => {
+                        let url = url_of(project.root())?;
+                        let runs = on_connection(&url, env, async |_| Ok(())).await;
+                        return match runs {
+                            Ok(()) => Ok(Self::new(url, None)),
+                            Err(_) => Err(error.into()),
+                        };
+                    }
+                };
+                let mut database = Self {
+                    _lock: Some(lock),
+                    ..Self::find(project, env, None)?
+                };
+                if let Some(cluster) = &mut database.cluster {
+                    let slow = &mut |what| events.emit(Event::DatabaseSlow { what });
+                    cluster.start(slow).await?;
+                }
+                Ok(database)
+            }
+            (Some(_), _) => Self::find(project, env, None),
+        }
+    }
+
+    pub(crate) fn url(&self) -> DatabaseUrl {
+        self.url.clone()
+    }
+
+    /// Whether this process started the server, and so stops it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// The private cluster as a role without superuser rights, like an application in production: PostgreSQL reserves
+    /// its last slots for superusers. `None` with `DATABASE_URL`, which names its own role.
+    pub(crate) fn url_of_a_plain_role(&self) -> Option<DatabaseUrl> {
+        let cluster = self.cluster.as_ref()?;
+        Some(cluster.url_for(PLAIN_ROLE))
+    }
+
+    /// One line for the banner.
+    pub(crate) fn describe(&self) -> String {
+        match &self.cluster {
+            Some(cluster) => format!(
+                "{} · private cluster in .dev/postgres · open it with `just psql`",
+                cluster.version()
+            ),
+            None => format!("{} (DATABASE_URL)", self.url),
+        }
+    }
+
+    /// The URL that `env` selects. Starts the private cluster if that is selected; the pool has not moved yet.
+    pub(crate) async fn select(
+        &mut self,
+        project: &Project,
+        env: &Env,
+        access: &Access,
+    ) -> Result<DatabaseUrl, BoxError> {
+        if let Some(url) = &env.database_url {
+            return Ok(url.clone());
+        }
+        if self.cluster.is_none() {
+            self.cluster = Some(Cluster::of(project.root(), None)?);
+            if let Err(error) = self.start(access).await {
+                // The database in use is unaffected.
+                self.cluster = None;
+                access.set_cluster(access::Cluster::Ready);
+                return Err(error);
+            }
+        }
+        Ok(self.cluster.as_ref().expect("made above").url())
+    }
+
+    /// The pool uses `url` now. A private cluster keeps running until the host ends: the user may revert `.env`.
+    pub(crate) fn set_url(&mut self, url: DatabaseUrl, access: &Access) {
+        self.url = url;
+        if !self.uses_cluster() {
+            access.set_cluster(access::Cluster::Ready);
+        }
+    }
+
+    /// Whether the pool uses the private cluster. `.env` may have moved it to another server.
+    fn uses_cluster(&self) -> bool {
+        let cluster = self.cluster.as_ref();
+        cluster.is_some_and(|cluster| cluster.url() == self.url)
+    }
+
+    /// Applies pending migrations on a temporary connection, so that the pool stays unopened until the first query.
+    pub(crate) async fn migrate(
+        &self,
+        project: &Project,
+        env: &Env,
+        events: &Events,
+    ) -> Result<(), BoxError> {
+        migrate_at(&self.url, project, env, events).await
+    }
+
+    /// Whether the private cluster should be running but is not.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.cluster.as_ref().is_some_and(Cluster::has_ended)
+    }
+
+    /// Restarts the private cluster if it has ended by itself, or creates it again if its data was deleted. The pool
+    /// reconnects with the next query. `true`: the database is empty now.
+    pub(crate) async fn revive(&mut self, access: &Access, events: &Events) -> bool {
+        let in_use = self.uses_cluster();
+        let needs_it = |cluster: &&mut Cluster| cluster.has_ended() || cluster.has_lost_data();
+        let Some(cluster) = self.cluster.as_mut().filter(needs_it) else {
+            return false;
+        };
+        self.data_lost |= cluster.has_lost_data();
+        let slow = &mut |what| {
+            if in_use {
+                access.set_cluster(access::Cluster::Slow(what));
+            }
+        };
+        match cluster.revive(slow).await {
+            Ok(()) => {
+                self.failed_revivals = 0;
+                access.set_cluster(access::Cluster::Ready);
+                let data_lost = std::mem::take(&mut self.data_lost);
+                events.emit(Event::ClusterRestarted { data_lost });
+                return data_lost;
+            }
+            Err(error) => {
+                self.failed_revivals += 1;
+                if in_use && self.failed_revivals > UNREPORTED_FAILURES {
+                    access.set_cluster(access::Cluster::Ended(error.to_string()));
+                }
+            }
+        }
+        false
+    }
+
+    /// Leaves the cluster running for the next image of this process.
+    pub(crate) fn keep_running(self) {
+        if let Some(cluster) = self.cluster {
+            cluster.keep_running();
+        }
+    }
+}
+
+/// Only backends of this database.
+const TERMINATE: &str = "\
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = $1 AND datname = current_database() AND backend_type = 'client backend'";
+
+/// Ends a backend of the database. Uses its own connection, since the shared one may be the blocked one. `false`: there
+/// is no backend with this PID.
+pub(crate) async fn terminate(url: &DatabaseUrl, env: &Env, pid: i32) -> Result<bool, BoxError> {
+    on_connection(url, env, async |client| {
+        let ended = client.query(TERMINATE, &[&pid]).await;
+        Ok(!ended.map_err(|error| describe(&error))?.is_empty())
+    })
+    .await
+}
+
+async fn migrate_at(
+    url: &DatabaseUrl,
+    project: &Project,
+    env: &Env,
+    events: &Events,
+) -> Result<(), BoxError> {
+    let migrations = migrate::load(&project.migrations())?;
+    let control = RunControl {
+        before_file: &|_| {},
+        stop: &CancellationToken::new(),
+    };
+    let outcome = on_watched_connection(url, env, events, async |client| {
+        Ok(migrate::run(client, &migrations, true, &control).await)
+    })
+    .await?;
+    for migration in outcome.now {
+        events.emit(Event::Migrated { migration });
+    }
+    outcome
+        .failure
+        .map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+/// Creates the role that the app uses in the private cluster.
+pub(crate) async fn make_plain_role(url: &DatabaseUrl, env: &Env) -> Result<(), BoxError> {
+    on_connection(url, env, async |client| {
+        let made = client.batch_execute(MAKE_PLAIN_ROLE).await;
+        Ok(made.map_err(|error| describe(&error))?)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unused_cluster_does_not_affect_health() {
+        let url = |name| DatabaseUrl::socket("/run/postgresql".as_ref(), 5432, "me", name);
+        let mut database = Database {
+            failed_revivals: 4,
+            ..Database::new(url("before"), None)
+        };
+        let access = Access::default();
+        access.set_cluster(access::Cluster::Ended("its data is gone".into()));
+        database.set_url(url("after"), &access);
+        assert!(!access.state().borrow().is_broken());
+    }
+}

@@ -1,0 +1,36 @@
+//! The development database: the private cluster or the server in `DATABASE_URL`, its migrations, and whether it
+//! answers.
+//!
+//! Owns every connection of the host other than the app's own. Knows neither requests nor saves.
+
+// PostgreSQL, run by the host.
+pub mod cluster;
+
+// Which database it is.
+mod development;
+
+// The same, as other rooms see it.
+mod handle;
+
+mod observer;
+
+// Whether it answers.
+mod access;
+mod probe;
+
+// Its tables.
+mod blocker;
+pub(crate) mod migrate;
+mod schema;
+
+// Connections other than the app's.
+mod temporary;
+
+pub(crate) use self::{
+    access::{Cluster, Server, State as AccessState},
+    development::{Database, terminate},
+    handle::{Handle, Refusals},
+    observer::{Backend, CENSUS, Census, Observer},
+    schema::{Schema, SchemaState},
+    temporary::{on_connection, on_watched_connection},
+};

@@ -1,0 +1,259 @@
+//! Keeps the database migrated while the host runs, and knows when it is not.
+//!
+//! Owns when migrations run: at the start, after a save in `migrations/`, and on request. They use the shared
+//! connection if it is open, so that there is never a second one, and otherwise a temporary one, so that a check does
+//! not open the shared one.
+
+// While the database differs from the files.
+mod blocked;
+
+// One migration run.
+mod run;
+
+// The state after a run.
+mod state;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use shared::{BoxError, Db, DbError, db::DatabaseUrl, env::Env, request::Request};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    access::Access,
+    migrate::{self, Failure, Outcome},
+    on_connection,
+};
+use crate::{
+    config::{Policy, Project},
+    events::{Event, Events},
+};
+use run::Run;
+pub(crate) use state::SchemaState;
+
+/// How long the end of the host waits for a migration that it has cancelled.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Schema {
+    project: Project,
+    policy: Policy,
+    /// The app's database.
+    db: Db,
+    /// Whether `db` may change tables: in the demonstration modes its role may not.
+    may_migrate: bool,
+    access: Arc<Access>,
+    events: Events,
+    /// The database, for temporary connections.
+    place: watch::Sender<Place>,
+    state: watch::Sender<SchemaState>,
+    /// One run at a time: a save and a button may come together.
+    running: tokio::sync::Mutex<()>,
+    /// Cancels the current run.
+    stop: Mutex<CancellationToken>,
+    /// The host is ending: no new run may begin.
+    ending: CancellationToken,
+}
+
+/// A server, and the settings it is used with.
+pub(crate) type Place = (DatabaseUrl, Arc<Env>);
+
+impl Schema {
+    pub(crate) fn new(
+        project: Project,
+        policy: Policy,
+        db: Db,
+        may_migrate: bool,
+        access: Arc<Access>,
+        place: Place,
+        events: Events,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            project,
+            policy,
+            db,
+            may_migrate,
+            access,
+            events,
+            place: watch::Sender::new(place),
+            state: watch::Sender::default(),
+            running: tokio::sync::Mutex::default(),
+            stop: Mutex::default(),
+            ending: CancellationToken::new(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> watch::Receiver<SchemaState> {
+        self.state.subscribe()
+    }
+
+    /// Whether pending migrations are applied automatically.
+    pub(crate) fn auto_applies(&self) -> bool {
+        self.policy == Policy::Auto
+    }
+
+    /// The current database.
+    pub(crate) fn place(&self) -> Place {
+        self.place.borrow().clone()
+    }
+
+    /// The current database, with updates.
+    pub(crate) fn place_updates(&self) -> watch::Receiver<Place> {
+        self.place.subscribe()
+    }
+
+    /// Switches to another database, which [`prepare`](Self::prepare) has migrated before anything used it.
+    pub(crate) fn set_place(&self, url: DatabaseUrl, env: Arc<Env>) {
+        self.place.send_replace((url, env));
+    }
+
+    /// Cancels the current run at the server. An unfinished migration is not applied.
+    pub(crate) fn cancel(&self) {
+        self.stop
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .cancel();
+    }
+
+    /// Cancels the current run and waits until it has ended. No run begins afterwards.
+    pub(crate) async fn end(&self) {
+        self.ending.cancel();
+        self.cancel();
+        // A run that hangs for longer ends with the process.
+        drop(tokio::time::timeout(STOP_LIMIT, self.running.lock()).await);
+    }
+
+    /// At the start: like [`sync`](Self::sync), but waits until the server can be reached.
+    pub(crate) async fn sync_until_reachable(&self) {
+        self.sync().await;
+        let mut state = self.state();
+        let reached = state.wait_for(|state| !state.unreached).await;
+        reached.expect("the sender is in `self`");
+    }
+
+    /// After a save or at the start: applies pending migrations if the policy says so. The outcome is in the state.
+    pub(crate) async fn sync(&self) {
+        if let Err(error) = self.run(self.auto_applies()).await {
+            tracing::debug!("migrations: {error}");
+        }
+    }
+
+    /// On request: applies pending migrations and returns their number. Errors are about the connection; a faulty file
+    /// is recorded in the state.
+    pub(crate) async fn migrate(&self) -> Result<usize, BoxError> {
+        self.run(true).await
+    }
+
+    async fn run(&self, apply: bool) -> Result<usize, BoxError> {
+        let _alone = self.running.lock().await;
+        let before = self.state.borrow().clone();
+        let as_before = |failure| Outcome {
+            status: before.status.clone(),
+            failure: Some(failure),
+            ..Outcome::default()
+        };
+        let (outcome, error) = match migrate::load(&self.project.migrations()) {
+            Ok(files) => match self.run_on_current(&files, apply).await {
+                Ok(outcome) => (outcome, None),
+                Err(error) => {
+                    let failure = Failure::new(None, error.to_string());
+                    (as_before(failure), Some(error))
+                }
+            },
+            Err(failure) => (as_before(failure), None),
+        };
+        let Outcome {
+            status,
+            now,
+            failure,
+        } = outcome;
+        self.report_applied(&now);
+        let unreached = error.as_deref().is_some_and(is_unreachable);
+        if unreached {
+            self.access.report_failure();
+        }
+        let mut state = SchemaState {
+            status,
+            failure,
+            applying: None,
+            unreached,
+            revision: before.revision,
+        };
+        if state != before {
+            state.revision += 1;
+            // A missing connection is reported by the health check.
+            if let (false, Some(event)) = (unreached, state.event()) {
+                self.events.emit(event);
+            }
+        }
+        // Plans from before the migration would each fail once.
+        self.db.forget_statements();
+        self.state.send_replace(state);
+        error.map_or(Ok(now.len()), Err)
+    }
+
+    /// Migrates another database before it is used. On an error it must not be used.
+    pub(crate) async fn prepare(&self, place: Place) -> Result<(), BoxError> {
+        let _alone = self.running.lock().await;
+        let files = migrate::load(&self.project.migrations())?;
+        let Outcome { now, failure, .. } = self.run_on(place, &files, self.auto_applies()).await?;
+        self.report_applied(&now);
+        failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    fn report_applied(&self, now: &[String]) {
+        for migration in now.iter().cloned() {
+            self.events.emit(Event::Migrated { migration });
+        }
+    }
+
+    async fn run_on_current(
+        &self,
+        files: &[refinery::Migration],
+        apply: bool,
+    ) -> Result<Outcome, BoxError> {
+        if self.may_migrate && self.db.status().size > 0 {
+            let me = Request::of_the_host("migrations");
+            let mut checkout = me.scope(self.db.checkout()).await?;
+            let run = self.new_run(self.place());
+            return Ok(run.execute(checkout.client_mut(), files, apply).await);
+        }
+        self.run_on(self.place(), files, apply).await
+    }
+
+    async fn run_on(
+        &self,
+        place: Place,
+        files: &[refinery::Migration],
+        apply: bool,
+    ) -> Result<Outcome, BoxError> {
+        let (url, env) = place.clone();
+        let run = self.new_run(place);
+        on_connection(&url, &env, async |client| {
+            Ok(run.execute(client, files, apply).await)
+        })
+        .await
+    }
+
+    /// Prepares a run that can be cancelled. The caller must hold `running`.
+    fn new_run(&self, place: Place) -> Run<'_> {
+        let stop = self.ending.child_token();
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
+        Run {
+            elsewhere: place.0 != self.place().0,
+            place,
+            state: &self.state,
+            stop,
+        }
+    }
+}
+
+/// Whether the server could not be reached, as opposed to a connection that was in use for too long.
+fn is_unreachable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    !matches!(
+        error.downcast_ref(),
+        Some(DbError::Wait { .. } | DbError::Nested { .. })
+    )
+}

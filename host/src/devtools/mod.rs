@@ -1,0 +1,107 @@
+//! What a browser gets from the host: pages when the app has no answer, the dashboard, the script's file and events,
+//! `status.json`.
+//!
+//! Shows events and state, and sends actions; decides nothing. Who gets to see it is decided by the
+//! [gateway](crate::server::Gateway). Actions only work from pages that the host has served.
+
+// Pages for when the app does not answer.
+mod blocked;
+mod failed;
+mod pages;
+mod panicked;
+
+// The script in the app's own pages.
+mod script;
+
+// The dashboard and its actions.
+mod buttons;
+mod dashboard;
+
+// What their streams have in common.
+mod stream;
+
+// Everything, for programs; and the history in it.
+mod journal;
+mod status;
+
+pub(crate) use self::{
+    journal::Journal,
+    pages::Editor,
+    status::{Host, Sources},
+};
+
+use std::io;
+
+use axum::{Router, body::Body, http::Response};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    actions::Action,
+    server::{Instead, Pages, RequestInfo},
+};
+use buttons::{Buttons, Token};
+use dashboard::Dashboard;
+use script::Script;
+
+/// Everything under `/__dev`, and the pages in the app's place.
+pub(crate) struct Devtools {
+    editor: Editor,
+    token: Token,
+}
+
+impl Devtools {
+    /// Also returns the routes. `stop` ends their streams with the host; pages then wait for the next one.
+    pub(crate) fn new(
+        sources: Sources,
+        actions: mpsc::UnboundedSender<Action>,
+        stop: CancellationToken,
+    ) -> io::Result<(Self, Router)> {
+        let token = Token::new()?;
+        let script = script::routes(Script {
+            report: sources.report.clone(),
+            generations: sources.generations.clone(),
+            schema: sources.schema.clone(),
+            health: sources.health.clone(),
+            editor: sources.editor.clone(),
+            stop: stop.clone(),
+        });
+        let buttons = buttons::routes(Buttons {
+            token: token.clone(),
+            schema: sources.database.schema.clone(),
+            actions,
+        });
+        let dashboard = dashboard::routes(Dashboard {
+            sources: sources.clone(),
+            token: token.clone(),
+            stop,
+        });
+        let devtools = Self {
+            editor: sources.editor.clone(),
+            token,
+        };
+        let routes = status::routes(sources).merge(script).merge(buttons);
+        Ok((devtools, routes.merge(dashboard)))
+    }
+}
+
+impl Pages for Devtools {
+    fn page(&self, instead: &Instead, request: &RequestInfo, trusted: bool) -> Response<Body> {
+        let token = trusted.then_some(&self.token);
+        let page = match instead {
+            Instead::Trouble(trouble) => blocked::by_trouble(trouble, request.target(), token),
+            Instead::Schema(schema) => blocked::by_schema(schema, request.target(), token),
+            Instead::Absent(absence) => blocked::by_absence(absence),
+            Instead::CutOff(why) => blocked::by_cut_off(why),
+            Instead::Panicked { report, generation } => {
+                panicked::page(report, request, *generation, &self.editor)
+            }
+            Instead::Failed {
+                failure,
+                status,
+                generation,
+            } => return failed::page(failure, *status, request, *generation, &self.editor),
+        };
+        page.answer(request.wants())
+    }
+}

@@ -1,0 +1,166 @@
+//! The host's own pages: layout, response format, and links into the editor.
+//!
+//! maud escapes all text: a path, a query or a panic message may contain markup.
+
+use std::path::{Path, PathBuf};
+
+use axum::{
+    Json,
+    body::Body,
+    http::{Response, StatusCode, header},
+    response::{Html, IntoResponse},
+};
+use maud::{DOCTYPE, Markup, html};
+use serde_json::Value;
+
+use crate::server::{RequestInfo, Wants};
+
+const STYLE: &str = include_str!("page.css");
+
+/// Inline, since a browser would otherwise request one from the app.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1v9M8 13v2' stroke='%23d6453d' stroke-width='3'/%3E%3C/svg%3E";
+
+/// One response in each of the three formats.
+pub(super) struct Page {
+    pub(super) status: StatusCode,
+    pub(super) title: String,
+    pub(super) html: Markup,
+    pub(super) json: Value,
+    pub(super) text: String,
+}
+
+impl Page {
+    /// In the format that the client wants. Never cached, since the next response will differ.
+    pub(super) fn answer(self, wants: Wants) -> Response<Body> {
+        let Self {
+            status,
+            title,
+            html,
+            json,
+            text,
+        } = self;
+        match wants {
+            Wants::Html => answer_html(status, &title, &html),
+            Wants::Json => uncached(status, Json(json)),
+            Wants::Text => uncached(status, text),
+        }
+    }
+}
+
+/// An HTML response, whatever the client's format.
+pub(super) fn answer_html(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
+    let title: String = title.chars().take(120).collect();
+    uncached(status, Html(frame(&title, content)))
+}
+
+fn uncached(status: StatusCode, answer: impl IntoResponse) -> Response<Body> {
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        // Another site could put the page into a frame and trick the user into a click.
+        (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'self'"),
+    ];
+    (status, headers, answer).into_response()
+}
+
+/// An error message as the heading. If it is long, its first line as the heading and all of it below.
+pub(super) fn long(message: &str) -> Markup {
+    const MOST: usize = 120;
+    let line = message.lines().next().unwrap_or_default();
+    let cut = line.char_indices().nth(MOST).map(|(end, _)| &line[..end]);
+    html! {
+        h1 { (cut.unwrap_or(line)) @if cut.is_some() { "…" } }
+        @if cut.is_some() || line != message {
+            pre.source.said tabindex="0" role="region" aria-label="The whole message" { (message) }
+        }
+    }
+}
+
+/// The headers of a request.
+pub(super) fn request(info: &RequestInfo) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Headers of the request" {
+            table {
+                tbody {
+                    @for (name, value) in info.headers() { tr { th scope="row" { (name) } td { (value) } } }
+                }
+            }
+        }
+    }
+}
+
+fn frame(title: &str, content: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" href=(ICON);
+                style { (maud::PreEscaped(STYLE)) }
+            }
+            body {
+                main { (content) }
+                footer { "Shown by the dev server · " a href="/__dev" { "Dashboard" } }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// Links places in files to the user's editor.
+#[derive(Clone)]
+pub(crate) struct Editor {
+    /// `vscode://file/{file}:{line}:{column}`
+    pub(crate) template: Option<String>,
+    /// File names are relative to it.
+    pub(crate) root: PathBuf,
+}
+
+impl Editor {
+    /// The place, as a link if there is a template.
+    pub(super) fn link(&self, file: &str, line: u32, column: u32) -> Markup {
+        let place = format!("{file}:{line}:{column}");
+        let Some(template) = &self.template else {
+            return html! { code { (place) } };
+        };
+        let path = self.root.join(file).display().to_string();
+        let target = template
+            .replace("{file}", &encoded(&path))
+            .replace("{line}", &line.to_string())
+            .replace("{column}", &column.to_string());
+        html! { a href=(target) { code { (place) } } }
+    }
+
+    /// The lines around `line`, which is marked; nothing if the file cannot be read.
+    pub(super) fn source(&self, file: &str, line: u32) -> Markup {
+        const AROUND: u32 = 6;
+        let Ok(text) = std::fs::read_to_string(self.root.join(Path::new(file))) else {
+            return html! {};
+        };
+        let first = line.saturating_sub(AROUND).max(1);
+        let lines = (first..=line + AROUND).zip(text.lines().skip(first as usize - 1));
+        html! {
+            pre.source tabindex="0" role="region" aria-label={ "Source around line " (line) } {
+                @for (number, text) in lines {
+                    // The newline goes outside of `mark`, an inline block in which it would not end the line.
+                    @if number == line { mark { (format!("{number:>5}  {text}")) } "\n" }
+                    @else { (format!("{number:>5}  {text}\n")) }
+                }
+            }
+        }
+    }
+}
+
+/// Like JavaScript's `encodeURI`.
+fn encoded(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            byte if byte.is_ascii_alphanumeric() || b"-_.~/:@!$&'()*+,;=".contains(&byte) => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}

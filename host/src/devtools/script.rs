@@ -1,0 +1,126 @@
+//! The script in each page, which reloads it after a swap and shows why a build failed: its file and its events.
+
+use std::{convert::Infallible, path::Path, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    http::header,
+    response::{
+        IntoResponse,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::get,
+};
+use futures_util::{Stream, StreamExt, stream};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    pages::Editor,
+    stream::{COME_BACK, messages},
+};
+use crate::{
+    database::SchemaState,
+    events::{Diagnostic, Phase, Report},
+    generation::Generations,
+    health::Health,
+};
+
+const SCRIPT: [&str; 9] = [
+    "(() => {\n\"use strict\";\n",
+    include_str!("ansi.js"),
+    include_str!("place.js"),
+    include_str!("overlay.js"),
+    include_str!("stream.js"),
+    include_str!("leaving.js"),
+    include_str!("kept.js"),
+    include_str!("browser.js"),
+    "\n})();\n",
+];
+
+/// What the events are made from.
+#[derive(Clone)]
+pub(super) struct Script {
+    pub(super) report: watch::Receiver<Report>,
+    pub(super) generations: Arc<Generations>,
+    pub(super) schema: watch::Receiver<SchemaState>,
+    pub(super) health: watch::Receiver<Health>,
+    pub(super) editor: Editor,
+    /// Ends the streams when the host ends; the script then waits for the next host.
+    pub(super) stop: CancellationToken,
+}
+
+/// One event for the script.
+#[derive(Serialize)]
+struct News<'a> {
+    /// PID of the host, which is kept over restarts. Another host counts its generations from 1 again.
+    host: u32,
+    generation: u64,
+    revision: u64,
+    phase: Phase,
+    diagnostics: &'a [Diagnostic],
+    /// The number of all errors, including those that are not in `diagnostics`.
+    errors: usize,
+    refused: Option<&'a str>,
+    schema: Option<u64>,
+    outage: Option<u64>,
+    trouble: Option<&'a str>,
+    editor: Option<&'a str>,
+    root: &'a Path,
+}
+
+pub(super) fn routes(script: Script) -> Router {
+    Router::new()
+        .route("/__dev/events", get(events))
+        .route("/__dev/browser.js", get(file))
+        .with_state(script)
+}
+
+async fn file() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, SCRIPT.concat())
+}
+
+/// The state now, and again whenever it changes; with `?once` only now.
+async fn events(
+    State(script): State<Script>,
+    RawQuery(query): RawQuery,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let mut start = script.clone();
+    start.report.mark_changed(); // so that the current state is sent at once
+    let news = stream::unfold(start, async |mut script| {
+        tokio::select! {
+            changed = script.report.changed() => changed.ok()?,
+            changed = script.schema.changed() => changed.ok()?,
+            changed = script.health.changed() => changed.ok()?,
+            () = script.stop.cancelled() => return None,
+        }
+        let now = script.report.borrow_and_update().clone();
+        let health = script.health.borrow_and_update().clone();
+        let news = News {
+            host: std::process::id(),
+            generation: script.generations.active_id(),
+            revision: now.revision,
+            phase: now.phase,
+            diagnostics: &now.build.diagnostics,
+            errors: now.build.errors,
+            refused: now.build.refused.as_deref(),
+            schema: script.schema.borrow_and_update().revision(),
+            outage: health.outage,
+            trouble: health.trouble.as_ref().map(|trouble| trouble.what.as_str()),
+            editor: script.editor.template.as_deref(),
+            root: &script.editor.root,
+        };
+        let event = Event::default()
+            .json_data(news)
+            .expect("strings and numbers")
+            .retry(COME_BACK);
+        Some((Ok(event), script))
+    });
+    Sse::new(news.take(messages(query.as_deref()))).keep_alive(KeepAlive::default())
+}

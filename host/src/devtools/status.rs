@@ -1,0 +1,227 @@
+//! `GET /__dev/status.json`: everything that terminal and dashboard show, for programs.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+
+use axum::{Json, Router, extract::State, routing::get};
+use serde::Serialize;
+use shared::{PoolOwner, db::DbStatus, env::Entry as Setting};
+use tokio::sync::watch;
+
+use super::{
+    journal::{Entry, Journal, Latency},
+    pages::Editor,
+};
+use crate::{
+    config::{Isolation, Mode, Settings},
+    database::{Backend, CENSUS, Handle, Refusals, SchemaState},
+    events::{Build, LastReload, Phase, Reloads, Report},
+    generation::{Generations, Snapshot},
+    health::Health,
+    server::{Requests, ServedRequest, Unreloadable, UnreloadablePages},
+};
+
+/// Where the data comes from.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) health: watch::Receiver<Health>,
+    pub(crate) report: watch::Receiver<Report>,
+    pub(crate) schema: watch::Receiver<SchemaState>,
+    pub(crate) settings: watch::Receiver<Settings>,
+    pub(crate) database: Handle,
+    pub(crate) generations: Arc<Generations>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) unreloadable: Arc<UnreloadablePages>,
+    pub(crate) mode: Mode,
+    pub(crate) editor: Editor,
+    pub(crate) keep_memory_mb: Option<u64>,
+    pub(crate) host: Host,
+}
+
+/// This process.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) address: SocketAddr,
+    pub(crate) since: Instant,
+    /// How often it has replaced itself, and why it did last.
+    pub(crate) restarts: u64,
+    pub(crate) restarted: Option<String>,
+}
+
+/// The document.
+#[derive(Serialize)]
+pub(crate) struct Status {
+    version: &'static str,
+    health: Health,
+    /// The active generation; 0 before the first.
+    generation: u64,
+    phase: Phase,
+    reloads: Reloads,
+    /// `null` before the first reload; the initial load is not one.
+    last_reload: Option<LastReload>,
+    build: Build,
+    /// Whether the next save of app sources can run rustc without cargo.
+    replays: bool,
+    /// Counts saves of files that the app reads as it runs.
+    revision: u64,
+    generations: Vec<Snapshot>,
+    images: Images,
+    db: Connections,
+    /// All backends of this database; `null` like `db.backends`.
+    activity: Option<Vec<Backend>>,
+    history: Vec<Entry>,
+    latency: Option<Latency>,
+    schema: SchemaState,
+    requests: Vec<ServedRequest>,
+    /// The last page that blocks the script and so does not reload by itself.
+    unreloadable: Option<Unreloadable>,
+    environment: Vec<Setting>,
+    pool_owner: PoolOwner,
+    isolation: Isolation,
+    host_pid: u32,
+    /// Changes with each restart of the host, which keeps its PID.
+    host_boot: String,
+    /// How often the host has replaced itself under this PID.
+    restarts: u64,
+    /// The reason for the last restart.
+    restarted: Option<String>,
+    uptime_s: f64,
+    address: SocketAddr,
+    editor: Option<String>,
+    root: PathBuf,
+}
+
+/// Libraries loaded since the host started or restarted; each stays mapped until the next restart.
+#[derive(Serialize)]
+struct Images {
+    /// Including the active one. `null` until measured after a reload, and where the system does not support it.
+    kept: Option<usize>,
+    /// Private memory of all of them; over the budget the host restarts.
+    memory_kb: Option<u64>,
+    /// `null`: no limit.
+    budget_mb: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Connections {
+    #[serde(flatten)]
+    pool: DbStatus,
+    /// Client backends of the application in `pg_stat_activity`. `null` while the connection is held alone or
+    /// PostgreSQL does not answer.
+    backends: Option<usize>,
+    pids: Vec<i32>,
+    sessions: Option<i64>,
+    usable: Option<i32>,
+    /// The query that counts them.
+    counted_by: &'static str,
+    refused: Refusals,
+}
+
+/// The host's own routes.
+pub(crate) fn routes(sources: Sources) -> Router {
+    Router::new()
+        .route("/__dev/status.json", get(status))
+        .with_state(sources)
+}
+
+async fn status(State(sources): State<Sources>) -> Json<Status> {
+    Json(sources.document().await)
+}
+
+impl Sources {
+    /// Records the history. Runs until the host ends and aborts it.
+    pub(crate) fn record(&self) -> impl Future<Output = ()> + use<> {
+        let Handle {
+            refusals, observer, ..
+        } = self.database.clone();
+        self.journal
+            .clone()
+            .record(self.report.clone(), refusals, observer)
+    }
+
+    /// Waits for an update that was not seen yet.
+    pub(crate) async fn changed(&mut self) {
+        let ended = tokio::select! {
+            changed = self.health.changed() => changed.is_err(),
+            changed = self.report.changed() => changed.is_err(),
+            changed = self.database.refusals.changed() => changed.is_err(),
+            changed = self.schema.changed() => changed.is_err(),
+            changed = self.settings.changed() => changed.is_err(),
+        };
+        if ended {
+            // The host is ending. The caller also waits for `stop`, which wakes it.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Marks the current values as seen.
+    pub(crate) fn mark_seen(&mut self) {
+        self.health.mark_unchanged();
+        self.report.mark_unchanged();
+        self.database.refusals.mark_unchanged();
+        self.schema.mark_unchanged();
+        self.settings.mark_unchanged();
+    }
+
+    pub(crate) async fn document(&self) -> Status {
+        // In sequence: behind a pooler each query holds the connection alone.
+        let census = self.database.observer.count().await;
+        let activity = self.database.observer.activity().await;
+        self.journal.count(census.as_ref());
+        let Report {
+            phase,
+            reloads,
+            last_reload,
+            build,
+            replays,
+            images,
+            revision,
+        } = self.report.borrow().clone();
+        let (generation, generations) = self.generations.snapshots();
+        let host_pid = std::process::id();
+        let census = census.as_ref();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            health: self.health.borrow().clone(),
+            generation,
+            phase,
+            reloads,
+            last_reload: last_reload.filter(|last| !last.first),
+            build,
+            replays,
+            revision,
+            generations,
+            images: Images {
+                kept: images.map(|images| images.kept),
+                memory_kb: images.map(|images| images.memory_kb),
+                budget_mb: self.keep_memory_mb,
+            },
+            db: Connections {
+                pool: self.database.db.status(),
+                backends: census.map(|census| census.backends),
+                pids: census.map(|census| census.pids.clone()).unwrap_or_default(),
+                sessions: census.and_then(|census| census.sessions),
+                usable: census.and_then(|census| census.usable),
+                counted_by: CENSUS,
+                refused: self.database.refusals.borrow().clone(),
+            },
+            activity,
+            history: self.journal.history(),
+            latency: self.journal.latency(),
+            schema: self.schema.borrow().clone(),
+            requests: self.requests.recent(),
+            unreloadable: self.unreloadable.last(),
+            environment: self.settings.borrow().env.entries(),
+            pool_owner: self.mode.pool,
+            isolation: self.mode.isolation,
+            host_pid,
+            host_boot: format!("{host_pid}:{}", self.host.restarts),
+            restarts: self.host.restarts,
+            restarted: self.host.restarted.clone(),
+            uptime_s: self.host.since.elapsed().as_secs_f64(),
+            address: self.host.address,
+            editor: self.editor.template.clone(),
+            root: self.editor.root.clone(),
+        }
+    }
+}

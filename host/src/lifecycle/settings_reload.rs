@@ -1,0 +1,144 @@
+//! Applies changes of `.env` while the host runs, such as another database or other limits, without a restart.
+//!
+//! The new settings are validated and the new database is migrated before anything changes. Then the old pool is
+//! drained and replaced: running statements are answered, its connection closes, and the next query connects to the new
+//! database. From then on the new settings are in effect, and later saves are compared with them, even if the new
+//! database fails. Settings that need a restart are named.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use shared::{BoxError, db::DbConfig, env::Env};
+use tokio::sync::watch;
+
+use crate::{
+    config::{
+        Mode, Project, ProjectError, Settings, environment,
+        settings::{self, Flags},
+    },
+    database::{Database, Handle},
+    events::{Event, Events},
+};
+
+/// What it reads and changes.
+pub(crate) struct SettingsReload {
+    pub(crate) settings: watch::Sender<Settings>,
+    pub(crate) database: Handle,
+    pub(crate) project: Project,
+    pub(crate) flags: Flags,
+    pub(crate) mode: Mode,
+    pub(crate) events: Events,
+    /// The last save of `.env` was refused.
+    pub(crate) refused: bool,
+}
+
+impl SettingsReload {
+    /// Fails if a host started now could not read its settings.
+    pub(crate) fn check_settings(&self) -> Result<(), BoxError> {
+        settings::read(self.project.dotenv()?, &self.flags)?;
+        Ok(())
+    }
+
+    /// Reads the settings again and applies what has changed; on an error nothing changes. Returns whether the app's
+    /// environment variables have changed.
+    pub(crate) async fn reload(&mut self, database: &mut Database) -> bool {
+        let applied = self.apply(database).await;
+        let was_refused = std::mem::replace(&mut self.refused, applied.is_err());
+        match &applied {
+            Ok(_) if was_refused => self.events.emit(Event::SettingsAccepted),
+            Ok(_) => {}
+            Err(error) => self.events.emit(Event::SettingsRefused {
+                message: error.to_string(),
+            }),
+        }
+        applied.unwrap_or(false)
+    }
+
+    async fn apply(&self, database: &mut Database) -> Result<bool, BoxError> {
+        let file = self.project.dotenv().map_err(|error| match error {
+            // The line that shows it names the file.
+            ProjectError::Dotenv { source, .. } => source.into(),
+            other => BoxError::from(other),
+        })?;
+        let env = settings::read(file.clone(), &self.flags)?;
+        let Settings {
+            env: before,
+            db_config: before_config,
+            environment,
+        } = self.settings.borrow().clone();
+        if listener_settings(&env) != listener_settings(&before) {
+            self.events.emit(Event::SettingsNeedRestart);
+        }
+        let env = Arc::new(env);
+        let moves = changes_database(&env, &before);
+        let db_config = if moves {
+            self.move_pool(&env, database).await?
+        } else {
+            before_config
+        };
+        let changed = environment::apply_dotenv(&file);
+        // Generations get the settings when they start; running ones keep theirs.
+        if changed || env != before {
+            self.settings.send_replace(Settings {
+                env,
+                db_config,
+                environment: environment + u64::from(changed),
+            });
+        }
+        if moves {
+            self.database.schema.sync().await;
+        }
+        Ok(changed)
+    }
+
+    /// Moves the pool to the database of `env`. On an error nothing changes.
+    async fn move_pool(
+        &self,
+        env: &Arc<Env>,
+        database: &mut Database,
+    ) -> Result<DbConfig, BoxError> {
+        if self.mode.is_demonstration() {
+            return Err("this mode chooses its database when it starts: restart the host".into());
+        }
+        let Handle {
+            db, access, schema, ..
+        } = &self.database;
+        let url = database.select(&self.project, env, access).await?;
+        schema.prepare((url.clone(), env.clone())).await?;
+        let before = self.settings.borrow().db_config.clone();
+        let config = DbConfig {
+            on_refusal: before.on_refusal,
+            ..DbConfig::new(env, url.clone(), before.application_name)
+        };
+        db.replace(&config).await?;
+        self.events.emit(Event::PoolMoved {
+            url: url.to_string(),
+        });
+        schema.set_place(url.clone(), env.clone());
+        database.set_url(url, access);
+        Ok(config)
+    }
+}
+
+/// Settings that need a restart: those of the socket and its connections.
+fn listener_settings(env: &Env) -> (IpAddr, u16, usize, Duration) {
+    (
+        env.host,
+        env.port,
+        env.http_max_connections,
+        env.http_header_timeout,
+    )
+}
+
+fn changes_database(env: &Env, before: &Env) -> bool {
+    let of = |env: &Env| {
+        (
+            env.database_url.clone(),
+            env.database_max_connections,
+            env.database_connect_timeout,
+            env.database_wait_timeout,
+            env.database_statement_timeout,
+            env.database_pipeline,
+        )
+    };
+    of(env) != of(before)
+}

@@ -1,0 +1,87 @@
+//! What must exist before anything runs: settings, the project's lock, a socket, a database location.
+//!
+//! Problems that only the user can fix stop the start here, with one message. Temporary ones, such as a server that
+//! does not answer, are waited for later, while the host already answers requests.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Instant,
+};
+
+use shared::{BoxError, env::Env};
+
+use super::restart::{Carried, Inherited};
+use crate::{
+    config::{Lock, Mode, Options, Project, settings},
+    database::Database,
+    events::{Event, Events},
+    reload::Image,
+    server::listen,
+};
+
+/// Everything needed to start the host.
+pub(crate) struct Start {
+    pub(crate) since: Instant,
+    pub(crate) options: Options,
+    /// From the previous image of this process.
+    pub(crate) carried: Carried,
+    pub(crate) project: Project,
+    pub(crate) env: Arc<Env>,
+    /// The host's own files, recorded before they could change.
+    pub(crate) image: Image,
+    /// From here on no connection is refused: the kernel queues them.
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    pub(crate) mode: Mode,
+    /// Not started yet.
+    pub(crate) database: Database,
+    /// Released after the database has stopped, so that a new host does not mistake its server for an orphan.
+    pub(crate) lock: Lock,
+}
+
+impl Start {
+    pub(crate) fn new(options: Options, events: &Events) -> Result<Self, BoxError> {
+        let since = Instant::now();
+        let Inherited { listener, carried } = Inherited::take().map_err(|error| {
+            format!("cannot use what the process before the restart left: {error}")
+        })?;
+        let project = Project::find()?;
+        // Paths in backtraces and files that the app opens are relative to the root, wherever the host was started.
+        std::env::set_current_dir(project.root())?;
+        let env = Arc::new(settings::read(project.dotenv()?, &options.flags)?);
+        if let Some(unread) = env.unread() {
+            events.emit(Event::SettingsUnread {
+                message: unread.to_string(),
+            });
+        }
+        let image = Image::of_this_process()?;
+        let lock = project.lock()?;
+
+        let listener = match listener {
+            Some(listener) => listener,
+            None => listen::bind(env.host, env.port)?,
+        };
+        let address = listener.local_addr()?;
+        lock.announce(address)?;
+
+        let mode = match carried.mode {
+            Some(switches) => options.mode.with_switches(switches),
+            None => options.mode,
+        };
+        let database = Database::find(&project, &env, mode.max_connections())?;
+        Ok(Self {
+            since,
+            options,
+            carried,
+            project,
+            env,
+            image,
+            listener,
+            address,
+            mode,
+            database,
+            lock,
+        })
+    }
+}

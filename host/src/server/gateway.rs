@@ -1,0 +1,268 @@
+//! Decides who answers a request: the host under `/__dev`, the app otherwise, or the host if the app cannot.
+//!
+//! `/__dev` answers to local names only. Otherwise a site whose name resolves to this machine could let its scripts
+//! read these pages (DNS rebinding).
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderName, HeaderValue, Request, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use host_accept::Tether;
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use super::{
+    dispatch::{NoAnswer, Served, dispatch},
+    fallback::{Instead, Pages, cookies_of, may_replace},
+    hold::{hold, hold_for_a_migration},
+    inject::{Origin, UnreloadablePages, add_script},
+    request_info::RequestInfo,
+    requests::{Answered, Requests},
+};
+use crate::{
+    database::SchemaState,
+    events::{Events, Report, Trouble},
+    generation::{Absence, Generations},
+    health::{Health, slow_migration},
+};
+
+/// Marks a response by code that is older than the last save.
+const STALE: HeaderName = HeaderName::from_static("x-dev-stale");
+
+/// Answers every request to the dev server.
+pub(crate) struct Gateway {
+    pub(crate) generations: Arc<Generations>,
+    pub(crate) report: watch::Receiver<Report>,
+    pub(crate) health: watch::Receiver<Health>,
+    pub(crate) schema: watch::Receiver<SchemaState>,
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) unreloadable: Arc<UnreloadablePages>,
+    pub(crate) events: Events,
+    /// What the host answers itself.
+    pub(crate) pages: Arc<dyn Pages>,
+    /// Its routes.
+    pub(crate) own: Router,
+    /// How long a page waits for a build.
+    pub(crate) hold: Duration,
+    /// Names that the user has allowed, besides local ones.
+    pub(crate) names: Vec<String>,
+}
+
+/// A request, as far as the host's own answers depend on it.
+#[derive(Clone)]
+struct Asking {
+    info: RequestInfo,
+    /// It may use the actions of the host.
+    trusted: bool,
+}
+
+impl Gateway {
+    /// Answers one request.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        tether: Tether,
+    ) -> Response<Body> {
+        let path = request.uri().path();
+        if path == "/__dev" || path.starts_with("/__dev/") {
+            return self.answer_itself(request, &tether).await;
+        }
+        let info = RequestInfo::of(&request);
+        // Before the first generation there is no old code to fall back to, and the lease waits anyway.
+        let is_held = self.generations.active().is_some();
+        let stale = is_held && hold(&info, &self.report, self.hold).await;
+        hold_for_a_migration(&info, &self.schema).await;
+        let asking = Asking {
+            trusted: self.trusts(&request, &tether),
+            info,
+        };
+        // Before the app is asked: a newer revision must reload what it renders now.
+        let revision = self.report.borrow().revision;
+        let (generation, schema, response) = match self.blocked() {
+            Some((schema, instead)) => {
+                let page = self.page(instead, &asking).await;
+                (self.generations.active_id(), Some(schema), page)
+            }
+            None => {
+                asking.info.strip_conditional_headers(request.headers_mut());
+                let (generation, response) = self.ask_the_app(request, tether, &asking).await;
+                (generation, None, response)
+            }
+        };
+        let origin = Origin {
+            generation,
+            revision,
+            schema,
+            outage: self.health.borrow().outage,
+        };
+        let mut response = add_script(
+            &asking.info,
+            origin,
+            response,
+            &self.unreloadable,
+            &self.events,
+        );
+        if stale {
+            let yes = HeaderValue::from_static("1");
+            response.headers_mut().insert(STALE, yes);
+        }
+        response
+    }
+
+    /// The generation that answered, and its answer or the page in its place. Records the request.
+    async fn ask_the_app(
+        &self,
+        request: Request<Incoming>,
+        tether: Tether,
+        asking: &Asking,
+    ) -> (u64, Response<Body>) {
+        let since = Instant::now();
+        let Served {
+            generation,
+            statements,
+            failure,
+            answer,
+        } = dispatch(&self.generations, request, tether).await;
+        let took = since.elapsed();
+        let (mut response, panic) = match answer {
+            Ok(response) => (response, None),
+            Err(none) => {
+                let (instead, panic) = self.instead_of(none, generation);
+                (self.page(instead, asking).await, panic)
+            }
+        };
+        // If the response is not an error, the app has handled the failure itself.
+        let failure = failure.filter(|_| response.status().is_server_error() && panic.is_none());
+        let database = failure.as_ref().map(ToString::to_string);
+        if let Some(failure) = failure.filter(|_| may_replace(&asking.info, &response)) {
+            let instead = match slow_migration(&self.schema.borrow()) {
+                // The request came before the migration was known to be slow, and its wait has timed out.
+                Some(slow) => Instead::Trouble(slow),
+                None => Instead::Failed {
+                    failure,
+                    status: response.status(),
+                    generation,
+                },
+            };
+            let cookies = cookies_of(&response);
+            response = self.page(instead, asking).await;
+            response.headers_mut().extend(cookies);
+        }
+        self.requests.add(Answered {
+            method: asking.info.method.clone(),
+            uri: asking.info.uri.clone(),
+            status: response.status(),
+            at: SystemTime::now(),
+            took,
+            generation,
+            statements,
+            panic,
+            database,
+        });
+        (generation, response)
+    }
+
+    async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {
+        if !self.trusts(&request, tether) {
+            return (
+                StatusCode::FORBIDDEN,
+                "/__dev answers to localhost only; allow a name with --allow-host NAME\n",
+            )
+                .into_response();
+        }
+        match self.own.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// What to answer without asking the app, and the schema revision that blocks it.
+    fn blocked(&self) -> Option<(u64, Instead)> {
+        let schema = self.schema.borrow();
+        let revision = schema.revision()?;
+        let unreached = || schema.failure.as_ref().filter(|_| schema.unreached);
+        let trouble = (self.outage())
+            .or_else(|| slow_migration(&schema))
+            .or_else(|| unreached().map(Trouble::from));
+        let instead = match trouble {
+            Some(trouble) => Instead::Trouble(trouble),
+            None => Instead::Schema(schema.clone()),
+        };
+        Some((revision, instead))
+    }
+
+    /// The current outage, if there is one.
+    fn outage(&self) -> Option<Trouble> {
+        let trouble = self.health.borrow().trouble.clone();
+        trouble.filter(|trouble| trouble.cause.is_outage())
+    }
+
+    /// What to answer when the app gave no answer, and the panic if that is the reason.
+    fn instead_of(&self, none: NoAnswer, generation: u64) -> (Instead, Option<String>) {
+        match none {
+            NoAnswer::Absent(absence) => match (&absence, self.outage()) {
+                (Absence::Blocked(_), Some(trouble)) => (Instead::Trouble(trouble), None),
+                _ => (Instead::Absent(absence), None),
+            },
+            NoAnswer::CutOff(why) => (Instead::CutOff(why), None),
+            NoAnswer::Panicked(report) => {
+                let panic = report.to_string();
+                (Instead::Panicked { report, generation }, Some(panic))
+            }
+        }
+    }
+
+    async fn page(&self, instead: Instead, asking: &Asking) -> Response<Body> {
+        let mut response = if instead.reads_files() {
+            let (pages, asking) = (self.pages.clone(), asking.clone());
+            let made = tokio::task::spawn_blocking(move || {
+                pages.page(&instead, &asking.info, asking.trusted)
+            });
+            made.await.expect("it neither panics nor is aborted")
+        } else {
+            self.pages.page(&instead, &asking.info, asking.trusted)
+        };
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
+        response
+    }
+
+    /// Whether the request comes from this machine and uses a local name, or uses a name that the user has allowed. A
+    /// name alone proves nothing if other machines can connect, and a local connection proves nothing since a foreign
+    /// page can open one.
+    fn trusts(&self, request: &Request<Incoming>, tether: &Tether) -> bool {
+        let Some(name) = name_of(request) else {
+            return false;
+        };
+        let local = name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback() || address.is_unspecified());
+        let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(name);
+        local && tether.is_of_this_machine() || self.names.iter().any(is_allowed)
+    }
+}
+
+/// The host name that the client used, without the port.
+fn name_of(request: &Request<Incoming>) -> Option<&str> {
+    // In HTTP/2 it is in the URI.
+    let host = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
+    };
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Puts the dev server's script into the app's pages.
+//!
+//! Owns which responses get it. A response that is not a page passes through unchanged. A page gets the script's tag at
+//! its end, and loses the headers that would allow caching.
+
+// At the end of the body.
+mod append;
+
+// Unless the page's policy keeps it out.
+mod policy;
+
+pub(crate) use policy::{Unreloadable, UnreloadablePages};
+
+use axum::{
+    body::Body,
+    http::{Method, Response, StatusCode, header},
+};
+
+use super::request_info::RequestInfo;
+use crate::events::{Event, Events};
+use append::append;
+use policy::{Verdict, judge};
+
+/// What a page was rendered from. The script reloads the page when that has changed.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) generation: u64,
+    /// Revision of the files that the app reads at run time.
+    pub(super) revision: u64,
+    /// Revision of the schema that blocked the app, if one did.
+    pub(super) schema: Option<u64>,
+    /// The outage during which it was rendered, if any.
+    pub(super) outage: Option<u64>,
+}
+
+/// Adds the script to a page. A page that blocks it is recorded in `unreloadable` and reported to the user.
+pub(super) fn add_script(
+    info: &RequestInfo,
+    origin: Origin,
+    response: Response<Body>,
+    unreloadable: &UnreloadablePages,
+    events: &Events,
+) -> Response<Body> {
+    if info.method == Method::HEAD || info.is_part() || !is_shown_as_page(&response) {
+        return response;
+    }
+    let path = info.uri.path();
+    let note = |because: Option<&str>| {
+        if unreloadable.note(path, because)
+            && let Some(because) = because
+        {
+            events.emit(Event::Unreloadable {
+                path: path.to_owned(),
+                because: because.to_owned(),
+            });
+        }
+    };
+    if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
+        // The app compressed although the navigation did not allow it.
+        if info.is_navigation() {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes());
+            note(Some(&format!("content-encoding: {encoding}")));
+        }
+        return response;
+    }
+    let Verdict {
+        nonce,
+        forbidden_by,
+    } = judge(response.headers(), info.host());
+    note(forbidden_by.as_deref());
+    append(response, tag(info, origin, nonce), info.is_document())
+}
+
+fn tag(info: &RequestInfo, origin: Origin, nonce: Option<String>) -> String {
+    let nonce = nonce.map_or_else(String::new, |nonce| format!(" nonce=\"{nonce}\""));
+    let Origin {
+        generation,
+        revision,
+        schema,
+        outage,
+    } = origin;
+    let data = |name: &str, value: Option<u64>| {
+        value.map_or_else(String::new, |value| format!(" data-{name}=\"{value}\""))
+    };
+    let revision = data("revision", (revision > 0).then_some(revision));
+    let (schema, outage) = (data("schema", schema), data("outage", outage));
+    let host = std::process::id();
+    // Reloading the response to a form would send the form again.
+    let keep = if info.method == Method::GET {
+        ""
+    } else {
+        " data-keep"
+    };
+    format!(
+        "<script src=\"/__dev/browser.js\" data-host=\"{host}\" data-generation=\"{generation}\"{revision}{schema}{outage}{keep}{nonce} defer></script>"
+    )
+}
+
+/// Whether it is a complete HTML page for display.
+fn is_shown_as_page(response: &Response<Body>) -> bool {
+    let says = |name, value: &[u8]| {
+        let header = response.headers().get(name);
+        header.is_some_and(|header| header.as_bytes().starts_with(value))
+    };
+    let status = response.status();
+    let is_empty_or_part = status.is_redirection()
+        || matches!(
+            status,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT
+        );
+    says(header::CONTENT_TYPE, b"text/html")
+        && !is_empty_or_part
+        && !says(header::CONTENT_DISPOSITION, b"attachment")
+}

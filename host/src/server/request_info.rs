@@ -1,0 +1,126 @@
+//! The parts of a request that the host needs to answer instead of the app.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderMap, HeaderName, Method, Request, Uri, header};
+
+/// Method, URI and headers of a request, kept after the request has been consumed.
+#[derive(Clone)]
+pub(crate) struct RequestInfo {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    /// Unmasked.
+    headers: HeaderMap,
+}
+
+/// The format of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants {
+    Html,
+    Json,
+    Text,
+}
+
+/// Headers with credentials, which are masked for display.
+const SECRET: [&str; 4] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+];
+
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+impl RequestInfo {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        }
+    }
+
+    /// The host name and port that the client used.
+    pub(crate) fn host(&self) -> &str {
+        // In HTTP/2 it is in the URI.
+        let named = self.uri.authority().map(|authority| authority.as_str());
+        named
+            .or_else(|| text(&self.headers, header::HOST))
+            .unwrap_or_default()
+    }
+
+    /// Path and query.
+    pub(crate) fn target(&self) -> &str {
+        self.uri
+            .path_and_query()
+            .map_or("", |target| target.as_str())
+    }
+
+    /// Names and values, secrets masked.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.headers.iter().map(|(name, value)| {
+            let value = match SECRET.contains(&name.as_str()) {
+                true => "***".into(),
+                false => String::from_utf8_lossy(value.as_bytes()),
+            };
+            (name.as_str(), value)
+        })
+    }
+
+    /// Whether a browser loads a whole page.
+    pub(crate) fn is_navigation(&self) -> bool {
+        self.method == Method::GET && self.wants() == Wants::Html && !self.is_part()
+    }
+
+    /// Whether a script will insert the response into a page.
+    pub(crate) fn is_part(&self) -> bool {
+        self.headers.contains_key(HX_REQUEST)
+            || !matches!(
+                text(&self.headers, SEC_FETCH_DEST),
+                None | Some("document" | "iframe" | "frame")
+            )
+    }
+
+    /// Whether the browser says that it loads a document. It does not say so over plain HTTP to another machine.
+    pub(crate) fn is_document(&self) -> bool {
+        text(&self.headers, SEC_FETCH_DEST).is_some() && !self.is_part()
+    }
+
+    /// Removes headers from a navigation that would prevent adding the script: those that allow compression or "not
+    /// modified", with which the browser would show a page with the script tag of an older generation.
+    pub(crate) fn strip_conditional_headers(&self, headers: &mut HeaderMap) {
+        // A client that resumes a download needs the same bytes as before.
+        if !self.is_navigation() || self.headers.contains_key(header::RANGE) {
+            return;
+        }
+        for name in [
+            header::ACCEPT_ENCODING,
+            header::IF_NONE_MATCH,
+            header::IF_MODIFIED_SINCE,
+        ] {
+            headers.remove(name);
+        }
+    }
+
+    /// From the `Accept` header. A client that accepts anything gets JSON if its path or the body it sent suggests
+    /// that.
+    pub(crate) fn wants(&self) -> Wants {
+        let accept = text(&self.headers, header::ACCEPT).unwrap_or_default();
+        let sends_json = || {
+            text(&self.headers, header::CONTENT_TYPE)
+                .is_some_and(|kind| kind.starts_with("application/json"))
+        };
+        if accept.contains("text/html") {
+            Wants::Html
+        } else if accept.contains("json") || self.uri.path().starts_with("/api/") || sends_json() {
+            Wants::Json
+        } else {
+            Wants::Text
+        }
+    }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,107 @@
+//! The line for each event that needs nothing but itself.
+
+use super::{BAD, GOOD, NOTE};
+use crate::events::{Cause, Event, Trouble};
+
+/// `None`: the event has no line, or one that depends on more than the event.
+pub(super) fn line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::DatabaseSlow { what } => format!("{what} …"),
+        Event::WaitingForLock { of } => format!("waiting for a lock of {of}"),
+        Event::Dropped { place } => format!("dropped everything in {place}"),
+        Event::Migrated { migration } => format!("migrated {migration}"),
+        Event::MigrationFailed { message } => format!("✗ {message}"),
+        Event::MigrationsPending { migrations } => format!(
+            "pending: {}; press m, use the button on the page, or run `just migrate`",
+            migrations.join(", ")
+        ),
+        Event::MigrationsUpToDate => "Migrations up to date".to_owned(),
+        Event::NothingPending => "no pending migrations".to_owned(),
+        Event::CannotMigrate { message } => format!("✗ cannot migrate: {message}"),
+        Event::ClusterRestarted { data_lost: true } => {
+            "✗ the data of the private PostgreSQL was deleted and is lost; a new, empty cluster runs now"
+                .to_owned()
+        }
+        Event::ClusterRestarted { data_lost: false } => {
+            "PostgreSQL stopped unexpectedly and was restarted".to_owned()
+        }
+        Event::NoPlainRole { message } => format!("✗ no role for the app: {message}"),
+        Event::PoolReplaced => {
+            "connection pool replaced; the next query opens a connection".to_owned()
+        }
+        Event::PoolIsOfTheApp => {
+            "the app owns the pools in this mode; save to get a new one".to_owned()
+        }
+        Event::PoolNotReplaced { message } => {
+            format!("✗ connection pool not replaced: {message}")
+        }
+        Event::PoolMoved { url } => {
+            format!(".env: connection pool replaced; the next query connects to {url}")
+        }
+        Event::SettingsUnread { message } => message.clone(),
+        Event::SettingsRefused { message } => format!(
+            "✗ .env: {message}\n          keeping the previous settings; correct .env and save it"
+        ),
+        Event::SettingsAccepted => format!("{GOOD}✓{GOOD:#} .env: the settings are in effect"),
+        Event::SettingsNeedRestart => {
+            ".env: HOST, PORT and HTTP_… take effect when you restart the host".to_owned()
+        }
+        Event::NotYielding { .. } => return not_yielding(event),
+        Event::Unreloadable { path, because } => format!(
+            "{NOTE}! {path} does not reload by itself: `{because}` keeps the dev server's script out{NOTE:#}"
+        ),
+        Event::CutOff { request } => format!("cut off at the drain limit: {request}"),
+        Event::ConnectionsCutOff { connections, after } => format!(
+            "{connections} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
+            after.as_millis()
+        ),
+        Event::NotAnnounced { message } => {
+            format!("✗ .dev was deleted and cannot be made again: {message}")
+        }
+        Event::CannotRestart { message } => format!("✗ cannot restart: {message}"),
+        Event::Stopping { signal } => {
+            format!("{signal}: finishing open requests; repeat it to stop now")
+        }
+        Event::Stopped { signal } => format!("{signal}: stopped"),
+        Event::Outage {
+            trouble: Some(trouble),
+        } => outage(trouble),
+        _ => return None,
+    })
+}
+
+fn outage(trouble: &Trouble) -> String {
+    let Trouble { what, remedy, .. } = trouble;
+    let (tone, sign) = match trouble.cause {
+        Cause::Database => (BAD, "✗"),
+        _ => (NOTE, "…"),
+    };
+    format!("{tone}{sign} {what}{tone:#}\n          {remedy}")
+}
+
+fn not_yielding(event: &Event) -> Option<String> {
+    let Event::NotYielding {
+        generation,
+        request,
+        handler,
+        since,
+        taken,
+        threads,
+        cpu_percent,
+    } = event
+    else {
+        return None;
+    };
+    let handler = handler
+        .as_ref()
+        .map_or_else(String::new, |path| format!(" ({path})"));
+    let rest = if taken >= threads {
+        "other requests of this generation wait until one of them is done"
+    } else {
+        "await in its loop, or move it to tokio::task::spawn_blocking"
+    };
+    Some(format!(
+        "gen {generation}: {request}{handler} runs without an await for {:.1} s and takes {taken} of {threads} threads ({cpu_percent} % CPU): {rest}",
+        since.as_secs_f32(),
+    ))
+}
