@@ -153,7 +153,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             restarts: carried.restarts,
             first: carried.last_id == 0,
             mode,
-            keys: keys.is_some(),
+            keys: terminal::is_ours(),
         };
         Terminal::new(banner, keys, &handle, generations.clone()).show(events.subscribe())
     };

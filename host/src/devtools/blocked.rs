@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{buttons::Token, pages::Page};
 use crate::{
+    actions::Kind,
     database::{
         SchemaState,
         migrate::{self, Failure},
@@ -91,7 +92,7 @@ pub(super) fn by_trouble(trouble: &Trouble, back_to: &str, token: Option<&Token>
             form method="post" action="/__dev/actions/cancel-migration" {
                 input type="hidden" name="token" value=(token.as_str());
                 input type="hidden" name="back" value=(back_to);
-                button { "Cancel the migration" }
+                button { (Kind::CancelMigration.entry().title) }
             }
         }
         p { "Since " (since) ". This page reloads by itself once it is over." }

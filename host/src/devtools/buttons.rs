@@ -17,7 +17,7 @@ use shared::PoolOwner;
 use tokio::sync::mpsc;
 
 use crate::{
-    actions::Action,
+    actions::{ACTIONS, Action, Kind},
     config::Isolation,
     database::{Schema, SchemaState, terminate},
 };
@@ -99,8 +99,12 @@ impl Buttons {
             let why = format!("{name} needs {what}");
             Err((StatusCode::UNPROCESSABLE_ENTITY, why))
         };
-        match name {
-            "migrate" => {
+        let Some(entry) = ACTIONS.iter().find(|entry| entry.name == name) else {
+            let why = format!("unknown action {name}");
+            return Err((StatusCode::NOT_FOUND, why));
+        };
+        match entry.kind {
+            Kind::Migrate => {
                 let (schema, mut state) = (self.schema.clone(), self.schema.state());
                 // In its own task: if it were dropped with a client that disconnects, it could leave an invalid index
                 // behind.
@@ -120,11 +124,11 @@ impl Buttons {
                     None => Ok("the database is up to date".to_owned()),
                 }
             }
-            "cancel-migration" => {
+            Kind::CancelMigration => {
                 self.schema.cancel();
                 Ok("the server was asked to cancel the migration".to_owned())
             }
-            "terminate" => {
+            Kind::Terminate => {
                 let Some(pid) = sent.pid else {
                     return incomplete("pid");
                 };
@@ -138,22 +142,18 @@ impl Buttons {
                     )),
                 }
             }
-            "rebuild" => self.ask(Action::Rebuild, "rebuilding"),
-            "new-pool" => self.ask(
+            Kind::Rebuild => self.ask(Action::Rebuild, "rebuilding"),
+            Kind::NewPool => self.ask(
                 Action::NewPool,
                 "replacing the connection pool; the next query opens a connection",
             ),
-            "mode" => match (sent.pool, sent.isolation) {
+            Kind::Mode => match (sent.pool, sent.isolation) {
                 (Some(pool), Some(isolation)) => self.ask(
                     Action::Mode { pool, isolation },
                     "restarting in this mode, on the same socket",
                 ),
                 _ => incomplete("pool and isolation"),
             },
-            _ => {
-                let why = format!("unknown action {name}");
-                Err((StatusCode::NOT_FOUND, why))
-            }
         }
     }
 

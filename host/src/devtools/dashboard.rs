@@ -1,6 +1,6 @@
 //! The dashboard: a page, its files, and the stream that keeps it up to date.
 //!
-//! The page is static except for the token. Everything it shows is in `status.json`, which the stream repeats.
+//! The page is static except for the token and the titles of buttons. Everything it shows is in `status.json`, which the stream repeats.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -22,6 +22,7 @@ use super::{
     status::Sources,
     stream::{COME_BACK, messages},
 };
+use crate::actions::ACTIONS;
 
 const PAGE: &str = include_str!("dashboard.html");
 const STYLE: &str = include_str!("dashboard.css");
@@ -76,10 +77,11 @@ async fn page(State(dashboard): State<Dashboard>) -> impl IntoResponse {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (
-        headers,
-        Html(PAGE.replace("{{token}}", dashboard.token.as_str())),
-    )
+    let page = PAGE.replace("{{token}}", dashboard.token.as_str());
+    let titled = ACTIONS.iter().fold(page, |page, action| {
+        page.replace(&format!("{{{{{}}}}}", action.name), action.title)
+    });
+    (headers, Html(titled))
 }
 
 /// The whole state: now, whenever part of it changes, and every second; with `?once` only now.

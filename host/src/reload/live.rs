@@ -15,6 +15,7 @@ use super::{
     retire::retire,
     start::{self, StartError},
     state::{Loaded, Verdict},
+    watch::SETTINGS,
 };
 use crate::{
     config::Settings,
@@ -122,6 +123,18 @@ const PATIENCE_BEFORE_SWAP: Duration = Duration::from_millis(100);
 const PATIENCE_AFTER_DRAIN: Duration = Duration::from_secs(1);
 
 impl Reload {
+    /// The app's current environment, whether it differs from that of the library loaded last, and the files to name as
+    /// the cause. If it differs, even an unchanged library is loaded again, since its statics may hold old values.
+    fn environment(&self, files: Vec<String>) -> (u64, bool, Vec<String>) {
+        let now = self.settings.borrow().environment;
+        let is_other = now != self.environment;
+        let files = match files.is_empty() && is_other {
+            true => vec![SETTINGS.to_owned()],
+            false => files,
+        };
+        (now, is_other, files)
+    }
+
     /// Returns how long the swap alone took.
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
         let id = self.last_id + 1;

@@ -29,14 +29,14 @@ mod publish;
 mod retire;
 mod start;
 
+// What the caller passes in.
+mod parts;
+
 // Whether the host itself has changed.
 mod image;
 
 // Whether files have changed.
 mod file_stamps;
-
-// What the caller passes in.
-mod parts;
 
 use std::{
     pin::pin,

@@ -7,7 +7,7 @@ use shared::{BoxError, Db};
 use tokio::sync::{Notify, watch as published};
 use tokio_util::task::TaskTracker;
 
-use super::{Image, watch::SETTINGS};
+use super::Image;
 use crate::{
     config::{
         Mode, Project, Settings,
@@ -63,18 +63,6 @@ pub(crate) struct Notifiers {
 impl Reload {
     pub(super) fn root(&self) -> &Path {
         self.project.root()
-    }
-
-    /// The app's current environment, whether it differs from that of the library loaded last, and the files to name as
-    /// the cause. If it differs, even an unchanged library is loaded again, since its statics may hold old values.
-    pub(super) fn environment(&self, files: Vec<String>) -> (u64, bool, Vec<String>) {
-        let now = self.settings.borrow().environment;
-        let is_other = now != self.environment;
-        let files = match files.is_empty() && is_other {
-            true => vec![SETTINGS.to_owned()],
-            false => files,
-        };
-        (now, is_other, files)
     }
 
     /// Fails if a host started now would not serve: the error names what would stop it.

@@ -36,22 +36,19 @@ use super::{
     browse::browse,
     screen::{self, print},
 };
-use crate::actions::Action;
+use crate::actions::{ACTIONS, Action, Entry};
 
 /// How often to check whether we are in the foreground again: `fg` sends no signal to a process that is already
 /// running.
 const FOREGROUND_CHECK: Duration = Duration::from_secs(1);
 
-const HELP: [(char, &str); 8] = [
+/// Keys that only concern the terminal: before the actions in the list of keys, and after them.
+const BEFORE: [(char, &str); 3] = [
     ('h', "this list"),
     ('o', "open the app in the browser"),
     ('d', "open the dashboard"),
-    ('r', "rebuild"),
-    ('m', "apply pending migrations"),
-    ('p', "replace the connection pool"),
-    ('c', "clear the terminal"),
-    ('q', "quit"),
 ];
+const AFTER: [(char, &str); 2] = [('c', "clear the terminal"), ('q', "quit")];
 
 /// Keys are read until this is dropped; then the terminal is restored.
 pub(crate) struct Keys {
@@ -260,23 +257,27 @@ impl KeyHandler {
             b'h' => help(),
             b'o' => drop(tokio::spawn(browse(format!("http://{address}/")))),
             b'd' => drop(tokio::spawn(browse(format!("http://{address}/__dev")))),
-            b'r' => self.ask(Action::Rebuild),
-            b'm' => self.ask(Action::Migrate),
-            b'p' => self.ask(Action::NewPool),
             b'c' => screen::clear(),
             b'q' => self.end.notify_one(),
-            _ => {}
+            key => {
+                let pressed = |entry: &&Entry| entry.key == Some(char::from(key));
+                let entry = ACTIONS.iter().find(pressed);
+                if let Some(action) = entry.and_then(|entry| entry.kind.action()) {
+                    drop(self.actions.send(action)); // not received once the host is ending
+                }
+            }
         }
-    }
-
-    fn ask(&self, action: Action) {
-        drop(self.actions.send(action)); // not received once the host is ending
     }
 }
 
 fn help() {
-    let list: String = HELP
+    let actions = ACTIONS
         .iter()
+        .filter_map(|entry| Some((entry.key?, entry.help)));
+    let list: String = BEFORE
+        .into_iter()
+        .chain(actions)
+        .chain(AFTER)
         .map(|(key, does)| format!("  {BOLD}{key}{BOLD:#}  {does}\n"))
         .collect();
     print(format_args!("\n{list}\n"));

@@ -48,7 +48,7 @@ pub(crate) use self::{
     connections::connections,
     keys::Keys,
     log::{Clock, Log},
-    screen::{line, open},
+    screen::{is_ours, line, open},
 };
 
 pub(super) const DIM: Style = Style::new().dimmed();

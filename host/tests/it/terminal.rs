@@ -511,19 +511,13 @@ async fn a_program_reads_one_event_per_line_and_nothing_else() {
     assert!(live["build_ms"].as_f64().unwrap() > 0.0);
     until("retired").await;
 
-    let note = async |text: &str| {
-        eventually(text, async || {
-            let is_it = |event: &Value| event["event"] == "note" && event["text"] == text;
-            events().iter().any(is_it).then_some(())
-        })
-        .await;
-    };
     host.checkout.write(".env", "DRAIN_TIMEOUT_MS 9000\n");
     let refused = "✗ .env: Error parsing line: 'DRAIN_TIMEOUT_MS 9000', error at line index: 17\n          \
         keeping the previous settings; correct .env and save it";
-    note(refused).await;
+    assert_eq!(until("settings_refused").await["text"], refused);
     fs::remove_file(host.checkout.path(".env")).unwrap();
-    note("✓ .env: the settings are in effect").await;
+    let accepted = until("settings_accepted").await;
+    assert_eq!(accepted["text"], "✓ .env: the settings are in effect");
 
     let all = events();
     assert!(all.iter().all(|event| {
