@@ -11,6 +11,7 @@ use axum::{
     response::{Html, IntoResponse},
 };
 use maud::{DOCTYPE, Markup, html};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::server::{RequestInfo, Wants};
@@ -127,7 +128,7 @@ impl Editor {
         };
         let path = self.root.join(file).display().to_string();
         let target = template
-            .replace("{file}", &encoded(&path))
+            .replace("{file}", &utf8_percent_encode(&path, ENCODED).to_string())
             .replace("{line}", &line.to_string())
             .replace("{column}", &column.to_string());
         html! { a href=(target) { code { (place) } } }
@@ -153,14 +154,20 @@ impl Editor {
     }
 }
 
-/// Like JavaScript's `encodeURI`.
-fn encoded(path: &str) -> String {
-    path.bytes()
-        .map(|byte| match byte {
-            byte if byte.is_ascii_alphanumeric() || b"-_.~/:@!$&'()*+,;=".contains(&byte) => {
-                char::from(byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
-}
+/// What JavaScript's `encodeURI` encodes.
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');

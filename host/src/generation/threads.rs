@@ -1,32 +1,29 @@
-//! Threads of this process by name, and their CPU time. Empty on systems without Linux's `/proc`.
+//! Threads of this process by name, and their CPU time.
 
 use std::{
     collections::HashMap,
-    fs,
     time::{Duration, Instant},
+};
+
+use procfs::{
+    ProcResult,
+    process::{Process, Task},
 };
 
 /// The threads with one name, at one moment.
 pub(crate) struct Threads {
     at: Instant,
     /// CPU time by thread id.
-    used: HashMap<String, Duration>,
+    used: HashMap<i32, Duration>,
 }
 
 impl Threads {
+    /// Empty if the system does not tell.
     pub(crate) fn named(name: &str) -> Self {
-        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
-        let used = tasks.flatten().filter_map(|task| {
-            let read = |file| fs::read_to_string(task.path().join(file)).ok();
-            if read("comm")?.trim_end() != name {
-                return None;
-            }
-            // The first field is the CPU time in nanoseconds.
-            let used = read("schedstat")
-                .and_then(|stat| stat.split(' ').next()?.parse().ok())
-                .unwrap_or_default();
-            let number = task.file_name().to_string_lossy().into_owned();
-            Some((number, Duration::from_nanos(used)))
+        let tasks = Process::myself().and_then(|process| process.tasks());
+        let used = tasks.into_iter().flatten().filter_map(|task| {
+            // A thread may end between two reads.
+            used_by(&task.ok()?, name).ok()?
         });
         Self {
             at: Instant::now(),
@@ -43,9 +40,7 @@ impl Threads {
         let used: Duration = self
             .used
             .iter()
-            .map(|(number, used)| {
-                used.saturating_sub(before.used.get(number).copied().unwrap_or_default())
-            })
+            .map(|(id, used)| used.saturating_sub(before.used.get(id).copied().unwrap_or_default()))
             .sum();
         let elapsed = self
             .at
@@ -53,4 +48,14 @@ impl Threads {
             .max(Duration::from_millis(1));
         (used.as_secs_f64() / elapsed.as_secs_f64() * 100.0).round() as u32
     }
+}
+
+/// The id and CPU time of a thread, if it has this name.
+fn used_by(task: &Task, name: &str) -> ProcResult<Option<(i32, Duration)>> {
+    if task.stat()?.comm != name {
+        return Ok(None);
+    }
+    // Not `stat`, whose ticks are ten milliseconds.
+    let used = task.schedstat()?.sum_exec_runtime;
+    Ok(Some((task.tid, Duration::from_nanos(used))))
 }

@@ -1,16 +1,14 @@
 //! Measures the memory of code that is never unmapped, and decides when it is so much that the host must restart.
 //!
-//! Where the system does not provide the numbers (`/proc` is Linux only), nothing is shown and there is no limit.
+//! Where the system does not provide the numbers, nothing is shown and there is no limit.
 //! Measures after a reload, never during one.
 
-use std::{
-    collections::HashSet,
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::HashSet, path::Path, time::Duration};
 
+use procfs::{
+    ProcResult,
+    process::{MMapPath, Process},
+};
 use tokio::{task::spawn_blocking, time};
 
 use super::{Reload, publish::LIVE};
@@ -85,33 +83,28 @@ impl Reload {
 /// Measured per image and not as growth of the process, which includes caches of the app: they are not old code, and
 /// may be back right after a restart. Mappings without a name are not included: large zeroed statics and the loader's
 /// own data.
-fn measure(folder: &Path) -> io::Result<Images> {
-    let mut map = BufReader::new(File::open("/proc/self/smaps")?);
-    let (mut paths, mut memory_kb, mut is_image) = (HashSet::new(), 0, false);
-    let mut line = Vec::new();
-    while map.read_until(b'\n', &mut line)? > 0 {
-        let text = String::from_utf8_lossy(&line);
-        match text.split_once(' ') {
-            // A mapping begins: range, permissions, offset, device, inode and path; then come its fields.
-            Some((range, rest)) if !range.ends_with(':') => {
-                let path = rest.splitn(5, ' ').nth(4).unwrap_or_default().trim();
-                // The file of an older image has been deleted.
-                let path = path.trim_end_matches(" (deleted)");
-                is_image = Path::new(path).starts_with(folder);
-                if is_image {
-                    paths.insert(path.to_owned());
-                }
-            }
-            Some(("Anonymous:" | "Swap:", value)) if is_image => {
-                let kilobytes = value.trim().trim_end_matches(" kB");
-                memory_kb += kilobytes.parse::<u64>().unwrap_or_default();
-            }
-            _ => {}
+fn measure(folder: &Path) -> ProcResult<Images> {
+    let (mut images, mut bytes) = (HashSet::new(), 0);
+    for mapping in Process::myself()?.smaps()? {
+        let MMapPath::Path(path) = mapping.pathname else {
+            continue;
+        };
+        if path.starts_with(folder) {
+            // The name of an older image ends with " (deleted)".
+            images.insert(path);
+            let of = |field| {
+                mapping
+                    .extension
+                    .map
+                    .get(field)
+                    .copied()
+                    .unwrap_or_default()
+            };
+            bytes += of("Anonymous") + of("Swap");
         }
-        line.clear();
     }
     Ok(Images {
-        kept: paths.len(),
-        memory_kb,
+        kept: images.len(),
+        memory_kb: bytes >> 10,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use procfs::process::{Process, Stat};
+
 /// The lines that matter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PidFile {
@@ -23,36 +25,27 @@ impl PidFile {
 
     /// Whether that process is a running PostgreSQL. A zombie does not count, although it still accepts signals.
     pub(super) fn is_alive(&self) -> bool {
-        // "41207 (postgres) S 1 …": state and parent come after the name's closing parenthesis.
-        let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
-            return false;
-        };
-        stat.contains("(postgres)")
-            && !stat
-                .rsplit(')')
-                .next()
-                .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+        let is_running = |stat: &Stat| stat.comm == "postgres" && stat.state != 'Z';
+        self.stat().as_ref().is_some_and(is_running)
     }
 
     /// Whether that process serves `data`. The PID may have been reused by another PostgreSQL, but each server's
     /// working directory is its data folder.
     pub(super) fn serves(&self, data: &Path) -> bool {
-        let (works_in, data) = (
-            fs::read_link(format!("/proc/{}/cwd", self.pid)),
-            fs::canonicalize(data),
-        );
+        let works_in = Process::new(self.pid).and_then(|process| process.cwd());
+        let data = fs::canonicalize(data);
         works_in.is_ok_and(|works_in| data.is_ok_and(|data| works_in == data))
     }
 
     /// Whether that process is our child, started by the previous process image.
     pub(super) fn is_our_child(&self) -> bool {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
-            return false;
-        };
-        let parent = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
-        parent == Some(std::process::id())
+        let is_ours = |stat: Stat| u32::try_from(stat.ppid) == Ok(std::process::id());
+        self.stat().is_some_and(is_ours)
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        Process::new(self.pid)
+            .and_then(|process| process.stat())
+            .ok()
     }
 }
