@@ -42,7 +42,9 @@ fn main() {
         PathBuf::from("../Cargo.lock"),
         PathBuf::from("build.rs"),
     ];
+    files.push(PathBuf::from("db/Cargo.toml"));
     sources(Path::new("src"), &mut files);
+    sources(Path::new("db/src"), &mut files);
     sources(Path::new("dylib/src"), &mut files);
     files.sort();
     for file in files {

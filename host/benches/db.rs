@@ -143,7 +143,7 @@ async fn table(
 fn ways(env: &Env, url: &DatabaseUrl) -> [(&'static str, Way); 3] {
     let config = |max_connections| DbConfig {
         max_connections,
-        ..DbConfig::new(env, url.clone(), "bench".into())
+        ..env.db_config(url.clone(), "bench".into())
     };
     [
         ("pool of 1", Way::CheckedOut(create_pool(&config(1)))),

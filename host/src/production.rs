@@ -6,7 +6,7 @@ use axum::{body::Body, http::Response};
 use clap::Args;
 use host_accept::{Answer, Tether};
 use hyper::{Request, body::Incoming};
-use shared::{AppState, BoxError, Db, PoolOwner, db::DbConfig};
+use shared::{AppState, BoxError, Db, PoolOwner};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
 
@@ -41,7 +41,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
 
-    let db_config = DbConfig::new(&env, url, format!("host-serve:{}", std::process::id()));
+    let db_config = env.db_config(url, format!("host-serve:{}", std::process::id()));
     let db = Db::new(&db_config);
     let shutdown = CancellationToken::new();
     let state = AppState {

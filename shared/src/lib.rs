@@ -11,14 +11,11 @@ pub mod app;
 pub mod env;
 pub mod routing;
 
-// The request that code runs for.
-pub mod request;
-
-// The one connection.
-pub mod db;
-
 // What the host checks before it trusts a library.
 pub mod abi;
 
 pub use app::{AppState, BoxError, PoolOwner};
-pub use db::{Db, DbError};
+pub use db::{Db, DbError, request, row};
+
+/// The one connection.
+pub use shared_db as db;

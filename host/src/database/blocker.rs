@@ -8,7 +8,7 @@ use std::{
 
 use shared::{
     BoxError,
-    db::{DatabaseUrl, DbConfig, connect},
+    db::{DatabaseUrl, connect},
     env::Env,
 };
 
@@ -41,7 +41,7 @@ async fn poll(
     tell: &mut impl FnMut(Option<String>),
 ) -> Result<(), BoxError> {
     let name = format!("host-watch:{}", std::process::id());
-    let (client, connection) = connect(&DbConfig::new(env, url.clone(), name)).await?;
+    let (client, connection) = connect(&env.db_config(url.clone(), name)).await?;
     // Ends with the client, when this function returns.
     tokio::spawn(async move { drop(connection.await) });
     loop {

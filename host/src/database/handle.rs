@@ -57,7 +57,7 @@ impl Handle {
         events: &Events,
     ) -> (Self, DbConfig) {
         let name = application_name(restarts);
-        let mut config = DbConfig::new(env, database.url(), name.clone());
+        let mut config = env.db_config(database.url(), name.clone());
         let mut own_observer = None;
         if mode.is_demonstration() {
             own_observer = Some(Observer::dedicated(name.clone(), config.clone()));

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use shared::{
     BoxError, Db,
-    db::{DatabaseUrl, DbConfig, Reach, connect},
+    db::{DatabaseUrl, Reach, connect},
     env::Env,
 };
 use tokio::{
@@ -115,7 +115,7 @@ async fn wait_until_reachable(
 /// Opens a connection and closes it again.
 async fn try_connect(url: &DatabaseUrl, env: &Env) -> Result<(), BoxError> {
     let name = format!("host-probe:{}", std::process::id());
-    let (client, connection) = connect(&DbConfig::new(env, url.clone(), name)).await?;
+    let (client, connection) = connect(&env.db_config(url.clone(), name)).await?;
     drop(client);
     drop(connection.await); // it did answer
     Ok(())

@@ -4,7 +4,7 @@ use std::{sync::atomic::AtomicI32, time::Duration};
 
 use shared::{
     BoxError,
-    db::{DatabaseUrl, DbConfig, connect, describe},
+    db::{DatabaseUrl, connect, describe},
     env::Env,
 };
 use tokio_postgres::Client;
@@ -22,11 +22,7 @@ pub(crate) async fn on_connection<T>(
     env: &Env,
     work: impl AsyncFnOnce(&mut Client) -> Result<T, BoxError>,
 ) -> Result<T, BoxError> {
-    let config = DbConfig::new(
-        env,
-        url.clone(),
-        format!("host-migrate:{}", std::process::id()),
-    );
+    let config = env.db_config(url.clone(), format!("host-migrate:{}", std::process::id()));
     let (mut client, connection) = connect(&config).await?;
     // Aborted with this function, even if the server is still sending.
     let driver = AbortOnDropHandle::new(tokio::spawn(connection));

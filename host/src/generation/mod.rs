@@ -113,7 +113,7 @@ impl Generation {
     fn lease(self: &Arc<Self>, method: &Method, path: &str) -> Option<(Lease, Router)> {
         let mut inside = self.inside();
         let router = inside.router.clone()?;
-        let request = Request::new(method, path, self.id);
+        let request = Request::new(method.as_str(), path, self.id);
         let key = inside.leases.insert(request.clone());
         self.served.fetch_add(1, Relaxed);
         let lease = Lease {

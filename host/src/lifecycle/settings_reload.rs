@@ -107,7 +107,7 @@ impl SettingsReload {
         let before = self.settings.borrow().db_config.clone();
         let config = DbConfig {
             on_refusal: before.on_refusal,
-            ..DbConfig::new(env, url.clone(), before.application_name)
+            ..env.db_config(url.clone(), before.application_name)
         };
         db.replace(&config).await?;
         self.events.emit(Event::PoolMoved {

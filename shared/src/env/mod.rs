@@ -19,7 +19,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::db::DatabaseUrl;
+use crate::db::{DatabaseUrl, DbConfig};
 
 /// The settings of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,6 +202,25 @@ impl Env {
             Ok(env)
         } else {
             Err(Faults(reader.faults))
+        }
+    }
+}
+
+impl Env {
+    /// The configuration of a pool for `url` on the current runtime, with the limits of these settings.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn db_config(&self, url: DatabaseUrl, application_name: String) -> DbConfig {
+        DbConfig {
+            max_connections: self.database_max_connections,
+            connect_timeout: self.database_connect_timeout,
+            wait_timeout: self.database_wait_timeout,
+            statement_timeout: self.database_statement_timeout,
+            pipeline: self.database_pipeline,
+            ..DbConfig::new(url, application_name)
         }
     }
 }

@@ -22,11 +22,11 @@ impl Db {
     ///
     /// ```no_run
     /// # use futures_util::FutureExt;
-    /// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+    /// # async fn example(db: shared_db::Db) -> Result<(), shared_db::DbError> {
     /// let total = db.transaction(|tx| async move {
     ///     tx.execute("INSERT INTO increment (counter_id) VALUES ($1)", &[&7_i64]).await?;
     ///     let row = tx.query_one("SELECT count(*) FROM increment", &[]).await?;
-    ///     Ok::<i64, shared::DbError>(row.get(0))
+    ///     Ok::<i64, shared_db::DbError>(row.get(0))
     /// }.boxed()).await?;
     /// # Ok(()) }
     /// ```

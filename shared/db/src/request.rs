@@ -14,10 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::Method;
 use tokio::sync::Notify;
 
-use crate::db::Failure;
+use crate::Failure;
 
 tokio::task_local! {
     static CURRENT: Arc<Request>;
@@ -31,7 +30,7 @@ pub struct Request {
     generation: u64,
     since: Instant,
     statements: AtomicU64,
-    /// Whether it holds a [`Checkout`](crate::db::Checkout): asking for the connection again would deadlock.
+    /// Whether it holds a [`Checkout`](crate::Checkout): asking for the connection again would deadlock.
     holds_checkout: AtomicBool,
     /// Boxed, since most requests have none.
     failure: Mutex<Option<Box<Failure>>>,
@@ -49,7 +48,7 @@ pub struct Request {
 #[derive(Debug)]
 enum Origin {
     Client {
-        method: Method,
+        method: String,
         path: String,
     },
     /// The app's start.
@@ -63,17 +62,16 @@ impl Request {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// use axum::http::Method;
-    /// use shared::request::Request;
+    /// use shared_db::request::Request;
     ///
-    /// let request = Request::new(&Method::GET, "/slow", 7);
+    /// let request = Request::new("GET", "/slow", 7);
     /// let named = request.clone().scope(async { Request::current().unwrap().to_string() }).await;
     /// assert_eq!(named, "GET /slow, generation 7");
     /// # }
     /// ```
     #[must_use]
-    pub fn new(method: &Method, path: &str, generation: u64) -> Arc<Self> {
-        let (method, path) = (method.clone(), path.to_owned());
+    pub fn new(method: &str, path: &str, generation: u64) -> Arc<Self> {
+        let (method, path) = (method.to_owned(), path.to_owned());
         Self::of(Origin::Client { method, path }, generation)
     }
 
@@ -200,13 +198,14 @@ impl Request {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(failure));
     }
 
-    /// The path of the function that handles it, if it was routed by [`routing`](crate::routing).
+    /// The path of the function that handles it, if it was routed by `shared::routing`.
     #[must_use]
     pub fn handler(&self) -> Option<&'static str> {
         self.handler.get().copied()
     }
 
-    pub(crate) fn set_handler(handler: &'static str) {
+    /// Notes the function that handles the current request.
+    pub fn set_handler(handler: &'static str) {
         let noted = CURRENT.try_with(|request| {
             request.handler.get_or_init(|| handler);
         });

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tokio_postgres::config::SslMode;
 
-use crate::db::tls::{Check, Tls};
+use crate::tls::{Check, Tls};
 
 /// The TLS settings of the URL.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -55,7 +55,7 @@ impl Db {
     /// before it was sent sends nothing; after that the statement runs to its end and its answer is discarded.
     ///
     /// ```no_run
-    /// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+    /// # async fn example(db: shared_db::Db) -> Result<(), shared_db::DbError> {
     /// let rows = db.query("SELECT name FROM counter WHERE id = $1", &[&7_i64]).await?;
     /// # Ok(()) }
     /// ```

@@ -1,6 +1,6 @@
-//! AsyncMutex a row into a struct, or names the column that does not fit.
+//! Turns a row into a struct, or names the column that does not fit.
 //!
-//! [`row!`](crate::row) writes the mapping: a macro by example, since a derive would be one more crate to load and to
+//! [`row!`](crate::row!) writes the mapping: a macro by example, since a derive would be one more crate to load and to
 //! run on each save. The generic code here is as thin as possible; error messages are built in non-generic code,
 //! compiled once.
 
@@ -13,7 +13,7 @@ use tokio_postgres::{
 
 use super::{DbError, failure::record_failure};
 
-/// A struct that is built from a row, by column name. [`row!`](crate::row) implements it.
+/// A struct that is built from a row, by column name. [`row!`](crate::row!) implements it.
 pub trait FromRow: Sized {
     /// The columns it reads, in the order of its fields.
     const COLUMNS: &'static [Column];
@@ -90,9 +90,9 @@ const fn bare(name: &str) -> &str {
 /// One column of a row, where a struct is not worth it.
 ///
 /// ```no_run
-/// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+/// # async fn example(db: shared_db::Db) -> Result<(), shared_db::DbError> {
 /// let row = db.query_one("SELECT count(*) AS total FROM counter", &[]).await?;
-/// let total: i64 = shared::db::column(&row, "total")?;
+/// let total: i64 = shared_db::column(&row, "total")?;
 /// # Ok(()) }
 /// ```
 ///
@@ -163,9 +163,9 @@ fn without_paths(name: &str) -> String {
 /// ```no_run
 /// use chrono::{DateTime, Utc};
 /// use rust_decimal::Decimal;
-/// use shared::db::FromRow;
+/// use shared_db::FromRow;
 ///
-/// shared::row! {
+/// shared_db::row! {
 ///     /// Something a customer has bought.
 ///     #[derive(Debug)]
 ///     pub struct Purchase {
@@ -177,7 +177,7 @@ fn without_paths(name: &str) -> String {
 ///     }
 /// }
 ///
-/// # async fn example(db: shared::Db) -> Result<(), shared::DbError> {
+/// # async fn example(db: shared_db::Db) -> Result<(), shared_db::DbError> {
 /// let rows = db.query("SELECT id, price, tags, details, paid_at FROM purchase", &[]).await?;
 /// let purchases = Purchase::from_rows(&rows)?;
 /// # Ok(()) }
@@ -198,17 +198,17 @@ macro_rules! row {
             $( $(#[$of_field])* $seen $field: $type, )*
         }
 
-        impl $crate::db::FromRow for $name {
-            const COLUMNS: &'static [$crate::db::Column] = &[
-                $( $crate::db::Column::of::<$type>(
+        impl $crate::FromRow for $name {
+            const COLUMNS: &'static [$crate::Column] = &[
+                $( $crate::Column::of::<$type>(
                     ::core::stringify!($field),
                     $crate::row!(@sql $($sql)?),
                 ), )*
             ];
 
-            fn from_row(row: &$crate::db::Row) -> ::core::result::Result<Self, $crate::DbError> {
+            fn from_row(row: &$crate::Row) -> ::core::result::Result<Self, $crate::DbError> {
                 ::core::result::Result::Ok(Self {
-                    $( $field: $crate::db::column(row, ::core::stringify!($field))?, )*
+                    $( $field: $crate::column(row, ::core::stringify!($field))?, )*
                 })
             }
         }

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl UsageTracker {
     /// Waits for the connection. Requests of older generations that hold it alone are cut off after [`PATIENCE`].
-    pub(in crate::db) async fn turn<T>(&self, line: CallSite, wait: impl Future<Output = T>) -> T {
+    pub(crate) async fn turn<T>(&self, line: CallSite, wait: impl Future<Output = T>) -> T {
         let mut wait = pin!(wait);
         loop {
             match tokio::time::timeout(PATIENCE, &mut wait).await {
@@ -39,7 +39,7 @@ impl UsageTracker {
     }
 
     /// Cuts off the requests that hold a checkout.
-    pub(in crate::db) fn cut_off_checkouts(&self, why: &str) {
+    pub(crate) fn cut_off_checkouts(&self, why: &str) {
         for (by, held) in self.requests(|held| held.checkout) {
             cut_off(&by, || {
                 format!("{by} held the database connection alone at {held}: {why}")

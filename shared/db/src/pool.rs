@@ -30,7 +30,6 @@ use super::{
     url::{DatabaseUrl, add_options},
     usage::UsageTracker,
 };
-use crate::env::Env;
 
 /// What a pool is made of.
 #[derive(Clone, Debug)]
@@ -97,21 +96,34 @@ impl fmt::Debug for OnRefusal {
 }
 
 impl DbConfig {
-    /// The settings of `env` for a pool on the current runtime.
+    /// One connection to `url` on the current runtime, with the limits that `shared::env` has by default.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use shared_db::{DatabaseUrl, Db, DbConfig};
+    ///
+    /// let url = DatabaseUrl::parse("postgres://me:secret@localhost/app")?;
+    /// let db = Db::new(&DbConfig {
+    ///     statement_timeout: Duration::from_secs(5),
+    ///     ..DbConfig::new(url, "report".to_owned())
+    /// }); // nothing is opened before the first statement
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
     #[must_use]
-    pub fn new(env: &Env, url: DatabaseUrl, application_name: String) -> Self {
+    pub fn new(url: DatabaseUrl, application_name: String) -> Self {
         Self {
             url,
             application_name,
-            max_connections: env.database_max_connections,
-            connect_timeout: env.database_connect_timeout,
-            wait_timeout: env.database_wait_timeout,
-            statement_timeout: env.database_statement_timeout,
-            pipeline: env.database_pipeline,
+            max_connections: 1,
+            connect_timeout: Duration::from_secs(5),
+            wait_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+            pipeline: true,
             runtime: Handle::current(),
             on_refusal: OnRefusal::default(),
         }

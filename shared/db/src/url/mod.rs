@@ -25,7 +25,7 @@ impl DatabaseUrl {
     /// Accepts `postgres://…`, `postgresql://…` and libpq's `key=value` form.
     ///
     /// ```
-    /// use shared::db::DatabaseUrl;
+    /// use shared_db::DatabaseUrl;
     ///
     /// let url = DatabaseUrl::parse("postgres://me:secret@localhost/app?schema=shop").unwrap();
     /// assert_eq!(url.to_string(), "postgres://me:***@localhost/app");
