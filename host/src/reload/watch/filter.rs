@@ -89,6 +89,7 @@ mod tests {
             "migrations/V1__a.sql",
             "Cargo.lock",
             "rust-toolchain",
+            "rust-toolchain.toml",
             ".cargo/config.toml",
             ".env",
         ] {
