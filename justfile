@@ -67,8 +67,9 @@ migration name:
     cargo host migration {{ quote(name) }}
 
 # Open psql on the development database; arguments are passed on
+[positional-arguments]
 psql *arguments:
-    cargo host psql {{ arguments }}
+    cargo host psql "$@"
 
 # Drop everything in the development database and migrate again
 db-reset *flags:

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{self, Access},
-    cluster::{Cluster, url_of},
+    cluster::Cluster,
     migrate::{self, RunControl},
     on_connection, on_watched_connection,
 };
@@ -79,39 +79,22 @@ impl Database {
         Ok(())
     }
 
-    /// For short commands: uses the cluster of a running host, or starts it.
-    pub(crate) async fn find_or_borrow(
-        project: &Project,
-        env: &Env,
-        events: &Events,
+    /// The database at `url`, which another process runs.
+    pub(super) fn borrowed(url: DatabaseUrl) -> Self {
+        Self::new(url, None)
+    }
+
+    /// Starts the private cluster, if it is used, for a short command that holds the project's lock.
+    pub(super) async fn started_with(
+        mut self,
+        lock: Lock,
+        slow: &mut (dyn FnMut(String) + Send),
     ) -> Result<Self, BoxError> {
-        match (&env.database_url, project.running()) {
-            (None, Ok(_)) => Ok(Self::new(url_of(project.root())?, None)),
-            (None, Err(_)) => {
-                let lock = match project.lock() {
-                    Ok(lock) => lock,
-                    // Of another short command, `psql` for one: its cluster does.
-                    Err(error) => {
-                        let url = url_of(project.root())?;
-                        let runs = on_connection(&url, env, async |_| Ok(())).await;
-                        return match runs {
-                            Ok(()) => Ok(Self::new(url, None)),
-                            Err(_) => Err(error.into()),
-                        };
-                    }
-                };
-                let mut database = Self {
-                    _lock: Some(lock),
-                    ..Self::find(project, env, None)?
-                };
-                if let Some(cluster) = &mut database.cluster {
-                    let slow = &mut |what| events.emit(Event::DatabaseSlow { what });
-                    cluster.start(slow).await?;
-                }
-                Ok(database)
-            }
-            (Some(_), _) => Self::find(project, env, None),
+        self._lock = Some(lock);
+        if let Some(cluster) = &mut self.cluster {
+            cluster.start(slow).await?;
         }
+        Ok(self)
     }
 
     pub(crate) fn url(&self) -> DatabaseUrl {

@@ -6,7 +6,8 @@
 // PostgreSQL, run by the host.
 pub mod cluster;
 
-// Which database it is.
+// Which database it is, and whose.
+mod borrow;
 mod development;
 
 // The same, as other rooms see it.

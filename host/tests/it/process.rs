@@ -223,7 +223,7 @@ async fn the_commands_beside_a_running_host_use_its_cluster() {
     observer.batch_execute(elsewhere).await.unwrap();
     // Whoever is in the way is named.
     let holder = host.observe().await;
-    let hold = "BEGIN; LOCK TABLE counter";
+    let hold = "BEGIN;\n  LOCK TABLE counter";
     holder.batch_execute(hold).await.unwrap();
     let said = host.checkout.path("said");
     let mut reset = host.checkout.host();
@@ -231,7 +231,9 @@ async fn the_commands_beside_a_running_host_use_its_cluster() {
     let mut reset = reset.spawn().unwrap();
     let name = "SELECT pg_backend_pid()";
     let pid: i32 = holder.query_one(name, &[]).await.unwrap().get(0);
-    let line = format!("waiting for a lock of PID {pid} (observer, idle in transaction");
+    let line = format!(
+        "waiting for a lock of PID {pid} (observer, idle in transaction, BEGIN; LOCK TABLE counter)"
+    );
     eventually("the holder", async || {
         let said = fs::read_to_string(&said).unwrap();
         said.contains(&line).then_some(())
@@ -294,4 +296,9 @@ async fn the_commands_start_a_cluster_when_none_runs_and_stop_it() {
     assert_eq!(beside("migrate"), (true, String::new()));
     drop(typed);
     assert!(open.wait().unwrap().success());
+    // Of two at once, one waits for the other.
+    let both = [0, 1].map(|_| checkout.host().arg("migrate").spawn().unwrap());
+    for mut one in both {
+        assert!(one.wait().unwrap().success());
+    }
 }

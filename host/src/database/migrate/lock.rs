@@ -67,7 +67,7 @@ async fn locker(client: &Client) -> String {
 /// A query that names the first of the sessions whose PIDs `pids` selects. A prepared transaction has no session.
 pub(crate) fn named(pids: &str) -> String {
     format!(
-        "SELECT concat('PID ', held.by, ' (', concat_ws(', ', nullif(application_name, ''), state, nullif(left(query, 80), '')), ')')
+        "SELECT concat('PID ', held.by, ' (', concat_ws(', ', nullif(application_name, ''), state, nullif(left(btrim(regexp_replace(query, '\\s+', ' ', 'g')), 80), '')), ')')
          FROM ({pids}) AS held (by) LEFT JOIN pg_stat_activity ON pid = held.by
          LIMIT 1"
     )
