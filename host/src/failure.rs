@@ -26,3 +26,19 @@ pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::DbError;
+
+    use super::*;
+
+    #[test]
+    fn what_an_error_says_itself_is_not_said_again_by_its_causes() {
+        let refused = "no such thing".parse::<tokio_postgres::Config>();
+        let error = DbError::Statement(refused.expect_err("it is no URL"));
+        assert_eq!(with_causes(&error), error.to_string());
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        assert!(with_causes(&missing).contains("; relative paths begin in the working directory"));
+    }
+}

@@ -88,7 +88,7 @@ impl Database {
     pub(super) async fn started_with(
         mut self,
         lock: Lock,
-        slow: &mut (dyn FnMut(String) + Send),
+        slow: &mut dyn FnMut(String),
     ) -> Result<Self, BoxError> {
         self._lock = Some(lock);
         if let Some(cluster) = &mut self.cluster {

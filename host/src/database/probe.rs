@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use shared::{
-    BoxError, Db,
-    db::{DatabaseUrl, Reach, connect},
+    Db,
+    db::{ConnectError, DatabaseUrl, Reach, connect, unreached_because},
     env::Env,
 };
 use tokio::{
@@ -101,7 +101,7 @@ async fn wait_until_reachable(
         match connected {
             Ok(()) => return,
             Err(error) if since.elapsed() >= patience => {
-                access.set_server(Server::Down(error.to_string()));
+                access.set_server(Server::Down(unreached_because(&error)));
             }
             Err(_) => {}
         }
@@ -113,7 +113,7 @@ async fn wait_until_reachable(
 }
 
 /// Opens a connection and closes it again.
-async fn try_connect(url: &DatabaseUrl, env: &Env) -> Result<(), BoxError> {
+async fn try_connect(url: &DatabaseUrl, env: &Env) -> Result<(), ConnectError> {
     let name = format!("host-probe:{}", std::process::id());
     let (client, connection) = connect(&env.db_config(url.clone(), name)).await?;
     drop(client);

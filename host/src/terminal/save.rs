@@ -54,10 +54,7 @@ impl Terminal {
             Event::Refused { why, serving } => self.show_outcome(
                 &why,
                 &[],
-                &format!(
-                    "{BAD}✗ the app failed to start:{BAD:#} {why} — {}",
-                    still_serving(serving)
-                ),
+                &format!("{BAD}✗ not live:{BAD:#} {why} — {}", still_serving(serving)),
             ),
             Event::Unchanged { files, warnings } => self.show_outcome(
                 "unchanged",

@@ -296,4 +296,9 @@ async fn what_was_refused_is_tried_again_when_the_settings_are_saved() {
         .await;
     host.checkout.write(".env", "DRAIN_TIMEOUT_MS=9000\n");
     host.until_generation(2).await;
+    let log = host.log();
+    assert!(
+        log.contains("✗ not live: app() panicked: no settings at app_lib/src/lab.rs"),
+        "{log}"
+    );
 }

@@ -27,6 +27,12 @@ pub struct ConnectError {
     tried: FailedAttempts,
 }
 
+impl ConnectError {
+    pub(super) fn reason(&self) -> String {
+        format!("{}: {}", self.url, self.tried)
+    }
+}
+
 /// How each address failed, in the order of the URL.
 #[derive(Debug)]
 pub(super) struct FailedAttempts {

@@ -2,14 +2,23 @@
 //!
 //! The texts are for logs: they may quote SQL and data, so they never belong in an answer.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::{connect::FailedAttempts, holder::Holder, tls};
+use super::{
+    connect::{ConnectError, FailedAttempts},
+    holder::Holder,
+    tls,
+};
 
-/// A failed use of [`Db`](super::Db).
+/// tokio-postgres has no other mark for a connection that could not be made.
+const CONNECTING: &str = "error connecting to server";
+
+const SILENT: &str = "it answers neither this connection nor a new one";
+
+/// A failed use of [`Db`](super::Db). Each says all there is to say: none has a source that would say it again.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// Others held the connection for too long. Nothing was sent.
@@ -52,16 +61,16 @@ pub enum DbError {
     },
     /// No connection could be opened. Nothing was sent.
     #[error("cannot connect to PostgreSQL: {}", connect_reason(.0))]
-    Connect(#[source] PoolError),
+    Connect(PoolError),
     /// The server neither answers nor closes the connection.
-    #[error("the database is silent: it answers neither this connection nor a new one; {}", sent_or_not(*.sent))]
+    #[error("the database is silent: {SILENT}; {}", sent_or_not(*.sent))]
     Silent {
         /// Whether the statement may already be with the server.
         sent: bool,
     },
     /// PostgreSQL refused the statement, or the connection was lost while it ran.
     #[error("{}", describe(.0))]
-    Statement(#[from] tokio_postgres::Error),
+    Statement(tokio_postgres::Error),
     /// [`Db::query_one`](super::Db::query_one) or [`query_opt`](super::Db::query_opt) got another number of rows.
     #[error("the query returned {found} rows, not {wanted}")]
     Rows {
@@ -95,6 +104,24 @@ impl DbError {
     }
 }
 
+impl From<tokio_postgres::Error> for DbError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Statement(error)
+    }
+}
+
+/// Why there is no connection, for a caller who has said that there is none.
+#[must_use]
+pub fn unreached_because(error: &(dyn Error + 'static)) -> String {
+    match (error.downcast_ref::<ConnectError>(), error.downcast_ref()) {
+        (Some(error), _) => error.reason(),
+        (_, Some(DbError::Connect(error))) => connect_reason(error),
+        (_, Some(DbError::Unreachable { reason })) => reason.clone(),
+        (_, Some(DbError::Silent { .. })) => SILENT.to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// The full text of an error: tokio-postgres prints "db error" and keeps the message in its source.
 #[must_use]
 pub fn describe(error: &tokio_postgres::Error) -> String {
@@ -119,7 +146,9 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(words) = tls::in_words(error) {
         return words;
     }
-    match std::error::Error::source(error) {
+    match error.source() {
+        // Whoever asks knows that it is about connecting.
+        Some(source) if error.to_string() == CONNECTING => source.to_string(),
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
@@ -172,7 +201,9 @@ fn passes(error: &tokio_postgres::Error) -> bool {
     if let Some(tried) = FailedAttempts::find_in(error) {
         return tried.errors().any(passes);
     }
-    let io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+    let io = error
+        .source()
+        .is_some_and(|source| source.is::<std::io::Error>());
     let not_yet = [
         SqlState::CANNOT_CONNECT_NOW,
         SqlState::ADMIN_SHUTDOWN,

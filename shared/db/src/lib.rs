@@ -121,7 +121,7 @@ mod pool;
 
 pub use attempt::Reach;
 pub use connect::{Cancel, ConnectError, Connection, connect};
-pub use error::{DbError, describe};
+pub use error::{DbError, describe, unreached_because};
 pub use exclusive::Checkout;
 pub use failure::Failure;
 pub use holder::{Holder, Loss};

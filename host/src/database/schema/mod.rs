@@ -18,7 +18,12 @@ use std::{
     time::Duration,
 };
 
-use shared::{BoxError, Db, DbError, db::DatabaseUrl, env::Env, request::Request};
+use shared::{
+    BoxError, Db, DbError,
+    db::{DatabaseUrl, unreached_because},
+    env::Env,
+    request::Request,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -158,7 +163,7 @@ impl Schema {
             Ok(files) => match self.run_on_current(&files, apply).await {
                 Ok(outcome) => (outcome, None),
                 Err(error) => {
-                    let failure = Failure::new(None, error.to_string());
+                    let failure = Failure::new(None, unreached_because(&*error));
                     (as_before(failure), Some(error))
                 }
             },
