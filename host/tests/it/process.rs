@@ -223,14 +223,14 @@ async fn the_commands_beside_a_running_host_use_its_cluster() {
     observer.batch_execute(elsewhere).await.unwrap();
     // Whoever is in the way is named.
     let holder = host.observe().await;
+    let name = "SELECT pg_backend_pid()";
+    let pid: i32 = holder.query_one(name, &[]).await.unwrap().get(0);
     let hold = "BEGIN;\n  LOCK TABLE counter";
     holder.batch_execute(hold).await.unwrap();
     let said = host.checkout.path("said");
     let mut reset = host.checkout.host();
     reset.arg("db-reset").stdout(File::create(&said).unwrap());
     let mut reset = reset.spawn().unwrap();
-    let name = "SELECT pg_backend_pid()";
-    let pid: i32 = holder.query_one(name, &[]).await.unwrap().get(0);
     let line = format!(
         "waiting for a lock of PID {pid} (observer, idle in transaction, BEGIN; LOCK TABLE counter)"
     );
