@@ -17,10 +17,7 @@ use shared::{
 use tokio_postgres::config::Host;
 
 use crate::{
-    config::{
-        Project,
-        settings::{self, Flags},
-    },
+    config::{Flags, Project, settings},
     database::{Database, cluster::Binaries, migrate, on_watched_connection},
     events::{Event, Events},
     lifecycle::Signals,

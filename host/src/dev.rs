@@ -46,7 +46,8 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
 fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let Start {
         since,
-        options,
+        flags,
+        settings: host,
         carried,
         project,
         env,
@@ -59,7 +60,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     } = start;
     let (handle, db_config) = Handle::new(
         &database,
-        (&project, options.migrate),
+        (&project, host.migrate),
         &env,
         mode,
         carried.restarts,
@@ -71,6 +72,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let (report, report_rx) = watch::channel(Report::new(carried.reloads));
     let (settings, settings_rx) = watch::channel(Settings {
         env: env.clone(),
+        entries: host.entries,
         db_config,
         environment: 0,
     });
@@ -91,7 +93,6 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         handle.db.clone(),
         events.clone(),
     );
-    let keep_memory_mb = (options.keep_memory > 0).then_some(options.keep_memory);
     let sources = Sources {
         health: health_rx,
         report: report_rx.clone(),
@@ -104,10 +105,10 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         unreloadable: Arc::<UnreloadablePages>::default(),
         mode,
         editor: Editor {
-            template: options.editor_url,
+            template: host.editor_url,
             root: project.root().to_owned(),
         },
-        keep_memory_mb,
+        keep_memory_mb: host.keep_memory_mb,
         host: devtools::Host {
             address,
             since,
@@ -128,8 +129,8 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             events: events.clone(),
             pages: Arc::new(devtools),
             own,
-            hold: options.hold,
-            names: options.allow_host,
+            hold: host.hold,
+            names: host.allow,
         })
     };
     let accepting = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
@@ -161,7 +162,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         settings,
         database: handle.clone(),
         project: project.clone(),
-        flags: options.flags.clone(),
+        flags: flags.clone(),
         mode,
         events: events.clone(),
         refused: false,
@@ -172,12 +173,12 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         db: handle.db.clone(),
         schema: handle.schema.clone(),
         settings: settings_rx,
-        flags: options.flags,
+        flags,
         mode,
         notifiers: notifiers.clone(),
-        replay: options.replay,
+        replay: host.replay,
         generations: generations.clone(),
-        keep_memory_mb,
+        keep_memory_mb: host.keep_memory_mb,
         image,
         last_id: carried.last_id,
         environment: 0,

@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
 
 use crate::{
-    config::settings::{self, Flags},
+    config::{ServeFlags, settings},
     failure,
     lifecycle::Signals,
     server::listen,
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    flags: Flags,
+    flags: ServeFlags,
 }
 
 /// Serves until SIGTERM or Ctrl-C, then finishes what is under way.
@@ -29,7 +29,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
     // The lowest precedence: anything else overrides it.
     let production = [("APP_ENV".to_owned(), "production".to_owned())];
-    let env = Arc::new(settings::read(production, &options.flags)?);
+    let env = Arc::new(settings::read(production, &options.flags.0)?);
     let Some(url) = env.database_url.clone() else {
         let unread = env
             .unread()

@@ -4,6 +4,7 @@
 #[cfg(feature = "dev")]
 mod dotenv;
 pub(crate) mod environment;
+mod flags;
 #[cfg(feature = "dev")]
 mod mode;
 #[cfg(feature = "dev")]
@@ -11,11 +12,17 @@ mod options;
 #[cfg(feature = "dev")]
 mod project;
 pub(crate) mod settings;
+mod table;
+
+#[cfg(feature = "dev")]
+pub(crate) use flags::Flags;
+#[cfg(feature = "bundled-app")]
+pub(crate) use flags::ServeFlags;
 
 #[cfg(feature = "dev")]
 pub(crate) use self::{
     mode::{Isolation, Mode, Switches},
-    options::{Options, Policy},
+    options::{HostSettings, Options, Policy},
     project::{Lock, Project, ProjectError},
     settings::Settings,
 };

@@ -2,7 +2,6 @@
 //!
 //! With both at their defaults nothing leaks. The other three combinations show what each switch is for.
 
-use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use shared::PoolOwner;
 
@@ -10,7 +9,7 @@ use shared::PoolOwner;
 const DEMO_MAX_CONNECTIONS: u16 = 20;
 
 /// Whether each generation has its own runtime, so that everything it opened ends with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Isolation {
     /// Each generation has its own runtime. The default.
@@ -19,23 +18,13 @@ pub(crate) enum Isolation {
     Off,
 }
 
-/// The switches, as flags or environment.
-#[derive(Args, Clone, Copy, Debug)]
+/// The switches.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Mode {
-    /// Who owns the pool: `host` is the cure; `app` keeps it in a static of app_lib, as the leak does
-    #[arg(long, env = "HOST_POOL", default_value_t = PoolOwner::Host, overrides_with = "pool")]
     pub(crate) pool: PoolOwner,
-    /// Whether app code runs on a runtime of its generation, which ends with it, or on the host's
-    #[arg(
-        long,
-        env = "HOST_ISOLATION",
-        default_value = "on",
-        overrides_with = "isolation"
-    )]
     pub(crate) isolation: Isolation,
-    /// max_connections of the private cluster [default: 20 with --pool app, else PostgreSQL's own]
-    #[arg(long, overrides_with = "max_connections", value_parser = clap::value_parser!(u16).range(6..))]
-    max_connections: Option<u16>,
+    /// `max_connections` of the private cluster, if the user has set it.
+    pub(crate) max_connections: Option<u16>,
 }
 
 /// The two switches, as changed in a running host.

@@ -1,56 +1,104 @@
-//! `host dev`'s own flags.
+//! The dev server's own settings, typed.
 
 use std::time::Duration;
 
-use clap::ValueEnum;
 use serde::Serialize;
+use shared::{
+    PoolOwner,
+    env::{Entry, Reader, milliseconds, on_or_off},
+};
 
-use super::{mode::Mode, settings::Flags};
+use super::{
+    flags::DevFlags,
+    mode::{Isolation, Mode},
+    table,
+};
 
+/// `host dev`'s command line.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(crate) flags: Flags,
-    #[command(flatten)]
-    pub(crate) mode: Mode,
-    /// Apply pending migrations at once, or only when you ask for it
-    #[arg(long, env = "HOST_MIGRATE", default_value = "auto")]
-    pub(crate) migrate: Policy,
-    /// How long a page waits for a running build, in milliseconds, before the old code answers
-    #[arg(long, env = "HOST_HOLD_MS", value_name = "MS", default_value = "2000", value_parser = milliseconds)]
-    pub(crate) hold: Duration,
-    /// Run rustc directly when only the app has changed; off: always cargo
-    #[arg(long, env = "HOST_REPLAY", value_name = "on|off", default_value = "on", action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
-    pub(crate) replay: bool,
-    /// How much memory old code may keep, in MB, before the host restarts when idle, under the same PID; 0: no limit
-    #[arg(
-        long,
-        env = "HOST_KEEP_MEMORY_MB",
-        value_name = "MB",
-        default_value_t = 512
-    )]
-    pub(crate) keep_memory: u64,
-    /// How to link to a place in a file, for example vscode://file/{file}:{line}:{column}
-    #[arg(long, env = "EDITOR_URL", value_name = "TEMPLATE")]
-    pub(crate) editor_url: Option<String>,
-    /// Another host name that /__dev answers to, besides localhost and loopback addresses
-    #[arg(long, value_name = "NAME")]
-    pub(crate) allow_host: Vec<String>,
+    pub(crate) flags: DevFlags,
     /// One event per line on stdout, as JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-fn milliseconds(value: &str) -> Result<Duration, std::num::ParseIntError> {
-    value.parse().map(Duration::from_millis)
+/// What only the dev server is told.
+#[derive(Clone, Debug)]
+pub(crate) struct HostSettings {
+    pub(crate) mode: Mode,
+    pub(crate) migrate: Policy,
+    /// How long a page waits for a running build.
+    pub(crate) hold: Duration,
+    /// Whether rustc may be run without cargo.
+    pub(crate) replay: bool,
+    /// How much memory old code may keep; `None` is no limit.
+    pub(crate) keep_memory_mb: Option<u64>,
+    pub(crate) editor_url: Option<String>,
+    /// Names that `/__dev` answers to, besides local ones.
+    pub(crate) allow: Vec<String>,
+    /// All settings, also those of the app, as they may be shown.
+    pub(crate) entries: Vec<Entry>,
 }
 
 /// When pending migrations are applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Policy {
     /// Automatically.
     Auto,
     /// On request; until then every request gets the page that says so.
     Ask,
+}
+
+impl HostSettings {
+    /// Reads them, after those of the app.
+    pub(super) fn read_with(reader: &mut Reader<'_>) -> Self {
+        let switch = |value: &str| match value {
+            "on" => Ok(Isolation::On),
+            "off" => Ok(Isolation::Off),
+            other => Err(format!("`{other}` is neither on nor off")),
+        };
+        let connections = |value: &str| match value {
+            "" => Ok(None),
+            value => {
+                let number = value.parse().ok().filter(|number| *number >= 6);
+                let number = number.map(Some);
+                number.ok_or_else(|| format!("`{value}` is not a number from 6 to 65535"))
+            }
+        };
+        let policy = |value: &str| match value {
+            "auto" => Ok(Policy::Auto),
+            "ask" => Ok(Policy::Ask),
+            other => Err(format!("`{other}` is neither auto nor ask")),
+        };
+        let megabytes = |value: &str| {
+            let number = value.parse::<u64>();
+            let number = number.map(|number| (number > 0).then_some(number));
+            number.map_err(|_| format!("`{value}` is not a number of megabytes"))
+        };
+        let text = |value: &str| Ok((!value.is_empty()).then(|| value.to_owned()));
+        let list = |value: &str| {
+            let names = value.split(',').map(str::trim);
+            let names = names.filter(|name| !name.is_empty());
+            Ok(names.map(str::to_owned).collect())
+        };
+        let mut settings = Self {
+            mode: Mode {
+                pool: reader.take(&table::HOST_POOL, str::parse::<PoolOwner>),
+                isolation: reader.take(&table::HOST_ISOLATION, switch),
+                max_connections: reader.take(&table::HOST_MAX_CONNECTIONS, connections),
+            },
+            migrate: reader.take(&table::HOST_MIGRATE, policy),
+            hold: reader.take(&table::HOST_HOLD_MS, milliseconds(0)),
+            replay: reader.take(&table::HOST_REPLAY, on_or_off),
+            keep_memory_mb: reader.take(&table::HOST_KEEP_MEMORY_MB, megabytes),
+            editor_url: reader.take(&table::EDITOR_URL, text),
+            allow: reader.take(&table::HOST_ALLOW, list),
+            entries: Vec::new(),
+        };
+        settings.entries = reader.entries();
+        settings
+    }
 }

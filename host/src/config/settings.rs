@@ -1,4 +1,4 @@
-//! Collects the settings that `shared::env` validates: defaults of the command, `.env`, the environment, flags.
+//! Collects the settings from `.env`, the environment and flags, and validates them.
 
 #[cfg(feature = "dev")]
 use std::sync::Arc;
@@ -6,20 +6,13 @@ use std::sync::Arc;
 use host_accept::Limits;
 #[cfg(feature = "dev")]
 use shared::db::DbConfig;
+#[cfg(feature = "dev")]
+use shared::env::{Entry, Reader};
 use shared::env::{Env, Faults, Variables};
 
-use super::environment;
-
-/// Flags that override a variable. A flag takes precedence over the environment, which takes precedence over `.env`.
-#[derive(clap::Args, Clone, Debug, Default)]
-pub(crate) struct Flags {
-    /// Address to listen on [default: 127.0.0.1] (HOST)
-    #[arg(long)]
-    host: Option<String>,
-    /// Port to listen on, 0 for a free one [default: 3000] (PORT)
-    #[arg(long, short)]
-    port: Option<String>,
-}
+#[cfg(feature = "dev")]
+use super::options::HostSettings;
+use super::{environment, flags::Flags};
 
 /// Whether the environment asks for lines without colour and cursor movements: `NO_COLOR`, or a CI run.
 pub(crate) fn wants_plain_output() -> bool {
@@ -37,30 +30,38 @@ pub(crate) fn limits(env: &Env) -> Limits {
     }
 }
 
-/// Reads and validates all settings. An error lists every fault.
+/// Reads and validates the settings of the app and of production. An error lists every fault.
 pub(crate) fn read(
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
 ) -> Result<Env, Faults> {
+    Env::read(&variables(file, flags))
+}
+
+/// The same, and the dev server's own.
+#[cfg(feature = "dev")]
+pub(crate) fn read_dev(
+    file: impl IntoIterator<Item = (String, String)>,
+    flags: &Flags,
+) -> Result<(Env, HostSettings), Faults> {
+    let variables = variables(file, flags);
+    let mut reader = Reader::new(&variables);
+    let env = Env::read_with(&mut reader, &variables);
+    let host = HostSettings::read_with(&mut reader);
+    reader.finish().map(|()| (env, host))
+}
+
+fn variables(file: impl IntoIterator<Item = (String, String)>, flags: &Flags) -> Variables {
     // The original environment: variables that were added from an older `.env` must not take precedence over `.env`.
     let environment = environment::original()
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
-    let mut variables = Variables::default()
+    let variables = Variables::default()
         .with(".env", file)
         .with("the environment", environment);
-    for (flag, variable, value) in [
-        ("--host", "HOST", &flags.host),
-        ("--port", "PORT", &flags.port),
-    ] {
-        variables = variables.with(
-            flag,
-            value
-                .iter()
-                .map(|value| (variable.to_owned(), value.clone())),
-        );
-    }
-    Env::read(&variables)
+    flags.layers().fold(variables, |variables, (flag, value)| {
+        variables.with(flag, [value])
+    })
 }
 
 /// The settings that a generation gets when it starts.
@@ -68,6 +69,8 @@ pub(crate) fn read(
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) env: Arc<Env>,
+    /// All settings, as they may be shown.
+    pub(crate) entries: Vec<Entry>,
     /// The configuration of `db`. In the leak modes each generation makes its own pool from it, with its own name.
     pub(crate) db_config: DbConfig,
     /// A number that changes whenever the app's environment variables do.

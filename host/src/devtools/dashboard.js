@@ -108,9 +108,16 @@ function render(status) {
   renderRequests(status.requests);
   rows("environment", status.environment, {
     key: ({ name }) => name,
-    cells: ({ name, value, source }) => [name, value, source],
+    cells: ({ name, value, source, change }) => [name, value, source, CHANGES[change]],
   });
 }
+
+// What a change of a setting takes.
+const CHANGES = {
+  pool: "replaces the pool",
+  generation: "next generation",
+  restart: "next start",
+};
 
 function renderTiles({ phase, generation, generations, images, reloads, last_reload, db, activity, ...status }) {
   const failed = phase.endsWith("_failed");

@@ -211,7 +211,7 @@ impl Sources {
             schema: self.schema.borrow().clone(),
             requests: self.requests.recent(),
             unreloadable: self.unreloadable.last(),
-            environment: self.settings.borrow().env.entries(),
+            environment: self.settings.borrow().entries.clone(),
             pool_owner: self.mode.pool,
             isolation: self.mode.isolation,
             host_pid,

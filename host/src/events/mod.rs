@@ -136,7 +136,9 @@ pub(crate) enum Event {
     /// A refused `.env` is right again.
     SettingsAccepted,
     /// Some of the changed settings take effect when the user restarts the host.
-    SettingsNeedRestart,
+    SettingsNeedRestart {
+        names: Vec<&'static str>,
+    },
     /// The pool uses another database or other limits now.
     PoolMoved {
         url: String,

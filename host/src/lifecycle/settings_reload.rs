@@ -5,16 +5,17 @@
 //! database. From then on the new settings are in effect, and later saves are compared with them, even if the new
 //! database fails. Settings that need a restart are named.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use shared::{BoxError, db::DbConfig, env::Env};
+use shared::{
+    BoxError,
+    db::DbConfig,
+    env::{Change, Entry, Env},
+};
 use tokio::sync::watch;
 
 use crate::{
-    config::{
-        Mode, Project, ProjectError, Settings, environment,
-        settings::{self, Flags},
-    },
+    config::{Flags, HostSettings, Mode, Project, ProjectError, Settings, environment, settings},
     database::{Database, Handle},
     events::{Event, Events},
 };
@@ -34,7 +35,7 @@ pub(crate) struct SettingsReload {
 impl SettingsReload {
     /// Fails if a host started now could not read its settings.
     pub(crate) fn check_settings(&self) -> Result<(), BoxError> {
-        settings::read(self.project.dotenv()?, &self.flags)?;
+        settings::read_dev(self.project.dotenv()?, &self.flags)?;
         Ok(())
     }
 
@@ -59,35 +60,50 @@ impl SettingsReload {
             ProjectError::Dotenv { source, .. } => source.into(),
             other => BoxError::from(other),
         })?;
-        let env = settings::read(file.clone(), &self.flags)?;
+        let (env, HostSettings { entries, .. }) = settings::read_dev(file.clone(), &self.flags)?;
         let Settings {
             env: before,
+            entries: before_entries,
             db_config: before_config,
             environment,
         } = self.settings.borrow().clone();
-        if listener_settings(&env) != listener_settings(&before) {
-            self.events.emit(Event::SettingsNeedRestart);
+        let changed: Vec<&Entry> = entries
+            .iter()
+            .zip(&before_entries)
+            .filter(|(now, before)| now.value != before.value)
+            .map(|(now, _)| now)
+            .collect();
+        let names = |change| {
+            let of_it = changed.iter().filter(move |entry| entry.change == change);
+            of_it.map(|entry| entry.name).collect::<Vec<_>>()
+        };
+        let waiting = names(Change::Restart);
+        if !waiting.is_empty() {
+            self.events
+                .emit(Event::SettingsNeedRestart { names: waiting });
         }
+        // A new password is a change that the entries do not show.
+        let moves = !names(Change::Pool).is_empty() || env.database_url != before.database_url;
         let env = Arc::new(env);
-        let moves = changes_database(&env, &before);
         let db_config = if moves {
             self.move_pool(&env, database).await?
         } else {
             before_config
         };
-        let changed = environment::apply_dotenv(&file);
+        let is_new = environment::apply_dotenv(&file);
         // Generations get the settings when they start; running ones keep theirs.
-        if changed || env != before {
+        if is_new || env != before || entries != before_entries {
             self.settings.send_replace(Settings {
                 env,
+                entries,
                 db_config,
-                environment: environment + u64::from(changed),
+                environment: environment + u64::from(is_new),
             });
         }
         if moves {
             self.database.schema.sync().await;
         }
-        Ok(changed)
+        Ok(is_new)
     }
 
     /// Moves the pool to the database of `env`. On an error nothing changes.
@@ -117,28 +133,4 @@ impl SettingsReload {
         database.set_url(url, access);
         Ok(config)
     }
-}
-
-/// Settings that need a restart: those of the socket and its connections.
-fn listener_settings(env: &Env) -> (IpAddr, u16, usize, Duration) {
-    (
-        env.host,
-        env.port,
-        env.http_max_connections,
-        env.http_header_timeout,
-    )
-}
-
-fn changes_database(env: &Env, before: &Env) -> bool {
-    let of = |env: &Env| {
-        (
-            env.database_url.clone(),
-            env.database_max_connections,
-            env.database_connect_timeout,
-            env.database_wait_timeout,
-            env.database_statement_timeout,
-            env.database_pipeline,
-        )
-    };
-    of(env) != of(before)
 }

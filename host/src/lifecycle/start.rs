@@ -13,7 +13,7 @@ use shared::{BoxError, env::Env};
 
 use super::restart::{Carried, Inherited};
 use crate::{
-    config::{Lock, Mode, Options, Project, settings},
+    config::{Flags, HostSettings, Lock, Mode, Options, Project, settings},
     database::Database,
     events::{Event, Events},
     reload::Image,
@@ -23,7 +23,8 @@ use crate::{
 /// Everything needed to start the host.
 pub(crate) struct Start {
     pub(crate) since: Instant,
-    pub(crate) options: Options,
+    pub(crate) flags: Flags,
+    pub(crate) settings: HostSettings,
     /// From the previous image of this process.
     pub(crate) carried: Carried,
     pub(crate) project: Project,
@@ -49,7 +50,9 @@ impl Start {
         let project = Project::find()?;
         // Paths in backtraces and files that the app opens are relative to the root, wherever the host was started.
         std::env::set_current_dir(project.root())?;
-        let env = Arc::new(settings::read(project.dotenv()?, &options.flags)?);
+        let flags = options.flags.0;
+        let (env, settings) = settings::read_dev(project.dotenv()?, &flags)?;
+        let env = Arc::new(env);
         if let Some(unread) = env.unread() {
             events.emit(Event::SettingsUnread {
                 message: unread.to_string(),
@@ -66,13 +69,14 @@ impl Start {
         lock.announce(address)?;
 
         let mode = match carried.mode {
-            Some(switches) => options.mode.with_switches(switches),
-            None => options.mode,
+            Some(switches) => settings.mode.with_switches(switches),
+            None => settings.mode,
         };
         let database = Database::find(&project, &env, mode.max_connections())?;
         Ok(Self {
             since,
-            options,
+            flags,
+            settings,
             carried,
             project,
             env,

@@ -9,10 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Image;
 use crate::{
-    config::{
-        Mode, Project, Settings,
-        settings::{self, Flags},
-    },
+    config::{Flags, Mode, Project, Settings, settings},
     database::{Schema, migrate},
     events::{Events, Images, Report},
     generation::Generations,
@@ -67,7 +64,7 @@ impl Reload {
 
     /// Fails if a host started now would not serve: the error names what would stop it.
     pub(super) fn may_restart(&self) -> Result<(), BoxError> {
-        settings::read(self.project.dotenv()?, &self.flags)?;
+        settings::read_dev(self.project.dotenv()?, &self.flags)?;
         migrate::load(&self.project.migrations())?;
         Ok(())
     }

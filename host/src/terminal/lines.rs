@@ -43,8 +43,9 @@ pub(super) fn line(event: &Event) -> Option<String> {
             "✗ .env: {message}\n          keeping the previous settings; correct .env and save it"
         ),
         Event::SettingsAccepted => format!("{GOOD}✓{GOOD:#} .env: the settings are in effect"),
-        Event::SettingsNeedRestart => {
-            ".env: HOST, PORT and HTTP_… take effect when you restart the host".to_owned()
+        Event::SettingsNeedRestart { names } => {
+            let takes = if names.len() == 1 { "takes" } else { "take" };
+            format!(".env: {} {takes} effect when you restart the host", names.join(", "))
         }
         Event::NotYielding { .. } => return not_yielding(event),
         Event::Unreloadable { path, because } => format!(

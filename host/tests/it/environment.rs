@@ -1,7 +1,7 @@
 //! Variables: what the app finds, and what outranks what.
 
 use crate::{
-    support::{Checkout, Host},
+    support::{Checkout, Host, eventually},
     web::{act, token},
 };
 
@@ -100,4 +100,38 @@ async fn the_app_finds_what_dotenv_says_now_below_what_the_user_set() {
     assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9003").await, ".env");
     host.until_generation(4).await;
     assert_eq!(host.text("/env").await, "none ! of-the-user none");
+}
+
+#[tokio::test]
+async fn the_hosts_own_settings_are_read_from_dotenv_too_and_those_that_wait_for_a_start_are_named()
+{
+    let checkout = Checkout::new();
+    let editor = "vscode://file/{file}:{line}";
+    let dotenv = |hold| format!("EDITOR_URL={editor}\nHOST_HOLD_MS={hold}\nHOST_REPLAY=off\n");
+    checkout.write(".env", &dotenv(1234));
+    let host = Host::start_in(checkout, &[("HOST_REPLAY", "on")]).await;
+    let status = host.status().await;
+    assert_eq!(status.0["editor"], editor);
+    assert_eq!(source_of(&host, "HOST_HOLD_MS", "1234").await, ".env");
+    let outranked = source_of(&host, "HOST_REPLAY", "on").await;
+    assert_eq!(outranked, "the environment");
+
+    host.checkout.write(".env", &dotenv(99));
+    let line = ".env: HOST_HOLD_MS takes effect when you restart the host";
+    eventually("the line", async || host.log().contains(line).then_some(())).await;
+
+    let faults = host
+        .checkout
+        .host()
+        .args(["dev", "--keep-memory", "much", "--port", "none"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(faults.stderr).unwrap();
+    for fault in [
+        "2 settings are wrong",
+        "HOST_KEEP_MEMORY_MB (from --keep-memory)",
+        "PORT (from --port)",
+    ] {
+        assert!(said.contains(fault), "{fault}: {said}");
+    }
 }

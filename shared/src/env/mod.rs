@@ -3,19 +3,17 @@
 //! Owns the list of variables, their defaults and their rules. All faults are reported together, so that fixing one
 //! does not reveal the next. Nothing else in the project reads settings from the environment.
 
-mod entries;
 mod parse;
+mod setting;
+mod table;
 mod unread;
 
-pub use entries::Entry;
-use parse::{address, on_or_off, up_to};
+use parse::{address, up_to};
+pub use parse::{milliseconds, on_or_off};
+pub use setting::{Change, Entry, Reader, Setting};
+pub use table::{HOST, PORT, SETTINGS};
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::{IpAddr, Ipv4Addr},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
 
 use serde::Serialize;
 
@@ -51,8 +49,8 @@ pub struct Env {
     pub http_max_connections: usize,
     /// `HTTP_HEADER_TIMEOUT_MS`, default 30000: how long a connection may take to send the head of its next request.
     pub http_header_timeout: Duration,
-    /// The source of each variable that is set; the others have their defaults.
-    sources: BTreeMap<&'static str, String>,
+    /// All of it, to be shown.
+    entries: Vec<Entry>,
     /// libpq's variables that are set: for [`Env::unread`] only.
     libpq_variables: Vec<&'static str>,
 }
@@ -147,62 +145,63 @@ impl Env {
     /// [`Faults`], which names every wrong variable, what is wrong, where it came from and an example. It never
     /// contains secrets.
     pub fn read(variables: &Variables) -> Result<Self, Faults> {
-        let mut reader = Reader {
-            variables,
-            faults: Vec::new(),
-            sources: BTreeMap::new(),
+        let mut reader = Reader::new(variables);
+        let env = Self::read_with(&mut reader, variables);
+        reader.finish().map(|()| env)
+    }
+
+    /// The same with a reader that reads further settings, so that the faults of all of them are reported together. What it
+    /// returns counts only if [`Reader::finish`] finds no fault.
+    #[must_use]
+    pub fn read_with(reader: &mut Reader<'_>, variables: &Variables) -> Self {
+        let url = |text: &str| match text {
+            "" => Ok(None),
+            url => DatabaseUrl::parse(url).map(Some),
+        };
+        let shown = |url: &Option<DatabaseUrl>, _: &str| {
+            url.as_ref().map_or_else(String::new, ToString::to_string)
+        };
+        let port = |text: &str| {
+            text.parse()
+                .map_err(|_| format!("`{text}` is not a port, a number from 0 to 65535"))
         };
         let mut env = Self {
-            database_url: reader.take(
-                "DATABASE_URL",
-                "postgres://me:secret@localhost:5432/app",
-                |v| DatabaseUrl::parse(v).map(Some),
-                None,
-            ),
-            app_env: reader.take("APP_ENV", "development", str::parse, AppEnv::Development),
-            host: reader.take(
-                "HOST",
-                "127.0.0.1",
-                address,
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-            ),
-            port: reader.take(
-                "PORT",
-                "3000",
-                |v| {
-                    v.parse()
-                        .map_err(|_| format!("`{v}` is not a port, a number from 0 to 65535"))
-                },
-                3000,
-            ),
-            database_max_connections: reader.take("DATABASE_MAX_CONNECTIONS", "1", up_to(1_000), 1),
-            database_connect_timeout: reader.millis(
-                "DATABASE_CONNECT_TIMEOUT_MS",
-                "5000",
-                1,
-                5_000,
-            ),
-            database_wait_timeout: reader.millis("DATABASE_WAIT_TIMEOUT_MS", "10000", 1, 10_000),
-            database_statement_timeout: reader.millis(
-                "DATABASE_STATEMENT_TIMEOUT_MS",
-                "30000",
-                0,
-                30_000,
-            ),
-            database_pipeline: reader.take("DATABASE_PIPELINE", "off", on_or_off, true),
-            drain_timeout: reader.millis("DRAIN_TIMEOUT_MS", "10000", 0, 10_000),
-            app_start_timeout: reader.millis("APP_START_TIMEOUT_MS", "10000", 1, 10_000),
-            http_max_connections: reader.take("HTTP_MAX_CONNECTIONS", "512", up_to(100_000), 512),
-            http_header_timeout: reader.millis("HTTP_HEADER_TIMEOUT_MS", "30000", 1, 30_000),
-            sources: BTreeMap::new(),
+            database_url: reader.take_masked(&table::DATABASE_URL, url, shown),
+            app_env: reader.take(&table::APP_ENV, str::parse),
+            host: reader.take(&table::HOST, address),
+            port: reader.take(&table::PORT, port),
+            database_max_connections: reader.take(&table::DATABASE_MAX_CONNECTIONS, up_to(1_000)),
+            database_connect_timeout: reader
+                .take(&table::DATABASE_CONNECT_TIMEOUT_MS, milliseconds(1)),
+            database_wait_timeout: reader.take(&table::DATABASE_WAIT_TIMEOUT_MS, milliseconds(1)),
+            database_statement_timeout: reader
+                .take(&table::DATABASE_STATEMENT_TIMEOUT_MS, milliseconds(0)),
+            database_pipeline: reader.take(&table::DATABASE_PIPELINE, on_or_off),
+            drain_timeout: reader.take(&table::DRAIN_TIMEOUT_MS, milliseconds(0)),
+            app_start_timeout: reader.take(&table::APP_START_TIMEOUT_MS, milliseconds(1)),
+            http_max_connections: reader.take(&table::HTTP_MAX_CONNECTIONS, up_to(100_000)),
+            http_header_timeout: reader.take(&table::HTTP_HEADER_TIMEOUT_MS, milliseconds(1)),
+            entries: Vec::new(),
             libpq_variables: unread::found(variables),
         };
-        env.sources = reader.sources;
-        if reader.faults.is_empty() {
-            Ok(env)
-        } else {
-            Err(Faults(reader.faults))
-        }
+        env.entries = reader.entries();
+        env
+    }
+
+    /// Every setting, as it may be shown.
+    ///
+    /// ```
+    /// use shared::env::{Env, Variables};
+    ///
+    /// let url = ("DATABASE_URL".into(), "postgres://me:secret@localhost/app".into());
+    /// let env = Env::read(&Variables::default().with(".env", [url])).unwrap();
+    /// let shown = &env.entries()[0];
+    /// assert_eq!((shown.name, shown.source.as_str()), ("DATABASE_URL", ".env"));
+    /// assert!(!shown.value.contains("secret"));
+    /// ```
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 }
 
@@ -222,62 +221,5 @@ impl Env {
             pipeline: self.database_pipeline,
             ..DbConfig::new(url, application_name)
         }
-    }
-}
-
-/// Collects faults while the fields are read, so that one pass finds them all.
-struct Reader<'a> {
-    variables: &'a Variables,
-    faults: Vec<Fault>,
-    sources: BTreeMap<&'static str, String>,
-}
-
-impl Reader<'_> {
-    fn take<T>(
-        &mut self,
-        variable: &'static str,
-        example: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
-        default: T,
-    ) -> T {
-        // An empty value counts as unset: users write `PORT=` in a .env file to disable a line.
-        let Some((value, source)) = self
-            .variables
-            .values
-            .get(variable)
-            .filter(|(value, _)| !value.trim().is_empty())
-        else {
-            return default;
-        };
-        self.sources.insert(variable, source.clone());
-        parse(value.trim()).unwrap_or_else(|problem| {
-            self.faults.push(Fault {
-                variable,
-                problem,
-                source: source.clone(),
-                example,
-            });
-            default
-        })
-    }
-
-    fn millis(
-        &mut self,
-        variable: &'static str,
-        example: &'static str,
-        least: u64,
-        default: u64,
-    ) -> Duration {
-        let parse = |v: &str| {
-            v.parse()
-                .ok()
-                .filter(|ms| (least..=3_600_000).contains(ms))
-                .ok_or_else(|| {
-                    format!(
-                        "`{v}` is not a number of milliseconds from {least} to 3600000 (an hour)"
-                    )
-                })
-        };
-        Duration::from_millis(self.take(variable, example, parse, default))
     }
 }

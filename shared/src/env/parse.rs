@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     str::FromStr,
+    time::Duration,
 };
 
 use super::AppEnv;
@@ -31,7 +32,12 @@ pub(super) fn address(value: &str) -> Result<IpAddr, String> {
         .map_err(|_| format!("`{value}` is not an IP address to listen on"))
 }
 
-pub(super) fn on_or_off(value: &str) -> Result<bool, String> {
+/// `on` or `off`.
+///
+/// # Errors
+///
+/// For anything else.
+pub fn on_or_off(value: &str) -> Result<bool, String> {
     match value {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -44,5 +50,16 @@ pub(super) fn up_to(most: usize) -> impl Fn(&str) -> Result<usize, String> {
     move |value| {
         let number = value.parse().ok().filter(|n| (1..=most).contains(n));
         number.ok_or_else(|| format!("`{value}` is not a number of connections from 1 to {most}"))
+    }
+}
+
+/// A number of milliseconds, from `least` to an hour.
+pub fn milliseconds(least: u64) -> impl Fn(&str) -> Result<Duration, String> {
+    move |value| {
+        let number = value.parse().ok();
+        let number = number.filter(|ms| (least..=3_600_000).contains(ms));
+        number.map(Duration::from_millis).ok_or_else(|| {
+            format!("`{value}` is not a number of milliseconds from {least} to 3600000 (an hour)")
+        })
     }
 }

@@ -1,0 +1,121 @@
+//! The command line, made from the table of settings. clap only collects texts: they are validated together with the
+//! variables, so that all faults are reported at once and in the same words.
+
+use clap::{Arg, ArgAction, ArgMatches, Command, Error};
+
+#[cfg(feature = "dev")]
+use super::table::DEV_FLAGS;
+use super::table::{FLAGS, Flag};
+
+/// The flags that were given. A flag takes precedence over the environment, which takes precedence over `.env`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags(Vec<Given>);
+
+/// A flag that was given.
+#[derive(Clone, Debug)]
+struct Given {
+    flag: String,
+    variable: &'static str,
+    value: String,
+}
+
+impl Flags {
+    /// Each as the name of a layer, and its variable with the value.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (&str, (String, String))> {
+        self.0.iter().map(|given| {
+            let variable = (given.variable.to_owned(), given.value.clone());
+            (given.flag.as_str(), variable)
+        })
+    }
+
+    fn augment<'a>(command: Command, flags: impl IntoIterator<Item = &'a Flag>) -> Command {
+        flags.into_iter().fold(command, |command, flag| {
+            let setting = flag.setting;
+            let default = match setting.default {
+                "" => String::new(),
+                default => format!("[default: {default}] "),
+            };
+            let arg = Arg::new(setting.variable)
+                .long(flag.long)
+                .value_name(flag.value)
+                .help(format!("{} {default}({})", setting.help, setting.variable));
+            let arg = match flag.short {
+                Some(short) => arg.short(short),
+                None => arg,
+            };
+            command.arg(match flag.repeats {
+                true => arg.action(ArgAction::Append),
+                // The last one wins: recipes pass flags that a user may give again.
+                false => arg.action(ArgAction::Set).overrides_with(setting.variable),
+            })
+        })
+    }
+
+    fn from<'a>(matches: &ArgMatches, flags: impl IntoIterator<Item = &'a Flag>) -> Self {
+        let given = flags.into_iter().filter_map(|flag| {
+            let values = matches.get_many::<String>(flag.setting.variable)?;
+            Some(Given {
+                flag: format!("--{}", flag.long),
+                variable: flag.setting.variable,
+                value: values.cloned().collect::<Vec<_>>().join(","),
+            })
+        });
+        Self(given.collect())
+    }
+}
+
+/// The flags of `host serve`.
+#[cfg(feature = "bundled-app")]
+#[derive(Clone, Debug)]
+pub(crate) struct ServeFlags(pub(crate) Flags);
+
+#[cfg(feature = "bundled-app")]
+impl clap::Args for ServeFlags {
+    fn augment_args(command: Command) -> Command {
+        Flags::augment(command, &FLAGS)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+#[cfg(feature = "bundled-app")]
+impl clap::FromArgMatches for ServeFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        Ok(Self(Flags::from(matches, &FLAGS)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The flags of `host dev`.
+#[cfg(feature = "dev")]
+#[derive(Clone, Debug)]
+pub(crate) struct DevFlags(pub(crate) Flags);
+
+#[cfg(feature = "dev")]
+impl clap::Args for DevFlags {
+    fn augment_args(command: Command) -> Command {
+        Flags::augment(command, FLAGS.iter().chain(&DEV_FLAGS))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+#[cfg(feature = "dev")]
+impl clap::FromArgMatches for DevFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        Ok(Self(Flags::from(matches, FLAGS.iter().chain(&DEV_FLAGS))))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
