@@ -34,7 +34,7 @@ bench-db:
 bench-reload *flags:
     cargo bench --quiet --package host --bench reload -- {{ flags }}
 
-# Take the README's screenshots again, in a real browser
+# Take the screenshots of the documents again, in a real browser
 screenshots:
     cargo test --test it seen::
     cp target/tmp/screenshots/overlay-dark.png host/assets/overlay.png

@@ -72,6 +72,7 @@ mod process;
 mod production;
 
 // The shape of the source.
+mod docs;
 mod layering;
 
 // What the host adds to the browser's side, and answers in the app's stead.

@@ -1,6 +1,6 @@
 //! What a person sees, through a real browser: the app's page over a save, the overlay, the host's pages, the dashboard.
 //!
-//! Screenshots are kept in `target/tmp/screenshots`; the README shows some of them.
+//! Screenshots are kept in `target/tmp/screenshots`; `host/docs` shows some of them.
 
 use fantoccini::key::Key;
 
