@@ -9,8 +9,8 @@ use shared::PoolOwner;
 use crate::config::Isolation;
 
 /// One thing to ask for.
-pub(crate) struct Entry {
-    pub(crate) kind: Kind,
+pub(crate) struct ActionInfo {
+    pub(crate) kind: ActionKind,
     /// In `/__dev/actions/NAME`, and on the button's `data-action`.
     pub(crate) name: &'static str,
     /// Without it the terminal does not offer it: it needs details, or makes sense only where its reason is shown.
@@ -22,44 +22,44 @@ pub(crate) struct Entry {
 }
 
 /// All of them, in the order of the terminal's help.
-pub(crate) const ACTIONS: [Entry; 6] = [
-    Entry {
-        kind: Kind::Rebuild,
+pub(crate) const ACTIONS: [ActionInfo; 6] = [
+    ActionInfo {
+        kind: ActionKind::Rebuild,
         name: "rebuild",
         key: Some('r'),
         title: "Rebuild",
         help: "rebuild",
     },
-    Entry {
-        kind: Kind::Migrate,
+    ActionInfo {
+        kind: ActionKind::Migrate,
         name: "migrate",
         key: Some('m'),
         title: "Run pending migrations",
         help: "apply pending migrations",
     },
-    Entry {
-        kind: Kind::CancelMigration,
+    ActionInfo {
+        kind: ActionKind::CancelMigration,
         name: "cancel-migration",
         key: None,
         title: "Cancel the migration",
         help: "cancel the migration that runs",
     },
-    Entry {
-        kind: Kind::NewPool,
+    ActionInfo {
+        kind: ActionKind::NewPool,
         name: "new-pool",
         key: Some('p'),
         title: "New pool",
         help: "replace the connection pool",
     },
-    Entry {
-        kind: Kind::Terminate,
+    ActionInfo {
+        kind: ActionKind::Terminate,
         name: "terminate",
         key: None,
         title: "Terminate",
         help: "end a backend of the database",
     },
-    Entry {
-        kind: Kind::Mode,
+    ActionInfo {
+        kind: ActionKind::Mode,
         name: "mode",
         key: None,
         title: "Restart the host in this mode",
@@ -68,7 +68,7 @@ pub(crate) const ACTIONS: [Entry; 6] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ActionKind {
     Rebuild,
     Migrate,
     CancelMigration,
@@ -95,7 +95,7 @@ pub(crate) enum Action {
     },
 }
 
-impl Kind {
+impl ActionKind {
     /// The action that a key sends.
     pub(crate) fn action(self) -> Option<Action> {
         match self {
@@ -107,7 +107,7 @@ impl Kind {
     }
 
     /// Its entry in the list.
-    pub(crate) fn entry(self) -> &'static Entry {
+    pub(crate) fn entry(self) -> &'static ActionInfo {
         let found = ACTIONS.iter().find(|entry| entry.kind == self);
         found.expect("each kind has an entry, as the test below checks")
     }
@@ -122,12 +122,12 @@ mod tests {
     #[test]
     fn each_kind_has_one_entry_and_each_key_one_meaning() {
         for kind in [
-            Kind::Rebuild,
-            Kind::Migrate,
-            Kind::CancelMigration,
-            Kind::NewPool,
-            Kind::Terminate,
-            Kind::Mode,
+            ActionKind::Rebuild,
+            ActionKind::Migrate,
+            ActionKind::CancelMigration,
+            ActionKind::NewPool,
+            ActionKind::Terminate,
+            ActionKind::Mode,
         ] {
             let entries = ACTIONS.iter().filter(|entry| entry.kind == kind);
             assert_eq!(entries.count(), 1, "{kind:?}");
@@ -135,7 +135,7 @@ mod tests {
         let keys: Vec<char> = ACTIONS.iter().filter_map(|entry| entry.key).collect();
         assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
         // A key can send everything that it needs.
-        let sends = |entry: &Entry| entry.key.is_none() || entry.kind.action().is_some();
+        let sends = |entry: &ActionInfo| entry.key.is_none() || entry.kind.action().is_some();
         assert!(ACTIONS.iter().all(sends));
     }
 }

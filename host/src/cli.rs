@@ -46,7 +46,7 @@ enum Command {
     },
     /// Serve the app that is linked into this binary
     #[cfg(feature = "bundled-app")]
-    Serve(crate::production::Options),
+    Serve(crate::production::ServeOptions),
 }
 
 /// How long threads may go on once everything else has ended.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
-    database::{AccessState, Cluster, SchemaState, Server, migrate::Failure},
+    database::{AccessState, ClusterState, SchemaState, ServerState, migrate::MigrationFailure},
     events::{Cause, Event, Events, Phase, Report, Trouble},
     generation::Generations,
 };
@@ -56,7 +56,7 @@ impl HealthInputs {
             }
             let in_outage = blocking.is_some() || self.access.borrow().is_broken();
             // A page that fails for it is rendered during the outage, and so reloads after it.
-            let silent = self.access.borrow().server == Server::Silent;
+            let silent = self.access.borrow().server == ServerState::Silent;
             if !silent {
                 db.set_silent(false);
             }
@@ -109,8 +109,8 @@ fn judge(
 }
 
 /// From a migration run that could not connect, before the probe knows more.
-impl From<&Failure> for Trouble {
-    fn from(failure: &Failure) -> Self {
+impl From<&MigrationFailure> for Trouble {
+    fn from(failure: &MigrationFailure) -> Self {
         let what = format!("The database does not answer: {failure}");
         Self::new(Cause::Database, what, "The host keeps trying.")
     }
@@ -118,15 +118,15 @@ impl From<&Failure> for Trouble {
 
 fn database_trouble(state: &AccessState, schema: &SchemaState, private: bool) -> Option<Trouble> {
     let (what, remedy) = match (&state.cluster, &state.server) {
-        (Cluster::Slow(what), _) => {
+        (ClusterState::Slow(what), _) => {
             let remedy = "The app continues once that is done.";
             return Some(Trouble::new(Cause::Starting, what.clone(), remedy));
         }
-        (Cluster::Ended(why), _) if private => (
+        (ClusterState::Ended(why), _) if private => (
             format!("The private PostgreSQL has ended and does not start again: {why}"),
             "The host keeps restarting it; its log is .dev/postgres/log.",
         ),
-        (_, Server::Down(why)) => (
+        (_, ServerState::Down(why)) => (
             format!("The database does not answer: {why}"),
             if private {
                 "The host keeps trying; its log is .dev/postgres/log."
@@ -134,7 +134,7 @@ fn database_trouble(state: &AccessState, schema: &SchemaState, private: bool) ->
                 "Start that server, or correct DATABASE_URL; either is noticed at once."
             },
         ),
-        (_, Server::Silent) => {
+        (_, ServerState::Silent) => {
             let what = "The database is silent: it neither takes nor refuses a connection";
             let remedy =
                 "Its process may be stopped, or the network between cut. The host keeps trying.";
@@ -215,13 +215,13 @@ mod tests {
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Build));
         schema.status.pending.push("V3__colour".into());
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
-        access.server = Server::Suspect;
+        access.server = ServerState::Suspect;
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
-        access.server = Server::Down("refused".into());
+        access.server = ServerState::Down("refused".into());
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Database));
-        access.server = Server::Up;
+        access.server = ServerState::Up;
         // A failed connection is not the migration's fault.
-        schema.failure = Some(Failure::new(None, "refused".into()));
+        schema.failure = Some(MigrationFailure::new(None, "refused".into()));
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Schema));
         schema.unreached = true;
         assert_eq!(cause(&access, &schema, &report), Some(Cause::Database));

@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinError};
 
 /// A panic as text. The payload is an object of the app and must not be kept.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct PanicReport {
     pub(crate) message: String,
     pub(crate) place: Option<Place>,
     /// Not resolved yet: resolving reads files, and the panicking task must not wait for that.
@@ -36,7 +36,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Some(place) => write!(f, "{} at {place}", self.message),
@@ -46,7 +46,7 @@ impl fmt::Display for Report {
 }
 
 /// The latest panics. Bounded, since the report of a task that is never awaited stays here.
-static REPORTS: Mutex<VecDeque<(Id, Report)>> = Mutex::new(VecDeque::new());
+static REPORTS: Mutex<VecDeque<(Id, PanicReport)>> = Mutex::new(VecDeque::new());
 const KEPT: usize = 64;
 
 /// Installs a hook that logs every panic with its location and thread (whose name has the generation), and records
@@ -56,7 +56,7 @@ pub(crate) fn install() {
 }
 
 fn record(info: &PanicHookInfo<'_>) {
-    let report = Report {
+    let report = PanicReport {
         message: info
             .payload_as_str()
             .unwrap_or("(a panic without a message)")
@@ -87,14 +87,14 @@ fn record(info: &PanicHookInfo<'_>) {
 }
 
 /// Takes the recorded panic of the task that this error is from.
-pub(crate) fn take(error: &JoinError) -> Report {
+pub(crate) fn take(error: &JoinError) -> PanicReport {
     let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let found = reports
         .iter()
         .rposition(|(task, _)| *task == error.id())
         .and_then(|i| reports.remove(i));
     found.map_or_else(
-        || Report {
+        || PanicReport {
             message: error.to_string(),
             place: None,
             backtrace: Backtrace::disabled(),
@@ -112,7 +112,7 @@ pub(crate) enum Frame {
     Others(usize),
 }
 
-impl Report {
+impl PanicReport {
     /// The calls that led to the panic, innermost first: the project's by name, library calls only counted.
     ///
     /// Reads debug information, which takes a tenth of a second the first time.

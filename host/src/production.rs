@@ -19,13 +19,13 @@ use crate::{
 
 /// `host serve`'s own flags.
 #[derive(Args)]
-pub(crate) struct Options {
+pub(crate) struct ServeOptions {
     #[command(flatten)]
     flags: ServeFlags,
 }
 
 /// Serves until SIGTERM or Ctrl-C, then finishes what is under way.
-pub(crate) async fn serve(options: Options) -> Result<(), BoxError> {
+pub(crate) async fn serve(options: ServeOptions) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
     // The lowest precedence: anything else overrides it.
     let production = [("APP_ENV".to_owned(), "production".to_owned())];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::{
     PoolOwner,
-    env::{Entry, Reader, milliseconds, on_or_off},
+    env::{Reader, ShownSetting, milliseconds, on_or_off},
 };
 
 use super::{
@@ -39,7 +39,7 @@ pub(crate) struct HostSettings {
     /// Names that `/__dev` answers to, besides local ones.
     pub(crate) allow: Vec<String>,
     /// All settings, also those of the app, as they may be shown.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<ShownSetting>,
 }
 
 /// When pending migrations are applied.

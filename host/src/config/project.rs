@@ -45,7 +45,7 @@ pub(crate) struct Project {
 
 /// How to find a running host.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Running {
+pub(crate) struct RunningHost {
     pub(crate) pid: u32,
     pub(crate) address: SocketAddr,
 }
@@ -107,7 +107,7 @@ impl Project {
     }
 
     /// The host that runs here.
-    pub(crate) fn running(&self) -> Result<Running, ProjectError> {
+    pub(crate) fn running(&self) -> Result<RunningHost, ProjectError> {
         // A shared lock, so that two commands that check at the same time do not mistake each other for a host.
         match self.open_root()?.try_lock_shared() {
             Err(TryLockError::WouldBlock) => self.read_announced().ok_or(ProjectError::NotRunning),
@@ -122,8 +122,9 @@ impl Project {
         })
     }
 
-    fn read_announced(&self) -> Option<Running> {
-        let running: Running = serde_json::from_slice(&fs::read(self.announced()).ok()?).ok()?;
+    fn read_announced(&self) -> Option<RunningHost> {
+        let running: RunningHost =
+            serde_json::from_slice(&fs::read(self.announced()).ok()?).ok()?;
         // A host leaves the file behind.
         let pid = Pid::from_raw(running.pid.cast_signed());
         (kill(pid, None) != Err(Errno::ESRCH)).then_some(running)
@@ -143,7 +144,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// Writes PID and address to `.dev/host.json`, for other commands and for a second `host dev`.
     pub(crate) fn announce(&self, address: SocketAddr) -> Result<(), ProjectError> {
-        let running = serde_json::to_vec(&Running {
+        let running = serde_json::to_vec(&RunningHost {
             pid: std::process::id(),
             address,
         })

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use host_accept::Limits;
 #[cfg(feature = "dev")]
 use shared::db::DbConfig;
-#[cfg(feature = "dev")]
-use shared::env::{Entry, Reader};
 use shared::env::{Env, Faults, Variables};
+#[cfg(feature = "dev")]
+use shared::env::{Reader, ShownSetting};
 
 #[cfg(feature = "dev")]
 use super::options::HostSettings;
@@ -70,7 +70,7 @@ fn variables(file: impl IntoIterator<Item = (String, String)>, flags: &Flags) ->
 pub(crate) struct Settings {
     pub(crate) env: Arc<Env>,
     /// All settings, as they may be shown.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<ShownSetting>,
     /// The configuration of `db`. In the leak modes each generation makes its own pool from it, with its own name.
     pub(crate) db_config: DbConfig,
     /// A number that changes whenever the app's environment variables do.

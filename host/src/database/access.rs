@@ -7,14 +7,14 @@ use tokio::sync::{Notify, watch};
 
 /// The current state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) cluster: Cluster,
-    pub(crate) server: Server,
+pub(crate) struct AccessState {
+    pub(crate) cluster: ClusterState,
+    pub(crate) server: ServerState,
 }
 
 /// The private cluster. With `DATABASE_URL` it is always ready: the host does not manage that server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Cluster {
+pub(crate) enum ClusterState {
     #[default]
     Ready,
     Starting,
@@ -26,7 +26,7 @@ pub(crate) enum Cluster {
 
 /// The server behind the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Server {
+pub(crate) enum ServerState {
     /// No failure is known.
     #[default]
     Up,
@@ -38,30 +38,30 @@ pub(crate) enum Server {
     Silent,
 }
 
-impl State {
+impl AccessState {
     /// Whether a statement may fail because there is no server.
     pub(crate) fn is_broken(&self) -> bool {
-        self.server != Server::Up || matches!(self.cluster, Cluster::Ended(_))
+        self.server != ServerState::Up || matches!(self.cluster, ClusterState::Ended(_))
     }
 }
 
 #[derive(Default)]
 pub(crate) struct Access {
-    state: watch::Sender<State>,
+    state: watch::Sender<AccessState>,
     /// Wakes the probe when a connection attempt has failed.
     pub(crate) suspected: Notify,
 }
 
 impl Access {
-    pub(crate) fn state(&self) -> watch::Receiver<State> {
+    pub(crate) fn state(&self) -> watch::Receiver<AccessState> {
         self.state.subscribe()
     }
 
-    pub(crate) fn set_cluster(&self, cluster: Cluster) {
+    pub(crate) fn set_cluster(&self, cluster: ClusterState) {
         self.change(|state| state.cluster = cluster);
     }
 
-    pub(crate) fn set_server(&self, server: Server) {
+    pub(crate) fn set_server(&self, server: ServerState) {
         self.change(|state| state.server = server);
     }
 
@@ -73,16 +73,20 @@ impl Access {
 
     pub(crate) fn suspect(&self) {
         self.change(|state| {
-            if state.server == Server::Up {
-                state.server = Server::Suspect;
+            if state.server == ServerState::Up {
+                state.server = ServerState::Suspect;
             }
         });
     }
 
     /// Waits until the private cluster has started.
     pub(crate) async fn until_started(&self) {
-        let starting =
-            |state: &State| matches!(state.cluster, Cluster::Starting | Cluster::Slow(_));
+        let starting = |state: &AccessState| {
+            matches!(
+                state.cluster,
+                ClusterState::Starting | ClusterState::Slow(_)
+            )
+        };
         self.wait(|state| !starting(state)).await;
     }
 
@@ -91,13 +95,13 @@ impl Access {
         self.wait(|state| !state.is_broken()).await;
     }
 
-    async fn wait(&self, wanted: impl Fn(&State) -> bool) {
+    async fn wait(&self, wanted: impl Fn(&AccessState) -> bool) {
         let mut state = self.state();
         let waited = state.wait_for(|state| wanted(state)).await;
         waited.expect("the sender is in `self`");
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut AccessState)) {
         self.state.send_if_modified(|state| {
             let before = state.clone();
             change(state);

@@ -8,7 +8,7 @@ use shared::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    access::{self, Access},
+    access::{Access, ClusterState},
     cluster::Cluster,
     migrate::{self, RunControl},
     on_connection, on_watched_connection,
@@ -71,10 +71,10 @@ impl Database {
     /// Starts the private cluster, if it is used. Must be called on the main thread, like [`Cluster::start`].
     pub(crate) async fn start(&mut self, access: &Access) -> Result<(), BoxError> {
         if let Some(cluster) = &mut self.cluster {
-            access.set_cluster(access::Cluster::Starting);
-            let slow = &mut |what| access.set_cluster(access::Cluster::Slow(what));
+            access.set_cluster(ClusterState::Starting);
+            let slow = &mut |what| access.set_cluster(ClusterState::Slow(what));
             cluster.start(slow).await?;
-            access.set_cluster(access::Cluster::Ready);
+            access.set_cluster(ClusterState::Ready);
         }
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Database {
             if let Err(error) = self.start(access).await {
                 // The database in use is unaffected.
                 self.cluster = None;
-                access.set_cluster(access::Cluster::Ready);
+                access.set_cluster(ClusterState::Ready);
                 return Err(error);
             }
         }
@@ -150,7 +150,7 @@ impl Database {
     pub(crate) fn set_url(&mut self, url: DatabaseUrl, access: &Access) {
         self.url = url;
         if !self.uses_cluster() {
-            access.set_cluster(access::Cluster::Ready);
+            access.set_cluster(ClusterState::Ready);
         }
     }
 
@@ -186,13 +186,13 @@ impl Database {
         self.data_lost |= cluster.has_lost_data();
         let slow = &mut |what| {
             if in_use {
-                access.set_cluster(access::Cluster::Slow(what));
+                access.set_cluster(ClusterState::Slow(what));
             }
         };
         match cluster.revive(slow).await {
             Ok(()) => {
                 self.failed_revivals = 0;
-                access.set_cluster(access::Cluster::Ready);
+                access.set_cluster(ClusterState::Ready);
                 let data_lost = std::mem::take(&mut self.data_lost);
                 events.emit(Event::ClusterRestarted { data_lost });
                 return data_lost;
@@ -200,7 +200,7 @@ impl Database {
             Err(error) => {
                 self.failed_revivals += 1;
                 if in_use && self.failed_revivals > UNREPORTED_FAILURES {
-                    access.set_cluster(access::Cluster::Ended(error.to_string()));
+                    access.set_cluster(ClusterState::Ended(error.to_string()));
                 }
             }
         }
@@ -274,7 +274,7 @@ mod tests {
             ..Database::new(url("before"), None)
         };
         let access = Access::default();
-        access.set_cluster(access::Cluster::Ended("its data is gone".into()));
+        access.set_cluster(ClusterState::Ended("its data is gone".into()));
         database.set_url(url("after"), &access);
         assert!(!access.state().borrow().is_broken());
     }

@@ -14,7 +14,7 @@ use shared::{
 use tokio::sync::watch;
 
 use super::{
-    access::{self, Access},
+    access::{Access, ClusterState},
     development::{Database, make_plain_role},
     observer::Observer,
     probe::probe,
@@ -71,7 +71,7 @@ impl Handle {
         let observer = own_observer.unwrap_or_else(|| Observer::shared(name, db.clone()));
         let access = Arc::<Access>::default();
         if database.is_ours() {
-            access.set_cluster(access::Cluster::Starting);
+            access.set_cluster(ClusterState::Starting);
         }
         let schema = Schema::new(
             project.clone(),

@@ -28,7 +28,7 @@ mod schema;
 mod temporary;
 
 pub(crate) use self::{
-    access::{Cluster, Server, State as AccessState},
+    access::{AccessState, ClusterState, ServerState},
     development::{Database, terminate},
     handle::{Handle, Refusals},
     observer::{Backend, CENSUS, Census, Observer},

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    access::{Access, Server},
+    access::{Access, ServerState},
     schema::Schema,
 };
 
@@ -48,15 +48,15 @@ pub(crate) async fn probe(db: Db, schema: Arc<Schema>, access: Arc<Access>) {
             () = until_silent(&db, &schema) => None,
         };
         let Some(patience) = patience else {
-            access.set_server(Server::Silent);
+            access.set_server(ServerState::Silent);
             while is_silent(&schema).await {}
-            access.set_server(Server::Up);
+            access.set_server(ServerState::Up);
             continue;
         };
         access.suspect();
         wait_until_reachable(&schema, &access, patience, &mut reach).await;
         db.note_server_is_up();
-        access.set_server(Server::Up);
+        access.set_server(ServerState::Up);
     }
 }
 
@@ -101,7 +101,7 @@ async fn wait_until_reachable(
         match connected {
             Ok(()) => return,
             Err(error) if since.elapsed() >= patience => {
-                access.set_server(Server::Down(unreached_because(&error)));
+                access.set_server(ServerState::Down(unreached_because(&error)));
             }
             Err(_) => {}
         }

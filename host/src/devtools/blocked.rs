@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{buttons::Token, pages::Page};
 use crate::{
-    actions::Kind,
+    actions::ActionKind,
     database::{
         SchemaState,
-        migrate::{self, Failure},
+        migrate::{self, MigrationFailure},
     },
     events::{Cause, Trouble},
     generation::Absence,
@@ -18,7 +18,7 @@ use crate::{
 /// The 503 page while database and migrations differ. A trusted client gets the button.
 pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token>) -> Page {
     let SchemaState {
-        status: migrate::Status { pending, .. },
+        status: migrate::MigrationStatus { pending, .. },
         failure,
         ..
     } = state;
@@ -92,7 +92,7 @@ pub(super) fn by_trouble(trouble: &Trouble, back_to: &str, token: Option<&Token>
             form method="post" action="/__dev/actions/cancel-migration" {
                 input type="hidden" name="token" value=(token.as_str());
                 input type="hidden" name="back" value=(back_to);
-                button { (Kind::CancelMigration.entry().title) }
+                button { (ActionKind::CancelMigration.entry().title) }
             }
         }
         p { "Since " (since) ". This page reloads by itself once it is over." }
@@ -106,7 +106,7 @@ pub(super) fn by_trouble(trouble: &Trouble, back_to: &str, token: Option<&Token>
     }
 }
 
-fn failed(failure: &Failure) -> Markup {
+fn failed(failure: &MigrationFailure) -> Markup {
     html! {
         @if let Some(file) = &failure.file {
             p { code { (file) @if let Some(line) = failure.line { ":" (line) } } }

@@ -17,7 +17,7 @@ use shared::PoolOwner;
 use tokio::sync::mpsc;
 
 use crate::{
-    actions::{ACTIONS, Action, Kind},
+    actions::{ACTIONS, Action, ActionKind},
     config::Isolation,
     database::{Schema, SchemaState, terminate},
 };
@@ -104,7 +104,7 @@ impl Buttons {
             return Err((StatusCode::NOT_FOUND, why));
         };
         match entry.kind {
-            Kind::Migrate => {
+            ActionKind::Migrate => {
                 let (schema, mut state) = (self.schema.clone(), self.schema.state());
                 // In its own task: if it were dropped with a client that disconnects, it could leave an invalid index
                 // behind.
@@ -124,11 +124,11 @@ impl Buttons {
                     None => Ok("the database is up to date".to_owned()),
                 }
             }
-            Kind::CancelMigration => {
+            ActionKind::CancelMigration => {
                 self.schema.cancel();
                 Ok("the server was asked to cancel the migration".to_owned())
             }
-            Kind::Terminate => {
+            ActionKind::Terminate => {
                 let Some(pid) = sent.pid else {
                     return incomplete("pid");
                 };
@@ -142,12 +142,12 @@ impl Buttons {
                     )),
                 }
             }
-            Kind::Rebuild => self.ask(Action::Rebuild, "rebuilding"),
-            Kind::NewPool => self.ask(
+            ActionKind::Rebuild => self.ask(Action::Rebuild, "rebuilding"),
+            ActionKind::NewPool => self.ask(
                 Action::NewPool,
                 "replacing the connection pool; the next query opens a connection",
             ),
-            Kind::Mode => match (sent.pool, sent.isolation) {
+            ActionKind::Mode => match (sent.pool, sent.isolation) {
                 (Some(pool), Some(isolation)) => self.ask(
                     Action::Mode { pool, isolation },
                     "restarting in this mode, on the same socket",

@@ -21,7 +21,7 @@ const MAX_ENTRIES: usize = 200;
 
 /// One reload.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct PastReload {
     #[serde(flatten)]
     reload: LastReload,
     /// Local time.
@@ -50,7 +50,7 @@ pub(crate) struct Latency {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Journal(Mutex<VecDeque<Entry>>);
+pub(crate) struct Journal(Mutex<VecDeque<PastReload>>);
 
 impl Journal {
     /// Records until the host ends and aborts it.
@@ -96,7 +96,7 @@ impl Journal {
         if entries.len() == MAX_ENTRIES {
             entries.pop_front();
         }
-        entries.push_back(Entry {
+        entries.push_back(PastReload {
             reload,
             at: chrono::Local::now().format("%H:%M:%S").to_string(),
             backends: None,
@@ -106,7 +106,7 @@ impl Journal {
     }
 
     /// Oldest first.
-    pub(crate) fn history(&self) -> Vec<Entry> {
+    pub(crate) fn history(&self) -> Vec<PastReload> {
         self.entries().iter().cloned().collect()
     }
 
@@ -130,7 +130,7 @@ impl Journal {
         })
     }
 
-    fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+    fn entries(&self) -> MutexGuard<'_, VecDeque<PastReload>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

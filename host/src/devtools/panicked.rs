@@ -6,12 +6,17 @@ use serde_json::json;
 
 use super::pages::{Editor, Page, long, request};
 use crate::{
-    panics::{Frame, Report},
+    panics::{Frame, PanicReport},
     server::RequestInfo,
 };
 
 /// The 500 page.
-pub(super) fn page(report: &Report, info: &RequestInfo, generation: u64, editor: &Editor) -> Page {
+pub(super) fn page(
+    report: &PanicReport,
+    info: &RequestInfo,
+    generation: u64,
+    editor: &Editor,
+) -> Page {
     let frames = report.frames();
     let place = report
         .place
@@ -50,7 +55,7 @@ pub(super) fn page(report: &Report, info: &RequestInfo, generation: u64, editor:
     }
 }
 
-fn located(report: &Report, editor: &Editor) -> Markup {
+fn located(report: &PanicReport, editor: &Editor) -> Markup {
     match &report.place {
         Some(place) => editor.link(&place.file, place.line, place.column),
         None => html! { "an unknown place" },

@@ -4,11 +4,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use axum::{Json, Router, extract::State, routing::get};
 use serde::Serialize;
-use shared::{PoolOwner, db::DbStatus, env::Entry as Setting};
+use shared::{PoolOwner, db::DbStatus, env::ShownSetting};
 use tokio::sync::watch;
 
 use super::{
-    journal::{Entry, Journal, Latency},
+    journal::{Journal, Latency, PastReload},
     pages::Editor,
 };
 use crate::{
@@ -65,17 +65,17 @@ pub(crate) struct Status {
     /// Counts saves of files that the app reads as it runs.
     revision: u64,
     generations: Vec<Snapshot>,
-    images: Images,
+    images: KeptCode,
     db: Connections,
     /// All backends of this database; `null` like `db.backends`.
     activity: Option<Vec<Backend>>,
-    history: Vec<Entry>,
+    history: Vec<PastReload>,
     latency: Option<Latency>,
     schema: SchemaState,
     requests: Vec<ServedRequest>,
     /// The last page that blocks the script and so does not reload by itself.
     unreloadable: Option<Unreloadable>,
-    environment: Vec<Setting>,
+    environment: Vec<ShownSetting>,
     pool_owner: PoolOwner,
     isolation: Isolation,
     host_pid: u32,
@@ -93,7 +93,7 @@ pub(crate) struct Status {
 
 /// Libraries loaded since the host started or restarted; each stays mapped until the next restart.
 #[derive(Serialize)]
-struct Images {
+struct KeptCode {
     /// Including the active one. `null` until measured after a reload, and where the system does not support it.
     kept: Option<usize>,
     /// Private memory of all of them; over the budget the host restarts.
@@ -191,7 +191,7 @@ impl Sources {
             replays,
             revision,
             generations,
-            images: Images {
+            images: KeptCode {
                 kept: images.map(|images| images.kept),
                 memory_kb: images.map(|images| images.memory_kb),
                 budget_mb: self.keep_memory_mb,

@@ -14,7 +14,7 @@ mod report;
 mod trouble;
 
 pub(crate) use diagnostic::{Diagnostic, worst};
-pub(crate) use progress::{Kind, Progress, UnderWay};
+pub(crate) use progress::{BuildKind, Progress, UnderWay};
 pub(crate) use report::{
     Build, Compiler, Images, LastReload, Phase, Reloads, Report, Retired, Times,
 };

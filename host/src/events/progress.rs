@@ -14,7 +14,7 @@ pub(crate) struct Progress {
 /// What a build compiles, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
+pub(crate) enum BuildKind {
     /// The app, by rustc without cargo.
     AppByRustc,
     /// The app, through cargo.
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
 /// A running build.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct UnderWay {
-    pub(crate) kind: Kind,
+    pub(crate) kind: BuildKind,
     /// How long it should take in total; `None` if there was no build of its kind before.
     #[serde(rename = "expected_ms", serialize_with = "milliseconds")]
     pub(crate) expected: Option<Duration>,
@@ -41,10 +41,15 @@ impl UnderWay {
     }
 }
 
-fn is_likely(kind: Kind, expected: Option<Duration>, passed: Duration, limit: Duration) -> bool {
+fn is_likely(
+    kind: BuildKind,
+    expected: Option<Duration>,
+    passed: Duration,
+    limit: Duration,
+) -> bool {
     match expected {
         Some(expected) => expected <= passed + limit && passed <= expected + limit,
-        None => kind != Kind::Dependencies,
+        None => kind != BuildKind::Dependencies,
     }
 }
 
@@ -68,13 +73,13 @@ mod tests {
     fn a_page_waits_only_for_a_build_that_is_likely_to_end_in_time() {
         let limit = seconds(2);
         for (kind, expected, passed, likely) in [
-            (Kind::App, None, 0, true),
-            (Kind::Dependencies, None, 0, false),
-            (Kind::App, Some(1), 0, true),
-            (Kind::App, Some(1), 3, true),
-            (Kind::App, Some(1), 4, false), // far behind its estimate
-            (Kind::Dependencies, Some(60), 10, false),
-            (Kind::Dependencies, Some(60), 58, true),
+            (BuildKind::App, None, 0, true),
+            (BuildKind::Dependencies, None, 0, false),
+            (BuildKind::App, Some(1), 0, true),
+            (BuildKind::App, Some(1), 3, true),
+            (BuildKind::App, Some(1), 4, false), // far behind its estimate
+            (BuildKind::Dependencies, Some(60), 10, false),
+            (BuildKind::Dependencies, Some(60), 58, true),
         ] {
             let expected = expected.map(seconds);
             assert_eq!(

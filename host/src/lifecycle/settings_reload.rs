@@ -10,7 +10,7 @@ use std::sync::Arc;
 use shared::{
     BoxError,
     db::DbConfig,
-    env::{Change, Entry, Env},
+    env::{Change, Env, ShownSetting},
 };
 use tokio::sync::watch;
 
@@ -67,7 +67,7 @@ impl SettingsReload {
             db_config: before_config,
             environment,
         } = self.settings.borrow().clone();
-        let changed: Vec<&Entry> = entries
+        let changed: Vec<&ShownSetting> = entries
             .iter()
             .zip(&before_entries)
             .filter(|(now, before)| now.value != before.value)

@@ -23,7 +23,7 @@ use hot_lib_reloader::{HotReloaderError, LibReloader};
 use libloading::os::unix::Library;
 use shared::abi::{ENTRY_SYMBOL, Entry, Mismatch, STAMP_SYMBOL, Stamp};
 
-use super::publish::{Live, PublishError};
+use super::publish::{LiveFolder, PublishError};
 
 const LIBRARY: &str = "app_lib";
 
@@ -56,7 +56,7 @@ pub(crate) enum LoadError {
 
 /// Loads one library after another.
 pub(crate) struct Loader {
-    live: Live,
+    live: LiveFolder,
     /// One for the whole process, since each leaves threads behind when dropped. Created at the first publication,
     /// since it needs a file to watch.
     reloader: Option<(LibReloader, Receiver<()>)>,
@@ -69,7 +69,7 @@ impl Loader {
     /// Takes over `folder`.
     pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
         Ok(Self {
-            live: Live::new(folder, LIBRARY)?,
+            live: LiveFolder::new(folder, LIBRARY)?,
             reloader: None,
             seen: HashSet::new(),
             attempts: 0,

@@ -1,7 +1,7 @@
 //! The path of a save, from the changed file to the swapped generation. Read the modules from top to bottom; this file
 //! is the loop around them.
 //!
-//! The loop runs one operation at a time; [`State`] decides which one is next. The active generation is left alone
+//! The loop runs one operation at a time; [`LoopState`] decides which one is next. The active generation is left alone
 //! until its successor has started.
 //! Only this file and `live` change the [`Phase`], and only once the new value is true.
 
@@ -47,12 +47,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use build::{Builder, Outcome, Step};
+use build::{BuildOutcome, Builder, Step};
 use live::BuiltApp;
 use load::Loader;
 use saved::classify;
 use shared::{BoxError, abi::Entry};
-use state::{BuildRequest, IdleState, Next, State};
+use state::{BuildRequest, IdleState, LoopState, Next};
 use watch::{Changes, LastSave, Watch, names};
 
 pub(crate) use image::Image;
@@ -60,7 +60,7 @@ pub(crate) use parts::{Notifiers, Ready, Reload, RestartNeeded};
 pub(crate) use retire::retire;
 
 use crate::{
-    events::{Event, Images, Kind, Phase, Progress, UnderWay},
+    events::{BuildKind, Event, Images, Phase, Progress, UnderWay},
     generation::Absence,
 };
 
@@ -70,7 +70,7 @@ struct Loop {
     watch: Watch,
     builder: Builder,
     loader: Arc<Mutex<Loader>>,
-    state: State<BuiltApp, Entry>,
+    state: LoopState<BuiltApp, Entry>,
     last_save: LastSave,
 }
 
@@ -91,7 +91,7 @@ impl Reload {
             reload: self,
             watch,
             loader: Arc::new(Mutex::new(loader)),
-            state: State::new(),
+            state: LoopState::new(),
             last_save: LastSave {
                 at: Instant::now(),
                 detect: None,
@@ -238,7 +238,7 @@ impl Loop {
                 Step::Progress(now) => reload.set_progress(Some(now)),
                 Step::Estimate(build) => {
                     reload.set_under_way(Some(build));
-                    if build.kind == Kind::Dependencies {
+                    if build.kind == BuildKind::Dependencies {
                         beyond_app.store(true, Relaxed);
                         reload.events.emit(Event::Dependencies);
                     }
@@ -266,11 +266,11 @@ impl Loop {
         reload.set_under_way(None);
         match outcome {
             None => state.build_cancelled(request),
-            Some(Outcome::Failed { diagnostics }) => {
+            Some(BuildOutcome::Failed { diagnostics }) => {
                 state.build_failed();
                 reload.build_failed(diagnostics);
             }
-            Some(Outcome::Built {
+            Some(BuildOutcome::Built {
                 artifact,
                 warnings,
                 by,

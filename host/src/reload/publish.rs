@@ -14,7 +14,7 @@ use std::{
 pub(super) const LIVE: &str = ".dev/live";
 
 /// The folder that holds the published library and the reloader's copies of it.
-pub(super) struct Live {
+pub(super) struct LiveFolder {
     folder: PathBuf,
     library: PathBuf,
     /// The highest number of bytes that were appended to a published artifact.
@@ -33,7 +33,7 @@ pub(super) struct Published {
     added: u64,
 }
 
-impl Live {
+impl LiveFolder {
     /// Starts with an empty folder: nothing uses the copies of earlier processes, and a copy's name must not be used
     /// twice, or the loader would return the old image.
     pub(super) fn new(folder: PathBuf, library_name: &str) -> io::Result<Self> {

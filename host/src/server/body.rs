@@ -25,13 +25,13 @@ const IN_TRANSIT: usize = 4;
 
 /// A body the host may poll.
 pub(super) struct AppBody {
-    source: Source,
+    source: BodySource,
     size: SizeHint,
     /// Dropped with the body, so that the request holds its generation until the last byte is written.
     lease: Option<Lease>,
 }
 
-enum Source {
+enum BodySource {
     Complete(Option<Frame<Bytes>>),
     Stream {
         frames: mpsc::Receiver<io::Result<Frame<Bytes>>>,
@@ -50,8 +50,8 @@ pub(super) async fn detach(response: Response<Body>) -> Response<AppBody> {
     // Poll once and do not wait: the headers of a stream must be sent before its first frame exists.
     let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).now_or_never();
     let source = match first {
-        Some(None) => Source::Complete(None),
-        Some(Some(Ok(frame))) if body.is_end_stream() => Source::Complete(Some(frame)),
+        Some(None) => BodySource::Complete(None),
+        Some(Some(Ok(frame))) if body.is_end_stream() => BodySource::Complete(Some(frame)),
         first => {
             let (sender, frames) = mpsc::channel(IN_TRANSIT);
             // Stay in the request's scope, so that the work of the stream is attributed to the request.
@@ -60,7 +60,7 @@ pub(super) async fn detach(response: Response<Body>) -> Response<AppBody> {
                 Some(request) => tokio::spawn(request.scope(pump)),
                 None => tokio::spawn(pump),
             });
-            Source::Stream {
+            BodySource::Stream {
                 frames,
                 pump,
                 cut_off: future::pending().boxed(),
@@ -101,7 +101,7 @@ async fn pump(
 
 impl AppBody {
     pub(super) fn with_lease(mut self, lease: Lease) -> Self {
-        if let Source::Stream { cut_off, .. } = &mut self.source {
+        if let BodySource::Stream { cut_off, .. } = &mut self.source {
             *cut_off = lease.request().clone().until_cut_off().boxed();
         }
         self.lease = Some(lease);
@@ -118,9 +118,9 @@ impl http_body::Body for AppBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = match &mut self.source {
-            Source::Complete(frame) => frame.take().map(Ok),
-            Source::Ended => None,
-            Source::Stream {
+            BodySource::Complete(frame) => frame.take().map(Ok),
+            BodySource::Ended => None,
+            BodySource::Stream {
                 frames,
                 pump,
                 cut_off,
@@ -138,13 +138,13 @@ impl http_body::Body for AppBody {
             },
         };
         if !matches!(frame, Some(Ok(_))) {
-            self.source = Source::Ended;
+            self.source = BodySource::Ended;
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Complete(None) | Source::Ended)
+        matches!(self.source, BodySource::Complete(None) | BodySource::Ended)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -164,7 +164,7 @@ mod tests {
             sender.send(frame).await.expect("it is received");
         }
         let mut body = AppBody {
-            source: Source::Stream {
+            source: BodySource::Stream {
                 frames,
                 pump: AbortOnDropHandle::new(tokio::spawn(future::pending())),
                 cut_off: async { "replaced".to_owned() }.boxed(),

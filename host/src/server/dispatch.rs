@@ -39,7 +39,7 @@ pub(crate) enum NoAnswer {
     /// No generation is active.
     Absent(Absence),
     /// The handler panicked.
-    Panicked(panics::Report),
+    Panicked(panics::PanicReport),
     /// The host has stopped waiting for it, for this reason.
     CutOff(String),
 }

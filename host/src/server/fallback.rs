@@ -21,7 +21,7 @@ pub(crate) enum Instead {
     CutOff(String),
     /// The handler panicked.
     Panicked {
-        report: panics::Report,
+        report: panics::PanicReport,
         generation: u64,
     },
     /// The app answered with this status after a database error.

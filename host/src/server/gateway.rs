@@ -24,7 +24,7 @@ use super::{
     dispatch::{NoAnswer, Served, dispatch},
     fallback::{Instead, Pages, cookies_of, may_replace},
     hold::{hold, hold_for_a_migration},
-    inject::{Origin, UnreloadablePages, add_script},
+    inject::{PageOrigin, UnreloadablePages, add_script},
     request_info::RequestInfo,
     requests::{Answered, Requests},
 };
@@ -98,7 +98,7 @@ impl Gateway {
                 (generation, None, response)
             }
         };
-        let origin = Origin {
+        let origin = PageOrigin {
             generation,
             revision,
             schema,

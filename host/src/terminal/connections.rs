@@ -10,14 +10,14 @@ use crate::config::Project;
 const INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
-struct Status {
+struct HostStatus {
     generation: u64,
     phase: String,
-    db: Db,
+    db: DbStatus,
 }
 
 #[derive(Deserialize)]
-struct Db {
+struct DbStatus {
     max: usize,
     backend_pid: Option<i32>,
     opened_total: u64,
@@ -68,12 +68,12 @@ pub(crate) async fn connections() -> Result<(), BoxError> {
     }
 }
 
-fn describe(status: &Status) -> String {
-    let Status {
+fn describe(status: &HostStatus) -> String {
+    let HostStatus {
         generation,
         phase,
         db:
-            Db {
+            DbStatus {
                 max,
                 backend_pid,
                 opened_total,

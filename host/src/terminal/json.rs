@@ -34,7 +34,7 @@ pub(super) enum JsonEvent<'a> {
 
 /// A reload that went live, with its backend as proof that the connection stayed.
 #[derive(Serialize)]
-pub(super) struct Live {
+pub(super) struct LiveWithProof {
     #[serde(flatten)]
     pub(super) event: Event,
     pub(super) backend_pid: Option<i32>,

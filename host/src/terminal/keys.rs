@@ -36,7 +36,7 @@ use super::{
     browse::browse,
     screen::{self, print},
 };
-use crate::actions::{ACTIONS, Action, Entry};
+use crate::actions::{ACTIONS, Action, ActionInfo};
 
 /// How often to check whether we are in the foreground again: `fg` sends no signal to a process that is already
 /// running.
@@ -97,10 +97,10 @@ struct Tty {
     /// Opened separately, so that only this descriptor becomes non-blocking and not the stdin shared with other
     /// processes.
     file: AsyncFd<File>,
-    settings: Mutex<Settings>,
+    settings: Mutex<TtySettings>,
 }
 
-enum Settings {
+enum TtySettings {
     Untouched,
     /// Changed by us. Holds the original settings.
     Changed(Termios),
@@ -121,7 +121,7 @@ impl Tty {
         let file = AsyncFd::with_interest(file, Interest::READABLE)?;
         Ok(Self {
             file,
-            settings: Mutex::new(Settings::Untouched),
+            settings: Mutex::new(TtySettings::Untouched),
         })
     }
 
@@ -129,7 +129,7 @@ impl Tty {
     /// the settings then.
     fn acquire(&self) -> bool {
         let mut settings = self.settings();
-        if matches!(*settings, Settings::Restored) || !self.in_foreground() {
+        if matches!(*settings, TtySettings::Restored) || !self.in_foreground() {
             return false;
         }
         let Ok(before) = tcgetattr(self.file.get_ref()) else {
@@ -144,15 +144,15 @@ impl Tty {
             if tcsetattr(self.file.get_ref(), SetArg::TCSANOW, &keys).is_err() {
                 return false;
             }
-            *settings = Settings::Changed(before);
+            *settings = TtySettings::Changed(before);
         }
         true
     }
 
     fn restore(&self) {
-        let before = std::mem::replace(&mut *self.settings(), Settings::Restored);
+        let before = std::mem::replace(&mut *self.settings(), TtySettings::Restored);
         // In the background the terminal belongs to the shell, which has restored it already.
-        if let (Settings::Changed(before), true) = (before, self.in_foreground())
+        if let (TtySettings::Changed(before), true) = (before, self.in_foreground())
             && let Err(error) = tcsetattr(self.file.get_ref(), SetArg::TCSANOW, &before)
         {
             tracing::debug!("the terminal's settings: {error}"); // it is gone
@@ -163,7 +163,7 @@ impl Tty {
         tcgetpgrp(self.file.get_ref()) == Ok(getpgrp())
     }
 
-    fn settings(&self) -> MutexGuard<'_, Settings> {
+    fn settings(&self) -> MutexGuard<'_, TtySettings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -260,7 +260,7 @@ impl KeyHandler {
             b'c' => screen::clear(),
             b'q' => self.end.notify_one(),
             key => {
-                let pressed = |entry: &&Entry| entry.key == Some(char::from(key));
+                let pressed = |entry: &&ActionInfo| entry.key == Some(char::from(key));
                 let entry = ACTIONS.iter().find(pressed);
                 if let Some(action) = entry.and_then(|entry| entry.kind.action()) {
                     drop(self.actions.send(action)); // not received once the host is ending

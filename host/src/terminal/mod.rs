@@ -164,7 +164,7 @@ impl Terminal {
         };
         let generation = last.generation;
         let (backend_pid, same_backend, census) = self.proof().await;
-        screen::event(json::Live {
+        screen::event(json::LiveWithProof {
             event,
             backend_pid,
             same_backend,

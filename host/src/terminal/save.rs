@@ -5,7 +5,7 @@ use super::{
     measure::{columns, fits},
     progress::Building,
     reloaded,
-    screen::{self, Outcome, outcome, print},
+    screen::{self, ResultLine, outcome, print},
     warnings::as_before,
     words::{files_label, rendered, still_serving},
 };
@@ -131,7 +131,7 @@ impl Terminal {
         let (new, known) = self
             .warnings
             .select_new(diagnostics, matches!(of, "live" | "unchanged"));
-        let result = Outcome {
+        let result = ResultLine {
             key: format!("{of} {:?} {}", self.files, rendered(diagnostics)),
             details: rendered(&new),
         };

@@ -43,7 +43,7 @@ struct Screen {
 }
 
 struct Last {
-    outcome: Outcome,
+    outcome: ResultLine,
     times: usize,
     /// Width of the terminal when it was printed; `width` is the width of the line itself.
     columns: usize,
@@ -55,7 +55,7 @@ struct Last {
 }
 
 /// The result of a build. Equal results in a row are shown as one line with a count.
-pub(super) struct Outcome {
+pub(super) struct ResultLine {
     /// Identifies the outcome and the files.
     pub(super) key: String,
     /// Printed above the line, once.
@@ -132,7 +132,7 @@ pub(super) fn print(text: Arguments<'_>) {
 
 /// Prints the result of a build. Replaces the previous line if that has the same outcome and nothing was printed in
 /// between.
-pub(super) fn outcome(outcome: Outcome, text: Arguments<'_>, at_rest: Option<u64>) {
+pub(super) fn outcome(outcome: ResultLine, text: Arguments<'_>, at_rest: Option<u64>) {
     let mut screen = screen();
     screen.erase();
     let text = stamped(text);

@@ -10,7 +10,7 @@ mod unread;
 
 use parse::{address, up_to};
 pub use parse::{milliseconds, on_or_off};
-pub use setting::{Change, Entry, Reader, Setting};
+pub use setting::{Change, Reader, Setting, ShownSetting};
 pub use table::{HOST, PORT, SETTINGS};
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
@@ -50,7 +50,7 @@ pub struct Env {
     /// `HTTP_HEADER_TIMEOUT_MS`, default 30000: how long a connection may take to send the head of its next request.
     pub http_header_timeout: Duration,
     /// All of it, to be shown.
-    entries: Vec<Entry>,
+    entries: Vec<ShownSetting>,
     /// libpq's variables that are set: for [`Env::unread`] only.
     libpq_variables: Vec<&'static str>,
 }
@@ -200,7 +200,7 @@ impl Env {
     /// assert!(!shown.value.contains("secret"));
     /// ```
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[ShownSetting] {
         &self.entries
     }
 }

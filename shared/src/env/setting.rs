@@ -35,7 +35,7 @@ pub enum Change {
 
 /// A setting as it may be shown: its effective value, where it came from, secrets masked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct ShownSetting {
     /// The variable.
     pub name: &'static str,
     /// The effective value; a password in it is masked.
@@ -51,7 +51,7 @@ pub struct Entry {
 pub struct Reader<'a> {
     variables: &'a Variables,
     faults: Vec<Fault>,
-    entries: Vec<Entry>,
+    entries: Vec<ShownSetting>,
 }
 
 impl<'a> Reader<'a> {
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
                 }
             },
         };
-        self.entries.push(Entry {
+        self.entries.push(ShownSetting {
             name: setting.variable,
             value: show(&value, text),
             source: source.to_owned(),
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
 
     /// What was read, in the order of reading.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<ShownSetting> {
         self.entries.clone()
     }
 

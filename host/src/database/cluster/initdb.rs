@@ -50,7 +50,7 @@ pub(super) async fn initialize(
         program: "initdb".into(),
         source,
     })?;
-    let mut running = Running {
+    let mut running = RunningServer {
         child,
         folder: Some(folder.clone()),
     };
@@ -77,12 +77,12 @@ pub(super) async fn initialize(
 }
 
 /// A running initdb. Dropping it kills it and removes the folder, unless the folder is complete.
-struct Running {
+struct RunningServer {
     child: Child,
     folder: Option<PathBuf>,
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         let Some(folder) = &self.folder else { return };
         // Kill the whole group: initdb runs servers that write there too.

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use refinery::Migration;
 
-use super::Failure;
+use super::MigrationFailure;
 
 /// The files in order, checked. A file without a statement is still being written and is left out.
-pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, Failure> {
+pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
     let mut files = all(directory)?;
     refuse_same_numbers(&files)?;
     files.retain(|file| has_statement(file.sql().unwrap_or_default()));
@@ -15,14 +15,14 @@ pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, Failure> {
 }
 
 /// The files that [`load`] leaves out.
-pub(crate) fn unfinished(directory: &Path) -> Result<Vec<Migration>, Failure> {
+pub(crate) fn unfinished(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
     let mut files = all(directory)?;
     files.retain(|file| !has_statement(file.sql().unwrap_or_default()));
     Ok(files)
 }
 
 /// The highest version of all files, including those without a statement.
-pub(crate) fn last_version(directory: &Path) -> Result<i64, Failure> {
+pub(crate) fn last_version(directory: &Path) -> Result<i64, MigrationFailure> {
     Ok(last_of(&all(directory)?))
 }
 
@@ -30,7 +30,7 @@ fn last_of(files: &[Migration]) -> i64 {
     files.last().map_or(0, |file| i64::from(file.version()))
 }
 
-fn all(directory: &Path) -> Result<Vec<Migration>, Failure> {
+fn all(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
     // refinery skips a misnamed file and only logs it, which is easily missed.
     if let Ok(entries) = std::fs::read_dir(directory) {
         for name in entries
@@ -40,7 +40,7 @@ fn all(directory: &Path) -> Result<Vec<Migration>, Failure> {
             if let Some(stem) = name.strip_suffix(".sql")
                 && !is_well_named(stem)
             {
-                return Err(Failure::new(
+                return Err(MigrationFailure::new(
                     Some(format!("migrations/{name}")),
                     "is not named V<number>__<name>.sql with letters, digits and _ in the name, for example V3__add_colour.sql".into(),
                 ));
@@ -48,7 +48,7 @@ fn all(directory: &Path) -> Result<Vec<Migration>, Failure> {
         }
     }
     let mut files = refinery::load_sql_migrations(directory)
-        .map_err(|error| Failure::new(None, format!("cannot read migrations: {error}")))?;
+        .map_err(|error| MigrationFailure::new(None, format!("cannot read migrations: {error}")))?;
     files.sort();
     Ok(files)
 }
@@ -64,7 +64,7 @@ fn is_well_named(stem: &str) -> bool {
 
 /// refinery compares by number alone: the second file would fail on the history table's key, under the first one's
 /// name, or pass for a changed first one.
-fn refuse_same_numbers(files: &[Migration]) -> Result<(), Failure> {
+fn refuse_same_numbers(files: &[Migration]) -> Result<(), MigrationFailure> {
     let same = |pair: &&[Migration]| pair[0].version() == pair[1].version();
     let Some(pair) = files.windows(2).find(same) else {
         return Ok(());
@@ -74,7 +74,7 @@ fn refuse_same_numbers(files: &[Migration]) -> Result<(), Failure> {
         pair[0],
         last_of(files) + 1
     );
-    Err(Failure::new(
+    Err(MigrationFailure::new(
         Some(format!("migrations/{}.sql", pair[1])),
         message,
     ))

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, stopped};
+use super::{MigrationFailure, stopped};
 
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('host:migrate'))";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(hashtext('host:migrate'))";
@@ -26,7 +26,10 @@ WHERE locktype = 'advisory' AND granted AND objsubid = 1
 const LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn take(client: &Client, stop: &CancellationToken) -> Result<(), Failure> {
+pub(super) async fn take(
+    client: &Client,
+    stop: &CancellationToken,
+) -> Result<(), MigrationFailure> {
     let since = Instant::now();
     loop {
         if stop.is_cancelled() {
@@ -35,7 +38,7 @@ pub(super) async fn take(client: &Client, stop: &CancellationToken) -> Result<()
         let answer = client
             .simple_query(LOCK)
             .await
-            .map_err(|error| Failure::new(None, describe(&error)))?;
+            .map_err(|error| MigrationFailure::new(None, describe(&error)))?;
         if first(&answer) == Some("t") {
             return Ok(());
         }
@@ -45,7 +48,7 @@ pub(super) async fn take(client: &Client, stop: &CancellationToken) -> Result<()
                 LIMIT.as_secs(),
                 locker(client).await
             );
-            return Err(Failure::new(None, message));
+            return Err(MigrationFailure::new(None, message));
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -27,7 +27,7 @@ const NOTHING: Target = Target::Version(-1);
 /// Why migrating failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{}{}{message}", file.as_deref().unwrap_or_default(), place(file, line))]
-pub(crate) struct Failure {
+pub(crate) struct MigrationFailure {
     /// Relative to the root of the project.
     pub(crate) file: Option<String>,
     pub(crate) line: Option<usize>,
@@ -46,7 +46,7 @@ fn place(file: &Option<String>, line: &Option<usize>) -> String {
     }
 }
 
-impl Failure {
+impl MigrationFailure {
     pub(crate) fn new(file: Option<String>, message: String) -> Self {
         Self {
             is_transient: file.is_none(),
@@ -59,18 +59,18 @@ impl Failure {
 
 /// The applied and the pending migrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Status {
+pub(crate) struct MigrationStatus {
     pub(crate) applied: Vec<String>,
     pub(crate) pending: Vec<String>,
 }
 
 /// The result of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) status: Status,
+pub(crate) struct RunOutcome {
+    pub(crate) status: MigrationStatus,
     /// The part of `status.applied` that this run has added.
     pub(crate) now: Vec<String>,
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<MigrationFailure>,
 }
 
 /// How the caller follows and stops a run.
@@ -89,8 +89,8 @@ pub(crate) async fn run(
     files: &[Migration],
     apply: bool,
     control: &RunControl<'_>,
-) -> Outcome {
-    let mut outcome = Outcome::default();
+) -> RunOutcome {
+    let mut outcome = RunOutcome::default();
     outcome.failure = match lock::take(client, control.stop).await {
         Ok(()) => run_locked(client, files, apply, control, &mut outcome)
             .await
@@ -111,8 +111,8 @@ async fn run_locked(
     files: &[Migration],
     apply: bool,
     control: &RunControl<'_>,
-    outcome: &mut Outcome,
-) -> Result<(), Failure> {
+    outcome: &mut RunOutcome,
+) -> Result<(), MigrationFailure> {
     // Changing a large table may take long. The caller resets the session or closes the connection.
     drop(client.batch_execute("SET statement_timeout = 0").await);
     let verified = refine(client, files, NOTHING).await;
@@ -138,7 +138,7 @@ async fn apply_one(
     client: &mut Client,
     files: &[Migration],
     file: &Migration,
-) -> Result<(), Failure> {
+) -> Result<(), MigrationFailure> {
     let sql = file.sql().unwrap_or_default();
     if !sql.starts_with(NO_TRANSACTION) {
         return refine(client, files, Target::Version(file.version())).await;
@@ -151,7 +151,11 @@ async fn apply_one(
 }
 
 /// One pass of refinery, up to `target`.
-async fn refine(client: &mut Client, files: &[Migration], target: Target) -> Result<(), Failure> {
+async fn refine(
+    client: &mut Client,
+    files: &[Migration],
+    target: Target,
+) -> Result<(), MigrationFailure> {
     let runner = Runner::new(files).set_target(target);
     match runner.run_async(client).await {
         Ok(_) => Ok(()),
@@ -159,7 +163,10 @@ async fn refine(client: &mut Client, files: &[Migration], target: Target) -> Res
     }
 }
 
-async fn compare(client: &mut Client, files: &[Migration]) -> Result<Status, Failure> {
+async fn compare(
+    client: &mut Client,
+    files: &[Migration],
+) -> Result<MigrationStatus, MigrationFailure> {
     let applied = Runner::new(files)
         .get_applied_migrations_async(client)
         .await
@@ -167,17 +174,17 @@ async fn compare(client: &mut Client, files: &[Migration]) -> Result<Status, Fai
     let pending = files
         .iter()
         .filter(|file| applied.iter().all(|done| done.version() != file.version()));
-    Ok(Status {
+    Ok(MigrationStatus {
         pending: pending.map(ToString::to_string).collect(),
         applied: applied.iter().map(ToString::to_string).collect(),
     })
 }
 
-fn stopped() -> Failure {
-    Failure::new(None, "nothing more was begun".to_owned())
+fn stopped() -> MigrationFailure {
+    MigrationFailure::new(None, "nothing more was begun".to_owned())
 }
 
-fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {
+fn failed(file: &Migration, error: &tokio_postgres::Error) -> MigrationFailure {
     let position = error.as_db_error().and_then(|db| db.position());
     let line = match position {
         // Counted in characters, from 1. A position inside a function's body refers to another text.
@@ -187,7 +194,7 @@ fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {
         }),
         _ => None,
     };
-    Failure {
+    MigrationFailure {
         file: Some(format!("migrations/{file}.sql")),
         line,
         message: describe(error),
@@ -197,7 +204,7 @@ fn failed(file: &Migration, error: &tokio_postgres::Error) -> Failure {
 
 /// refinery's own message is only "`error applying migration V3__x`, `db error`"; PostgreSQL's message is in the
 /// source.
-fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Failure {
+fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> MigrationFailure {
     use refinery::error::Kind;
     let aimed_at = match target {
         Target::Version(version) => files.iter().find(|file| file.version() == version),
@@ -230,5 +237,5 @@ fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Fail
         ),
         _ => (None, error.to_string()),
     };
-    Failure::new(file.map(|file| format!("migrations/{file}.sql")), message)
+    MigrationFailure::new(file.map(|file| format!("migrations/{file}.sql")), message)
 }

@@ -6,7 +6,7 @@ use shared::BoxError;
 
 use super::{Schema, state::SchemaState};
 use crate::{
-    database::migrate::{self, Outcome},
+    database::migrate::{self, RunOutcome},
     events::Event,
 };
 
@@ -52,7 +52,7 @@ impl Schema {
         let (true, Ok(files)) = (self.state.borrow().differs(), files) else {
             return Ok(());
         };
-        let Outcome {
+        let RunOutcome {
             status, failure, ..
         } = self.run_on_current(&files, false).await?;
         if failure.is_none() && status.pending.is_empty() {

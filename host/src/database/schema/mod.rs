@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Access,
-    migrate::{self, Failure, Outcome},
+    migrate::{self, MigrationFailure, RunOutcome},
     on_connection,
 };
 use crate::{
@@ -154,22 +154,22 @@ impl Schema {
     async fn run(&self, apply: bool) -> Result<usize, BoxError> {
         let _alone = self.running.lock().await;
         let before = self.state.borrow().clone();
-        let as_before = |failure| Outcome {
+        let as_before = |failure| RunOutcome {
             status: before.status.clone(),
             failure: Some(failure),
-            ..Outcome::default()
+            ..RunOutcome::default()
         };
         let (outcome, error) = match migrate::load(&self.project.migrations()) {
             Ok(files) => match self.run_on_current(&files, apply).await {
                 Ok(outcome) => (outcome, None),
                 Err(error) => {
-                    let failure = Failure::new(None, unreached_because(&*error));
+                    let failure = MigrationFailure::new(None, unreached_because(&*error));
                     (as_before(failure), Some(error))
                 }
             },
             Err(failure) => (as_before(failure), None),
         };
-        let Outcome {
+        let RunOutcome {
             status,
             now,
             failure,
@@ -203,7 +203,8 @@ impl Schema {
     pub(crate) async fn prepare(&self, place: Place) -> Result<(), BoxError> {
         let _alone = self.running.lock().await;
         let files = migrate::load(&self.project.migrations())?;
-        let Outcome { now, failure, .. } = self.run_on(place, &files, self.auto_applies()).await?;
+        let RunOutcome { now, failure, .. } =
+            self.run_on(place, &files, self.auto_applies()).await?;
         self.report_applied(&now);
         failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
@@ -218,7 +219,7 @@ impl Schema {
         &self,
         files: &[refinery::Migration],
         apply: bool,
-    ) -> Result<Outcome, BoxError> {
+    ) -> Result<RunOutcome, BoxError> {
         if self.may_migrate && self.db.status().size > 0 {
             let me = Request::of_the_host("migrations");
             let mut checkout = me.scope(self.db.checkout()).await?;
@@ -233,7 +234,7 @@ impl Schema {
         place: Place,
         files: &[refinery::Migration],
         apply: bool,
-    ) -> Result<Outcome, BoxError> {
+    ) -> Result<RunOutcome, BoxError> {
         let (url, env) = place.clone();
         let run = self.new_run(place);
         on_connection(&url, &env, async |client| {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::database::{
     blocker::{SLOW_AFTER, watch_blocker},
-    migrate::{self, Failure, Outcome, RunControl},
+    migrate::{self, MigrationFailure, RunControl, RunOutcome},
 };
 
 /// How often, and with what pause, to request the cancel: one may arrive between two statements and have no effect. A
@@ -43,7 +43,7 @@ impl Run<'_> {
         client: &mut Client,
         files: &[Migration],
         apply: bool,
-    ) -> Outcome {
+    ) -> RunOutcome {
         let cancel = Cancel::of(client, &self.place.0);
         // Zero until the server has said it. Asked within the run, since it may not answer.
         let pid = AtomicI32::new(0);
@@ -93,9 +93,9 @@ impl Run<'_> {
     async fn cancel_run(
         &self,
         cancel: Cancel,
-        mut running: impl Future<Output = Outcome> + Unpin,
+        mut running: impl Future<Output = RunOutcome> + Unpin,
         pid: &AtomicI32,
-    ) -> Outcome {
+    ) -> RunOutcome {
         for _ in 0..CANCELS {
             // Success shows in the run's result.
             drop(timeout(CANCEL_PAUSE, cancel.send()).await);
@@ -112,13 +112,13 @@ impl Run<'_> {
              end that process on the server",
             (CANCELS * 2 * CANCEL_PAUSE).as_secs()
         );
-        let failure = Failure {
+        let failure = MigrationFailure {
             is_transient: false, // it was cancelled on request
-            ..Failure::new(None, why)
+            ..MigrationFailure::new(None, why)
         };
-        Outcome {
+        RunOutcome {
             failure: Some(failure),
-            ..Outcome::default()
+            ..RunOutcome::default()
         }
     }
 

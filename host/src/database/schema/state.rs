@@ -4,7 +4,7 @@ use chrono::{DateTime, Local};
 use serde::Serialize;
 
 use crate::{
-    database::migrate::{self, Failure},
+    database::migrate::{self, MigrationFailure},
     events::Event,
 };
 
@@ -27,8 +27,8 @@ pub(crate) struct Applying {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct SchemaState {
     #[serde(flatten)]
-    pub(crate) status: migrate::Status,
-    pub(crate) failure: Option<Failure>,
+    pub(crate) status: migrate::MigrationStatus,
+    pub(crate) failure: Option<MigrationFailure>,
     /// The run in progress.
     pub(crate) applying: Option<Applying>,
     /// The failure is a missing connection. The run is repeated once there is one.

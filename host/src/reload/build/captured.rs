@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::{
-    APP, Compiler, Diagnostic, Outcome,
+    APP, BuildOutcome, Compiler, Diagnostic,
     cargo::CargoOutput,
     group::Group,
     inputs::{Inputs, dep_info, sources_in},
@@ -132,7 +132,10 @@ impl Captured {
     }
 
     /// Compiles the app, and returns its sources too. `None` if the result is unclear, so that cargo must build.
-    pub(super) async fn replay(&mut self, root: &Path) -> Option<(Outcome, BTreeSet<PathBuf>)> {
+    pub(super) async fn replay(
+        &mut self,
+        root: &Path,
+    ) -> Option<(BuildOutcome, BTreeSet<PathBuf>)> {
         // cargo's own lock: another cargo, for example `cargo host psql`, may be writing the files rustc would read.
         let lock = File::open(self.out_dir.with_file_name(".cargo-lock")).ok()?;
         lock.try_lock().ok()?;
@@ -151,12 +154,12 @@ impl Captured {
         let mut all = self.warnings.clone();
         all.extend(diagnostics);
         let outcome = match (status.code(), artifact, failed) {
-            (Some(0), Some(artifact), false) => Outcome::Built {
+            (Some(0), Some(artifact), false) => BuildOutcome::Built {
                 artifact,
                 warnings: all,
                 by: Compiler::Rustc,
             },
-            (Some(1), _, true) => Outcome::Failed { diagnostics: all },
+            (Some(1), _, true) => BuildOutcome::Failed { diagnostics: all },
             _ => return None, // a compiler that crashed or was killed
         };
         Some((outcome, sources))

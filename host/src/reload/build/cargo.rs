@@ -14,7 +14,7 @@ use cargo_metadata::{Message, camino::Utf8Path};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::{
-    APP, Compiler, Diagnostic, Outcome, Progress,
+    APP, BuildOutcome, Compiler, Diagnostic, Progress,
     group::{Group, command},
     message::diagnostic,
 };
@@ -56,17 +56,17 @@ enum BuildError {
 pub(super) async fn build(
     root: &Path,
     on_update: impl FnMut(CargoUpdate),
-) -> (Outcome, CargoOutput) {
+) -> (BuildOutcome, CargoOutput) {
     run(root, on_update).await.unwrap_or_else(|error| {
         let diagnostics = vec![Diagnostic::error(error.to_string(), format!("{error}\n"))];
-        (Outcome::Failed { diagnostics }, CargoOutput::default())
+        (BuildOutcome::Failed { diagnostics }, CargoOutput::default())
     })
 }
 
 async fn run(
     root: &Path,
     on_update: impl FnMut(CargoUpdate),
-) -> Result<(Outcome, CargoOutput), BuildError> {
+) -> Result<(BuildOutcome, CargoOutput), BuildError> {
     let mut cargo = command("cargo", root);
     cargo
         .args([
@@ -93,13 +93,13 @@ async fn run(
     let mut diagnostics = output.warnings.clone();
     diagnostics.append(&mut output.diagnostics);
     let outcome = match (status.success(), output.artifact.take()) {
-        (true, Some(artifact)) => Outcome::Built {
+        (true, Some(artifact)) => BuildOutcome::Built {
             artifact,
             warnings: diagnostics,
             by: Compiler::Cargo,
         },
         (true, None) => return Err(BuildError::NoArtifact),
-        (false, _) => Outcome::Failed {
+        (false, _) => BuildOutcome::Failed {
             diagnostics: with_cargo_error(diagnostics, &output.stderr),
         },
     };

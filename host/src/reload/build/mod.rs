@@ -36,14 +36,14 @@ use pace::Pace;
 
 pub(super) use inputs::Inputs;
 
-use crate::events::{Compiler, Diagnostic, Kind, Progress, UnderWay};
+use crate::events::{BuildKind, Compiler, Diagnostic, Progress, UnderWay};
 
 /// The package whose library is reloaded.
 pub(super) const APP: &str = "app_lib";
 
 /// The result of a build.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum BuildOutcome {
     /// Everything compiled; `artifact` is the app's library.
     Built {
         artifact: PathBuf,
@@ -104,16 +104,16 @@ impl Builder {
             captured.is_warm() && captured.covers(&self.root, &self.inputs, changes)
         };
         let kind = if changes.iter().any(is_elsewhere) {
-            Kind::Dependencies
+            BuildKind::Dependencies
         } else if self.captured.as_ref().is_some_and(replays) {
-            Kind::AppByRustc
+            BuildKind::AppByRustc
         } else {
-            Kind::App
+            BuildKind::App
         };
         self.under_way(kind, Instant::now())
     }
 
-    fn under_way(&self, kind: Kind, since: Instant) -> UnderWay {
+    fn under_way(&self, kind: BuildKind, since: Instant) -> UnderWay {
         UnderWay {
             kind,
             expected: self.pace.expected(kind),
@@ -128,11 +128,11 @@ impl Builder {
         changes: &BTreeSet<PathBuf>,
         estimate: UnderWay,
         mut step: impl FnMut(Step),
-    ) -> Outcome {
+    ) -> BuildOutcome {
         let UnderWay {
             mut kind, since, ..
         } = estimate;
-        let by_rustc = kind == Kind::AppByRustc;
+        let by_rustc = kind == BuildKind::AppByRustc;
         // Drop it before cargo starts: its drop deletes cargo's library, so that cargo compiles the app again.
         self.captured
             .take_if(|captured| !by_rustc && !captured.covers(&self.root, &self.inputs, changes));
@@ -143,18 +143,18 @@ impl Builder {
             }
             tracing::debug!("rustc alone left a doubt; asking cargo");
             self.captured = None;
-            kind = Kind::App;
+            kind = BuildKind::App;
             step(Step::Estimate(self.under_way(kind, since)));
         }
         let on_update = |update| match update {
             CargoUpdate::Progress(progress) => step(Step::Progress(progress)),
             CargoUpdate::Dependencies => {
-                kind = Kind::Dependencies;
+                kind = BuildKind::Dependencies;
                 step(Step::Estimate(self.under_way(kind, since)));
             }
         };
         let (outcome, mut output) = cargo::build(&self.root, on_update).await;
-        if let Outcome::Built { artifact, .. } = &outcome {
+        if let BuildOutcome::Built { artifact, .. } = &outcome {
             self.packages = packages::declared(&self.root);
             self.read_inputs(&artifact.with_file_name("deps"), &output);
         }
@@ -163,8 +163,13 @@ impl Builder {
     }
 
     /// Remembers how long a successful build took. A failed one does not tell how long the next will take.
-    fn record_duration(&mut self, outcome: Outcome, kind: Kind, since: Instant) -> Outcome {
-        if let Outcome::Built { .. } = outcome {
+    fn record_duration(
+        &mut self,
+        outcome: BuildOutcome,
+        kind: BuildKind,
+        since: Instant,
+    ) -> BuildOutcome {
+        if let BuildOutcome::Built { .. } = outcome {
             self.pace.took(kind, since.elapsed());
         }
         outcome

@@ -12,7 +12,7 @@ use std::mem::take;
 use super::{saved::Classified, watch::Changes};
 
 /// See the module docs.
-pub(super) struct State<M, E> {
+pub(super) struct LoopState<M, E> {
     /// Saved and not classified yet.
     saved: Changes,
     /// The user asked for a build through cargo.
@@ -32,7 +32,7 @@ pub(super) struct State<M, E> {
     /// The schema has changed: an app or restart that was refused may succeed now.
     retry: bool,
     last_build: LastBuild<M>,
-    published: Published<M, E>,
+    published: Publication<M, E>,
     /// The previous build was cancelled, so the next one must not be.
     cancelled: bool,
 }
@@ -54,13 +54,13 @@ enum LastBuild<M> {
     NeedsRestart(M),
     /// It compiles, but its library is not open: not yet, or the disk was full.
     NotOpened,
-    /// Its library has been opened; [`Published`] tells the rest.
-    Published,
+    /// Its library has been opened; [`Publication`] tells the rest.
+    Publication,
 }
 
 /// What happened to the library that was published last.
 #[derive(Default)]
-enum Published<M, E> {
+enum Publication<M, E> {
     #[default]
     Nothing,
     /// It cannot be loaded, and never will be while its bytes are the same.
@@ -98,7 +98,7 @@ pub(super) enum Loaded<E> {
     NotOpened(String),
 }
 
-/// What to report after loading. [`State::next`] returns the start that follows.
+/// What to report after loading. [`LoopState::next`] returns the start that follows.
 pub(super) enum Verdict<M> {
     Starts,
     Unchanged(M),
@@ -114,7 +114,7 @@ pub(super) enum IdleState {
     Live,
 }
 
-impl<M: Clone, E: Copy> State<M, E> {
+impl<M: Clone, E: Copy> LoopState<M, E> {
     /// Nothing is built; the first build is due without a save.
     pub(super) fn new() -> Self {
         Self {
@@ -128,7 +128,7 @@ impl<M: Clone, E: Copy> State<M, E> {
             start: false,
             retry: false,
             last_build: LastBuild::Unbuilt,
-            published: Published::Nothing,
+            published: Publication::Nothing,
             cancelled: false,
         }
     }
@@ -163,7 +163,7 @@ impl<M: Clone, E: Copy> State<M, E> {
         }
         // A finished build goes live before the next one begins; otherwise rapid saves would never reach the page.
         if take(&mut self.start)
-            && let Published::NotStarted { built, entry } = &self.published
+            && let Publication::NotStarted { built, entry } = &self.published
         {
             let (built, entry) = (built.clone(), *entry);
             return Next::Start { built, entry };
@@ -175,7 +175,7 @@ impl<M: Clone, E: Copy> State<M, E> {
         match (&self.last_build, &self.published) {
             _ if !take(&mut self.retry) => Next::Wait,
             (LastBuild::NeedsRestart(built), _) => Next::Restart(built.clone()),
-            (LastBuild::Published, Published::NotStarted { built, entry }) => Next::Start {
+            (LastBuild::Publication, Publication::NotStarted { built, entry }) => Next::Start {
                 built: built.clone(),
                 entry: *entry,
             },
@@ -244,18 +244,18 @@ impl<M: Clone, E: Copy> State<M, E> {
     }
 
     pub(super) fn loaded(&mut self, built: M, loaded: Loaded<E>) -> Verdict<M> {
-        self.last_build = LastBuild::Published;
+        self.last_build = LastBuild::Publication;
         self.published = match (loaded, take(&mut self.published)) {
-            (Loaded::New(entry), _) => Published::NotStarted { built, entry },
-            (Loaded::Same, Published::NotStarted { entry, .. }) => {
-                Published::NotStarted { built, entry }
+            (Loaded::New(entry), _) => Publication::NotStarted { built, entry },
+            (Loaded::Same, Publication::NotStarted { entry, .. }) => {
+                Publication::NotStarted { built, entry }
             }
-            (Loaded::Same, Published::Live | Published::Nothing) => {
-                self.published = Published::Live;
+            (Loaded::Same, Publication::Live | Publication::Nothing) => {
+                self.published = Publication::Live;
                 return Verdict::Unchanged(built);
             }
-            (Loaded::Refused(why), _) | (Loaded::Same, Published::Refused(why)) => {
-                self.published = Published::Refused(why.clone());
+            (Loaded::Refused(why), _) | (Loaded::Same, Publication::Refused(why)) => {
+                self.published = Publication::Refused(why.clone());
                 return Verdict::Refused(why);
             }
             (Loaded::NotOpened(why), before) => {
@@ -269,7 +269,7 @@ impl<M: Clone, E: Copy> State<M, E> {
     }
 
     pub(super) fn started(&mut self) {
-        self.published = Published::Live;
+        self.published = Publication::Live;
     }
 
     /// What to report while there is nothing to do.
@@ -277,7 +277,7 @@ impl<M: Clone, E: Copy> State<M, E> {
         match (&self.last_build, &self.published) {
             (LastBuild::Unbuilt, _) => IdleState::Unbuilt,
             (LastBuild::DoesNotCompile, _) => IdleState::DoesNotCompile,
-            (LastBuild::Published, Published::Live) => IdleState::Live,
+            (LastBuild::Publication, Publication::Live) => IdleState::Live,
             _ => IdleState::Refused,
         }
     }

@@ -97,7 +97,7 @@ fn classified(changes: Changes, inputs_known: bool) -> Classified {
 }
 
 impl World {
-    fn apply(&mut self, state: &mut State<App, App>, event: WorldEvent) {
+    fn apply(&mut self, state: &mut LoopState<App, App>, event: WorldEvent) {
         let file = match event {
             WorldEvent::Save(app) => {
                 self.app = app;
@@ -180,7 +180,7 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
         cancelled: false,
         due: Changes::new(),
     };
-    let mut state = State::new();
+    let mut state = LoopState::new();
     // An event that arrived while the loop was idle: whether it should build, and the counts before it.
     let mut quiet: Option<(WorldEvent, bool, u32, u32)> = None;
     for _ in 0..2000 {
@@ -219,7 +219,7 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
             Next::Restart(built) => {
                 prop_assert_eq!(Some(built), world.built);
                 if world.may_restart {
-                    state = State::new();
+                    state = LoopState::new();
                     world.process = world.host;
                     (world.published, world.live, world.live_is_published) = (None, None, false);
                     world.cancelled = false;

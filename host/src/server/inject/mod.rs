@@ -19,11 +19,11 @@ use axum::{
 use super::request_info::RequestInfo;
 use crate::events::{Event, Events};
 use append::append;
-use policy::{Verdict, judge};
+use policy::{PolicyVerdict, judge};
 
 /// What a page was rendered from. The script reloads the page when that has changed.
 #[derive(Clone, Copy)]
-pub(super) struct Origin {
+pub(super) struct PageOrigin {
     pub(super) generation: u64,
     /// Revision of the files that the app reads at run time.
     pub(super) revision: u64,
@@ -36,7 +36,7 @@ pub(super) struct Origin {
 /// Adds the script to a page. A page that blocks it is recorded in `unreloadable` and reported to the user.
 pub(super) fn add_script(
     info: &RequestInfo,
-    origin: Origin,
+    origin: PageOrigin,
     response: Response<Body>,
     unreloadable: &UnreloadablePages,
     events: &Events,
@@ -63,7 +63,7 @@ pub(super) fn add_script(
         }
         return response;
     }
-    let Verdict {
+    let PolicyVerdict {
         nonce,
         forbidden_by,
     } = judge(response.headers(), info.host());
@@ -71,9 +71,9 @@ pub(super) fn add_script(
     append(response, tag(info, origin, nonce), info.is_document())
 }
 
-fn tag(info: &RequestInfo, origin: Origin, nonce: Option<String>) -> String {
+fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String {
     let nonce = nonce.map_or_else(String::new, |nonce| format!(" nonce=\"{nonce}\""));
-    let Origin {
+    let PageOrigin {
         generation,
         revision,
         schema,

@@ -56,7 +56,7 @@ impl UnreloadablePages {
 
 /// Whether and how the script can be added.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct PolicyVerdict {
     pub(crate) nonce: Option<String>,
     /// The directive that blocks the script or its connection.
     pub(crate) forbidden_by: Option<String>,
@@ -64,8 +64,8 @@ pub(crate) struct Verdict {
 
 /// Evaluates all policies of a response; each of them must allow the script. `host` is the name and port that the
 /// browser used.
-pub(crate) fn judge(headers: &HeaderMap, host: &str) -> Verdict {
-    let mut verdict = Verdict::default();
+pub(crate) fn judge(headers: &HeaderMap, host: &str) -> PolicyVerdict {
+    let mut verdict = PolicyVerdict::default();
     let policies = headers.get_all(header::CONTENT_SECURITY_POLICY).iter();
     let policies = policies.filter_map(|policy| policy.to_str().ok());
     for policy in policies.flat_map(|policy| policy.split(',')) {
@@ -168,7 +168,7 @@ fn names(source: &str, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn judged(policies: &[&str]) -> Verdict {
+    fn judged(policies: &[&str]) -> PolicyVerdict {
         let mut headers = HeaderMap::new();
         for policy in policies {
             let policy = policy.parse().expect("a header");
@@ -192,7 +192,7 @@ mod tests {
             ],
             &["sandbox allow-same-origin allow-scripts"],
         ] {
-            assert_eq!(judged(policies), Verdict::default(), "{policies:?}");
+            assert_eq!(judged(policies), PolicyVerdict::default(), "{policies:?}");
         }
     }
 

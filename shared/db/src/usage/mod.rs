@@ -37,10 +37,10 @@ tokio::task_local! {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct UsageTracker(Mutex<State>);
+pub(super) struct UsageTracker(Mutex<UsageState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct UsageState {
     next: u64,
     /// Oldest first.
     uses: BTreeMap<u64, Usage>,
@@ -191,7 +191,7 @@ impl UsageTracker {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, UsageState> {
         // A panic cannot leave the state inconsistent, so a poisoned lock is usable.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
