@@ -1,6 +1,6 @@
-//! Commands as a person would run them: a clean environment, cargo to its end, a server until it is stopped.
+//! Commands as a user runs them: a clean environment, cargo to its end, a server until it is stopped.
 //!
-//! Owns what is started: a cargo that nobody waits for any more is ended with its compilers, a server with its
+//! Owns what is started: a cargo that is no longer waited for is ended with its compilers, a server with its
 //! connections. Both by PID, so also when a measurement fails or is interrupted.
 
 use std::{
@@ -45,7 +45,7 @@ pub(crate) fn clean(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     command
 }
 
-/// Runs `cargo` with `arguments`, given as a person types them, and returns how long it took.
+/// Runs `cargo` with `arguments`, given as a user types them, and returns how long it took.
 pub(crate) async fn cargo(folder: &Path, arguments: &str) -> Result<Duration, BoxError> {
     let mut command = tokio::process::Command::from(clean("cargo", folder));
     command

@@ -100,7 +100,7 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM. What runs then is stopped, because whoever has started it is dropped.
+/// Waits for Ctrl-C or SIGTERM. What is running then stops when its owner is dropped.
 async fn interrupted() -> std::io::Result<&'static str> {
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,

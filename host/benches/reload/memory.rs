@@ -31,7 +31,7 @@ struct Standing {
     threads: f64,
 }
 
-/// Reloads so many times under requests.
+/// Reloads this many times under requests.
 pub(crate) async fn run(
     app: &mut App,
     host: &mut Host,

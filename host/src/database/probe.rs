@@ -60,7 +60,7 @@ pub(crate) async fn probe(db: Db, schema: Arc<Schema>, access: Arc<Access>) {
     }
 }
 
-/// Until a statement waits for a server that has become silent. Nobody refuses anything then, and no limit that the
+/// Until a statement waits for a server that has become silent. Nothing is refused then, and no limit that the
 /// server keeps ends the wait.
 async fn until_silent(db: &Db, schema: &Schema) {
     let mut pause = SILENCE / 2;

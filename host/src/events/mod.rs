@@ -267,7 +267,7 @@ mod tests {
         events.emit(Event::Loading);
         let mut late = events.subscribe();
         events.close();
-        events.emit(Event::NothingPending); // after the end: for nobody
+        events.emit(Event::NothingPending); // after the end: not received
         for subscriber in [&mut early, &mut late] {
             assert!(matches!(subscriber.recv().await, Some(Event::Migrating)));
             assert!(matches!(subscriber.recv().await, Some(Event::Loading)));

@@ -38,7 +38,7 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 pub(crate) enum LoadError {
     #[error("cannot publish the library: {0}")]
     Publish(#[from] PublishError),
-    #[error("cannot open the library: {0}; once that is mended, press r or save again")]
+    #[error("cannot open the library: {0}; fix that, then press r or save again")]
     Open(#[from] HotReloaderError),
     #[error(
         "the library has no `{symbol}`: does app_lib/src/lib.rs still have `shared::export_app!(app)`?"

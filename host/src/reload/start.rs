@@ -78,7 +78,7 @@ pub(super) async fn start(
     Err(error)
 }
 
-/// Who else holds the connection alone while somebody waits for it.
+/// Who else holds the connection alone while something waits for it.
 fn alone(pool: &DbStatus, me: &str) -> Option<Holder> {
     let else_alone = |holder: &&Holder| pool.waiting > 0 && holder.alone && holder.who != me;
     pool.holders.iter().find(else_alone).cloned()

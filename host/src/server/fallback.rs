@@ -1,4 +1,4 @@
-//! What the host answers in the app's place, and what it asks of whoever makes those pages.
+//! What the host answers in the app's place, and the trait of the pages that are shown for it.
 
 use axum::{
     body::Body,

@@ -57,7 +57,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// `None` if nobody can type: in pipes, in CI, with `NO_COLOR`, without a terminal.
+    /// `None` if no user can type: in pipes, in CI, with `NO_COLOR`, without a terminal.
     pub(crate) fn read(
         address: SocketAddr,
         actions: mpsc::UnboundedSender<Action>,

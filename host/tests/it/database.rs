@@ -45,7 +45,7 @@ async fn requests_wait_for_a_server_that_comes_back() {
         !status.0["db"]["reconnects"][0].is_null()
     })
     .await;
-    // The server is still down, or starting; nobody is told so.
+    // The server is still down, or starting, which is not reported.
     let answers = (0..8).map(|_| host.client.get(host.url("/api/ping")).send());
     for answer in futures_util::future::join_all(answers).await {
         assert_eq!(answer.unwrap().status(), 200);

@@ -76,7 +76,7 @@ async fn a_standby_that_is_promoted_takes_over_without_a_restart() {
     let told = slow.await.unwrap().unwrap().text().await.unwrap();
     assert!(!told.is_empty(), "it was under way and cannot be repeated");
 
-    // Nobody takes writes now. Who has waited long enough is told what every address says.
+    // No server takes writes now. A caller that has waited long enough gets what every address says.
     let told = eventually("word of both servers", async || {
         let answer = host.get("/write").await;
         assert_eq!(answer.status(), 503);
@@ -100,7 +100,7 @@ async fn a_standby_that_is_promoted_takes_over_without_a_restart() {
     assert_eq!(host.text("/tx").await, standby.port.to_string());
     let status = host.status().await;
     assert_eq!((host.pid(), status.generation()), (pid, generation));
-    assert_eq!(status.number("/db/opened_total"), 2, "opened once anew");
+    assert_eq!(status.number("/db/opened_total"), 2, "opened once more");
     let lost = &status.0["db"]["reconnects"];
     assert_eq!(
         (lost[0]["times"].as_u64(), lost[1].is_null()),

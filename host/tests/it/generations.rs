@@ -153,7 +153,7 @@ async fn a_websocket_holds_its_generation_until_it_has_said_goodbye() {
 
 #[tokio::test]
 async fn what_the_app_opened_ends_with_its_generation() {
-    // A listener in a task that nobody holds: only the end of the runtime can close it.
+    // A listener in a detached task: only the end of the runtime can close it.
     let routes = r#"Router::new().route("/open", get(async || {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -2,7 +2,7 @@
 
 use crate::support::{Checkout, Host, eventually};
 
-/// Backends of the app, whoever made their pool.
+/// Backends of the app, from any pool.
 async fn backends(host: &Host, observer: &tokio_postgres::Client) -> i64 {
     let name = format!("host-dev:{}:%", host.pid());
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' \

@@ -53,7 +53,7 @@ mod starting;
 // The leak, its cure, and what lies beyond it; another database without a restart.
 mod leak;
 
-// What a person sees, and the keys they press; what a program reads.
+// What a user sees, and the keys they press; what a program reads.
 mod terminal;
 
 // The sample app as a client sees it.
@@ -75,7 +75,7 @@ mod production;
 mod docs;
 mod layering;
 
-// What the host adds to the browser's side, and answers in the app's stead.
+// What the host adds to pages, and answers in the app's place.
 mod browser;
 mod pages;
 mod web;

@@ -84,7 +84,7 @@ async fn past_the_budget_the_host_starts_anew_and_fails_no_request() {
     assert_eq!(host.postmaster(), postmaster, "the cluster stays up");
     assert!(
         (one - 64..=one + 64).contains(&measured(&host, 1).await),
-        "counted anew"
+        "counted again"
     );
     over.store(true, Relaxed);
     load.await.unwrap();

@@ -57,7 +57,7 @@ async fn a_failing_file_is_rolled_back_and_shown_until_it_is_mended() {
 
     host.checkout
         .write(file, "ALTER TABLE counter ADD colour text;\n");
-    host.until("the mended file", |status| {
+    host.until("the fixed file", |status| {
         status.0["schema"]["failure"].is_null()
     })
     .await;

@@ -72,7 +72,7 @@ async fn door_to(host: &Host) -> u16 {
 
 /// `None`: there is none here. Ends with the value.
 async fn pgbouncer(server: u16) -> Option<PgBouncer> {
-    // Somebody else may take a port between our choice and its use; then another one is tried.
+    // Another process may take a port between our choice and its use; then another one is tried.
     for _ in 0..5 {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -83,7 +83,7 @@ async fn pgbouncer(server: u16) -> Option<PgBouncer> {
             return None;
         };
         let listens = eventually("pgbouncer to listen, or to end", async || {
-            // It listens and it lives: who listens is not somebody else.
+            // It listens and it runs, so the port is its own.
             let reached = TcpStream::connect(("127.0.0.1", port)).await.is_ok();
             let log = fs::read_to_string(bouncer.folder.path().join("log")).unwrap();
             match bouncer.process.try_wait().unwrap() {

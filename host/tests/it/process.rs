@@ -221,7 +221,7 @@ async fn the_commands_beside_a_running_host_use_its_cluster() {
     let observer = host.observe().await;
     let elsewhere = "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.kept ()";
     observer.batch_execute(elsewhere).await.unwrap();
-    // Whoever is in the way is named.
+    // The session in the way is named.
     let holder = host.observe().await;
     let name = "SELECT pg_backend_pid()";
     let pid: i32 = holder.query_one(name, &[]).await.unwrap().get(0);

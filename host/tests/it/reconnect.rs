@@ -113,7 +113,7 @@ async fn many_who_want_a_server_that_is_down_make_one_attempt() {
     assert_eq!(door.knocks.load(Relaxed), 1);
 
     // Known to be down: one tries, the others are told before it has its answer.
-    let trying = eventually("somebody who tries", async || {
+    let trying = eventually("an attempt", async || {
         let asked = tokio::spawn(host.client.get(host.url("/one")).send());
         eventually("an answer, or an attempt", async || {
             (asked.is_finished() || door.knocks.load(Relaxed) > 1).then_some(())

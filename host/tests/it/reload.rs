@@ -125,10 +125,10 @@ async fn a_compile_error_keeps_the_old_code_and_its_correction_goes_live() {
     );
 
     host.checkout.write_lab(SAY_TWO);
-    let mended = host.until_generation(2).await;
-    assert_eq!(mended.0["build"]["ok"], true);
+    let fixed = host.until_generation(2).await;
+    assert_eq!(fixed.0["build"]["ok"], true);
     assert_eq!(host.text("/say").await, "two");
-    assert_eq!(mended.number("/reloads/failed"), 1);
+    assert_eq!(fixed.number("/reloads/failed"), 1);
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ async fn a_text_that_the_app_includes_is_one_of_its_sources() {
     host.checkout.write("notes.txt", "another");
     assert_eq!(host.compiled("another").await, "rustc");
 
-    // Somebody else builds in the same folder.
+    // Another cargo builds in the same folder.
     let lock = std::fs::File::open(host.checkout.path("target/hot/.cargo-lock")).unwrap();
     lock.lock().unwrap();
     host.checkout.write("notes.txt", "a third");

@@ -1,4 +1,4 @@
-//! What a person sees, through a real browser: the app's page over a save, the overlay, the host's pages, the dashboard.
+//! What a user sees, through a real browser: the app's page over a save, the overlay, the host's pages, the dashboard.
 //!
 //! Screenshots are kept in `target/tmp/screenshots`; `host/docs` shows some of them.
 
@@ -96,7 +96,7 @@ async fn a_page_follows_a_save_and_explains_a_broken_one() {
     host.checkout.write_lab(&page("Three"));
     browser
         .until(
-            "the mended page",
+            "the fixed page",
             &format!("document.querySelector('h1').textContent === 'Three' && !{OVERLAY}"),
         )
         .await;
@@ -204,7 +204,7 @@ async fn panics_and_pending_migrations_are_pages() {
     );
     browser
         .until(
-            "the mended file, pending",
+            "the fixed file, pending",
             "document.querySelector('h1').textContent === 'Migrations are pending'",
         )
         .await;

@@ -92,7 +92,7 @@ impl Terminal {
         (&self.keyboard).write_all(keys.as_bytes()).unwrap();
     }
 
-    /// What a person sees, after all erasing and overwriting.
+    /// What a user sees, after all erasing and overwriting.
     fn screen(&self) -> String {
         let mut screen = vt100::Parser::new(ROWS, COLUMNS, 0);
         screen.process(&fs::read(self.host.checkout.path("host.log")).unwrap());

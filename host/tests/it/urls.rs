@@ -8,7 +8,7 @@ async fn passwords_sockets_and_several_servers_reach_the_database() {
     let port = server.port;
     let socket = server.socket().display().to_string();
     let encoded = socket.replace('/', "%2F");
-    // Nobody listens on port 1.
+    // Nothing listens on port 1.
     let two = format!("postgres://plain:{ENCODED}@127.0.0.1:1,127.0.0.1:{port}/postgres");
     for url in [
         server.url("plain", "127.0.0.1", ""),

@@ -1,4 +1,4 @@
-//! What the host answers in the app's stead, and what its pages may ask it to do.
+//! What the host answers in the app's place, and what its pages may ask it to do.
 
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ fn navigate(host: &Host) -> impl Future<Output = (Option<String>, String)> + use
 async fn a_page_asked_for_during_a_build_waits_for_it_and_other_requests_do_not() {
     let host = slow_host("60000").await;
     let pages = [tokio::spawn(navigate(&host)), tokio::spawn(navigate(&host))];
-    // Neither is a page that a person waits for.
+    // Neither is a page that a user waits for.
     assert_eq!(host.text("/page").await, "1");
     let part = host
         .client

@@ -147,7 +147,7 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
         return words;
     }
     match error.source() {
-        // Whoever asks knows that it is about connecting.
+        // The caller knows that it is about connecting.
         Some(source) if error.to_string() == CONNECTING => source.to_string(),
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -76,7 +76,7 @@ impl Silence {
         self.until(false).await;
     }
 
-    /// Another server takes the place of this one: if it is silent, nobody waits any longer for it to answer.
+    /// Another server takes the place of this one: no statement waits any longer for the old one.
     pub(super) fn leave(&self) {
         if self.is_on() {
             self.left.notify_waiters();

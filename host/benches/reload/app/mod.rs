@@ -16,7 +16,7 @@ use std::{
 use clap::ValueEnum;
 use shared::BoxError;
 
-/// What a person does between two saves.
+/// What a user does between two saves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Another text in a handler's answer.

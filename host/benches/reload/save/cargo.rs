@@ -1,4 +1,4 @@
-//! What a save cannot do without: `cargo build` as the host runs it, with nobody waiting for what comes out.
+//! What a save cannot do without: `cargo build` as the host runs it, without waiting for what it prints.
 
 use std::path::PathBuf;
 

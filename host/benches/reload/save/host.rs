@@ -1,6 +1,6 @@
 //! Save to live: the host of this workspace, as `cargo dev` runs it, told by `--json` what it does.
 //!
-//! While it builds, nobody asks it anything: that would take from the compiler what is measured. From the moment it
+//! While it builds, no request is sent: that would slow the compiler that is measured. From the moment it
 //! loads, the answers are looked at.
 
 use std::{
@@ -53,7 +53,7 @@ impl Host {
         })
     }
 
-    /// Starts it anew with `app`, and waits for the first answer.
+    /// Starts it again with `app`, and waits for the first answer.
     pub(crate) async fn start(&mut self, app: &App) -> Result<(), BoxError> {
         self.running = None;
         app.install(&self.root)?;

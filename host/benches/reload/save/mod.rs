@@ -1,7 +1,7 @@
 //! How long a save takes to be live, beside the other ways to see what it does.
 //!
 //! Each edit is done in all ways before the next comes, another way first each time: what else the machine does is
-//! unfair to all alike. A first round that nobody counts brings caches to where a person's are.
+//! unfair to all alike. A first round that is not counted fills the caches, as a user's are.
 
 mod cargo;
 mod host;

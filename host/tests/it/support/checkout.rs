@@ -21,7 +21,7 @@ use host_demo::copy::{self, SOURCES};
 /// Where a private cluster lies, but for users who may not enter there.
 const CLUSTER: &str = ".dev/postgres";
 
-/// Checkouts in order that nobody uses.
+/// Free checkouts in good order.
 static IDLE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Put back in order when dropped; kept for a look if its test failed.
@@ -60,7 +60,7 @@ impl Checkout {
         assert!(copied.unwrap().success());
     }
 
-    /// For a test that built something else in it: nobody gets it after this one.
+    /// For a test that built something else in it: no other test gets it after this one.
     pub(crate) fn remove(mut self) {
         fs::remove_dir_all(std::mem::take(&mut self.root)).unwrap();
     }

@@ -108,7 +108,7 @@ impl Chromium {
         self.client.perform_actions(typed).await.unwrap();
     }
 
-    /// `light` or `dark`, as the person's system would have it.
+    /// `light` or `dark`, as the user's system would ask for.
     pub(crate) async fn prefer(&self, scheme: &str) {
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
         self.cdp(

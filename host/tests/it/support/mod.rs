@@ -1,4 +1,4 @@
-//! What the tests stand on: a checkout to edit, a host to watch, a server of somebody else's, a browser to look through.
+//! What the tests stand on: a checkout to edit, a host to watch, a foreign server, a browser to look through.
 
 mod checkout;
 mod chromium;

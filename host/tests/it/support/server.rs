@@ -1,4 +1,4 @@
-//! A PostgreSQL of somebody else's: on TCP, with passwords, and with TLS once it is told so.
+//! A foreign PostgreSQL: on TCP, with passwords, and with TLS if a test asks for it.
 
 use std::{
     fs,

@@ -7,7 +7,7 @@ use crate::request::Request;
 
 /// How long a request waits while a request of an older generation holds the connection alone. Then the older one is
 /// cut off: after a save the user waits for the new code, and the old generation is ending anyway. The start of a
-/// generation cuts nobody off: it may fail, and then the older generation goes on serving.
+/// generation cuts no request off: it may fail, and then the older generation goes on serving.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl UsageTracker {
