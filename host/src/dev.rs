@@ -166,6 +166,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         mode,
         events: events.clone(),
         refused: false,
+        waiting: Vec::new(),
     };
     let executable = image.executable();
     let reload = Reload {

@@ -3,7 +3,9 @@
 //! With both at their defaults nothing leaks. The other three combinations show what each switch is for.
 
 use serde::{Deserialize, Serialize};
-use shared::PoolOwner;
+use shared::{PoolOwner, env::ShownSetting};
+
+use super::table;
 
 /// `max_connections` of the private cluster when the app owns the pool: small, so that the leak reaches the limit soon.
 const DEMO_MAX_CONNECTIONS: u16 = 20;
@@ -31,13 +33,22 @@ pub(crate) struct Mode {
 pub(crate) type Switches = (PoolOwner, Isolation);
 
 impl Mode {
-    /// The same mode with other switches.
-    pub(crate) fn with_switches(self, (pool, isolation): Switches) -> Self {
-        Self {
-            pool,
-            isolation,
-            ..self
-        }
+    /// Switches that the user has changed in a running host, as settings that win over all others.
+    pub(crate) fn switched((pool, isolation): Switches) -> [ShownSetting; 2] {
+        let isolation = match isolation {
+            Isolation::On => "on",
+            Isolation::Off => "off",
+        };
+        [
+            (&table::HOST_POOL, pool.to_string()),
+            (&table::HOST_ISOLATION, isolation.to_owned()),
+        ]
+        .map(|(setting, value)| ShownSetting {
+            name: setting.variable,
+            value,
+            source: "the dashboard".to_owned(),
+            change: setting.change,
+        })
     }
 
     /// For the private cluster; `None` leaves it to PostgreSQL.

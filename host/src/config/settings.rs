@@ -6,9 +6,9 @@ use std::sync::Arc;
 use host_accept::Limits;
 #[cfg(feature = "dev")]
 use shared::db::DbConfig;
-use shared::env::{Env, Faults, Variables};
 #[cfg(feature = "dev")]
-use shared::env::{Reader, ShownSetting};
+use shared::env::{Change, Reader, ShownSetting};
+use shared::env::{Env, Faults, Variables};
 
 #[cfg(feature = "dev")]
 use super::options::HostSettings;
@@ -38,13 +38,18 @@ pub(crate) fn read(
     Env::read(&variables(file, flags))
 }
 
-/// The same, and the dev server's own.
+/// The same, and the dev server's own. Of the settings that take a restart, those of `in_effect` win over everything else:
+/// a running host has its own.
 #[cfg(feature = "dev")]
 pub(crate) fn read_dev(
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
+    in_effect: &[ShownSetting],
 ) -> Result<(Env, HostSettings), Faults> {
-    let variables = variables(file, flags);
+    let fixed = in_effect.iter().filter(|it| it.change == Change::Restart);
+    let variables = fixed.fold(variables(file, flags), |variables, it| {
+        variables.with(&it.source, [(it.name.to_owned(), it.value.clone())])
+    });
     let mut reader = Reader::new(&variables);
     let env = Env::read_with(&mut reader, &variables);
     let host = HostSettings::read_with(&mut reader);

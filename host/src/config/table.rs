@@ -121,7 +121,7 @@ pub(super) static HOST_KEEP_MEMORY_MB: Setting = Setting {
     variable: "HOST_KEEP_MEMORY_MB",
     default: "512",
     example: "512",
-    help: "How much memory old code may keep before the host restarts when idle, under the same PID; 0 is no limit",
+    help: "How much memory old code may keep before the host restarts when idle; 0 is no limit",
     note: "",
     change: Change::Restart,
 };
@@ -200,7 +200,7 @@ mod tests {
         let mut text = "\
 # Settings
 
-Read from flags, the environment and `.env`, in this order. `host serve` reads no `.env`: production has an environment.
+A flag wins over the environment, which wins over `.env`. `host serve` reads no `.env`: production has an environment.
 All faults of a start are reported together.
 
 | variable | flag | default | what it is | a change of `.env` |
@@ -209,7 +209,14 @@ All faults of a start are reported together.
         .to_owned();
         for (setting, flag) in all() {
             let flag = flag.map_or_else(String::new, |flag| {
-                format!("`--{} {}`", flag.long, flag.value.replace('|', "\\|"))
+                let short = flag
+                    .short
+                    .map_or_else(String::new, |short| format!("`-{short}`, "));
+                format!(
+                    "{short}`--{} {}`",
+                    flag.long,
+                    flag.value.replace('|', "\\|")
+                )
             });
             let default = match setting.default {
                 "" => String::new(),

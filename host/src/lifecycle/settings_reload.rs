@@ -30,12 +30,14 @@ pub(crate) struct SettingsReload {
     pub(crate) events: Events,
     /// The last save of `.env` was refused.
     pub(crate) refused: bool,
+    /// Saved settings that wait for the next start.
+    pub(crate) waiting: Vec<ShownSetting>,
 }
 
 impl SettingsReload {
     /// Fails if a host started now could not read its settings.
     pub(crate) fn check_settings(&self) -> Result<(), BoxError> {
-        settings::read_dev(self.project.dotenv()?, &self.flags)?;
+        settings::read_dev(self.project.dotenv()?, &self.flags, &[])?;
         Ok(())
     }
 
@@ -54,36 +56,29 @@ impl SettingsReload {
         applied.unwrap_or(false)
     }
 
-    async fn apply(&self, database: &mut Database) -> Result<bool, BoxError> {
+    async fn apply(&mut self, database: &mut Database) -> Result<bool, BoxError> {
         let file = self.project.dotenv().map_err(|error| match error {
             // The line that shows it names the file.
             ProjectError::Dotenv { source, .. } => source.into(),
             other => BoxError::from(other),
         })?;
-        let (env, HostSettings { entries, .. }) = settings::read_dev(file.clone(), &self.flags)?;
         let Settings {
             env: before,
             entries: before_entries,
             db_config: before_config,
             environment,
         } = self.settings.borrow().clone();
-        let changed: Vec<&ShownSetting> = entries
-            .iter()
-            .zip(&before_entries)
-            .filter(|(now, before)| now.value != before.value)
-            .map(|(now, _)| now)
-            .collect();
-        let names = |change| {
-            let of_it = changed.iter().filter(move |entry| entry.change == change);
-            of_it.map(|entry| entry.name).collect::<Vec<_>>()
+        let (_, HostSettings { entries: asked, .. }) =
+            settings::read_dev(file.clone(), &self.flags, &[])?;
+        self.report_waiting(&asked, &before_entries);
+        let (env, HostSettings { entries, .. }) =
+            settings::read_dev(file.clone(), &self.flags, &before_entries)?;
+        let differs = |(now, before): (&ShownSetting, &ShownSetting)| {
+            now.change == Change::Pool && now.value != before.value
         };
-        let waiting = names(Change::Restart);
-        if !waiting.is_empty() {
-            self.events
-                .emit(Event::SettingsNeedRestart { names: waiting });
-        }
         // A new password is a change that the entries do not show.
-        let moves = !names(Change::Pool).is_empty() || env.database_url != before.database_url;
+        let moves = entries.iter().zip(&before_entries).any(differs)
+            || env.database_url != before.database_url;
         let env = Arc::new(env);
         let db_config = if moves {
             self.move_pool(&env, database).await?
@@ -104,6 +99,20 @@ impl SettingsReload {
             self.database.schema.sync().await;
         }
         Ok(is_new)
+    }
+
+    /// Names the settings that wait for the next start, unless the user knows already.
+    fn report_waiting(&mut self, asked: &[ShownSetting], in_effect: &[ShownSetting]) {
+        let waits = |(asked, in_effect): &(&ShownSetting, &ShownSetting)| {
+            asked.change == Change::Restart && asked.value != in_effect.value
+        };
+        let pairs = asked.iter().zip(in_effect).filter(waits);
+        let waiting: Vec<ShownSetting> = pairs.map(|(asked, _)| asked.clone()).collect();
+        if !waiting.is_empty() && waiting != self.waiting {
+            let names = waiting.iter().map(|it| it.name).collect();
+            self.events.emit(Event::SettingsNeedRestart { names });
+        }
+        self.waiting = waiting;
     }
 
     /// Moves the pool to the database of `env`. On an error nothing changes.

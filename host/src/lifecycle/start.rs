@@ -51,7 +51,9 @@ impl Start {
         // Paths in backtraces and files that the app opens are relative to the root, wherever the host was started.
         std::env::set_current_dir(project.root())?;
         let flags = options.flags.0;
-        let (env, settings) = settings::read_dev(project.dotenv()?, &flags)?;
+        let switched = carried.mode.map(Mode::switched);
+        let switched = switched.as_ref().map_or(&[][..], |switched| switched);
+        let (env, settings) = settings::read_dev(project.dotenv()?, &flags, switched)?;
         let env = Arc::new(env);
         if let Some(unread) = env.unread() {
             events.emit(Event::SettingsUnread {
@@ -68,10 +70,7 @@ impl Start {
         let address = listener.local_addr()?;
         lock.announce(address)?;
 
-        let mode = match carried.mode {
-            Some(switches) => settings.mode.with_switches(switches),
-            None => settings.mode,
-        };
+        let mode = settings.mode;
         let database = Database::find(&project, &env, mode.max_connections())?;
         Ok(Self {
             since,

@@ -96,6 +96,8 @@ async fn the_app_finds_what_dotenv_says_now_below_what_the_user_set() {
     .await;
     assert_eq!(host.text("/env").await, "bye bye! of-the-user bye");
     assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9002").await, ".env");
+    let switched = source_of(&host, "HOST_ISOLATION", "off").await;
+    assert_eq!(switched, "the dashboard");
     host.checkout.write(".env", &dotenv("", 9003));
     assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9003").await, ".env");
     host.until_generation(4).await;
@@ -119,6 +121,12 @@ async fn the_hosts_own_settings_are_read_from_dotenv_too_and_those_that_wait_for
     host.checkout.write(".env", &dotenv(99));
     let line = ".env: HOST_HOLD_MS takes effect when you restart the host";
     eventually("the line", async || host.log().contains(line).then_some(())).await;
+    // The panel shows what is in effect, and going back to that is no change.
+    assert_eq!(source_of(&host, "HOST_HOLD_MS", "1234").await, ".env");
+    host.checkout
+        .write(".env", &(dotenv(1234) + "DRAIN_TIMEOUT_MS=9003\n"));
+    source_of(&host, "DRAIN_TIMEOUT_MS", "9003").await;
+    assert_eq!(host.log().matches("when you restart the host").count(), 1);
 
     let faults = host
         .checkout
