@@ -59,15 +59,16 @@ pub(super) async fn start(
     let me = request.to_string();
     // Call `entry` inside the task: it may work or panic before its first await.
     // It ends with this future: without a runtime of its own nothing else would end it.
-    let starting = AbortOnDropHandle::new(handle.spawn(request.scope(async move {
+    let mut starting = AbortOnDropHandle::new(handle.spawn(request.scope(async move {
         let router = entry(state).await;
         // Convert to text here: the error belongs to the app and must be dropped on its runtime.
         router.map_err(|error: BoxError| failure::with_causes(&*error))
     })));
-    let error = match tokio::time::timeout(limit, starting).await {
+    let error = match tokio::time::timeout(limit, &mut starting).await {
         Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
         Ok(Ok(Err(error))) => StartError::Failed(error),
         Ok(Err(error)) => StartError::Panicked(panics::take(&error).to_string()),
+        // The task still waits: once it is aborted, what it waits for is not known any more.
         Err(_) => StartError::Hung {
             limit,
             waits_for: alone(&db.status(), &me),
