@@ -113,7 +113,9 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
 
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| {
-        EnvFilter::new("info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn")
+        EnvFilter::new(
+            "info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn,notify=error",
+        )
     });
     // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
