@@ -6,7 +6,7 @@
 
 use std::{fs, io, path::Path};
 
-/// The files and folders of a workspace, without its build.
+/// The files and folders that every workspace has, without its build.
 pub const SOURCES: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -18,7 +18,8 @@ pub const SOURCES: [&str; 8] = [
     "migrations",
 ];
 
-/// Copies the workspace `from` with its `hot` build to `to`, on the same file system.
+/// Copies the workspace `from` with its `hot` build to `to`, on the same file system. Further folders of it may be crates
+/// that the app depends on, so they are copied too.
 ///
 /// # Errors
 /// A file cannot be read, linked or written. What has been copied so far stays.
@@ -26,6 +27,16 @@ pub fn workspace(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to.join("target"))?;
     for source in SOURCES.into_iter().chain(["target/hot"]) {
         tree(&from.join(source), &to.join(source))?;
+    }
+    for entry in fs::read_dir(from)? {
+        let (entry, is_folder) =
+            entry.and_then(|it| Ok((it.file_name(), it.file_type()?.is_dir())))?;
+        let name = entry.to_string_lossy();
+        let is_known = name == "target" || SOURCES.contains(&&*name);
+        // Hidden folders are git's and the dev server's.
+        if is_folder && !is_known && !name.starts_with('.') {
+            tree(&from.join(&entry), &to.join(&entry))?;
+        }
     }
     Ok(())
 }
@@ -58,4 +69,26 @@ fn file(from: &Path, to: &Path, modified: std::time::SystemTime) -> io::Result<(
         .write(true)
         .open(to)?
         .set_modified(modified)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_crates_of_a_workspace_are_copied_and_hidden_folders_are_not() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for source in SOURCES
+            .into_iter()
+            .chain(["target/hot", "further/src", ".git"])
+        {
+            fs::create_dir_all(from.path().join(source)).unwrap();
+        }
+        fs::write(from.path().join("further/Cargo.toml"), "[package]").unwrap();
+        workspace(from.path(), to.path()).unwrap();
+        assert!(to.path().join("further/Cargo.toml").is_file());
+        assert!(to.path().join("app_lib").is_dir() && to.path().join("target/hot").is_dir());
+        assert!(!to.path().join(".git").exists());
+    }
 }
