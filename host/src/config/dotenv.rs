@@ -66,6 +66,8 @@ fn is_name_char(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -91,5 +93,28 @@ mod tests {
         );
         let error = parse("PATH=one two\n", |name| name == "PATH").expect_err("two words");
         assert!(!error.to_string().contains(HIDDEN), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_hidden_from_dotenvy_comes_back_as_it_was(
+            name in "[A-Z][A-Z_]{0,8}",
+            value in "[a-zA-Z0-9_ ${}#=.-]{0,20}",
+            hidden in "[A-Z][A-Z_]{0,8}",
+        ) {
+            // Nothing is replaced in single quotes.
+            let text = format!("{name}='{value}'\n");
+            let read = parse(&text, |it| it == hidden || it == name).expect("it is valid");
+            prop_assert_eq!(read, [(name, value)]);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,60}(\n\\PC{0,30})?") {
+            if let Err(error) = parse(&text, |name| name.len() == 1) {
+                prop_assert!(!error.to_string().contains(HIDDEN));
+            }
+        }
     }
 }

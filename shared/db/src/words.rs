@@ -124,6 +124,8 @@ fn dollar_quoted(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::words;
 
     #[test]
@@ -161,6 +163,33 @@ mod tests {
         for (from, _) in text.char_indices() {
             for (to, _) in text[from..].char_indices() {
                 assert!(words(&text[from..from + to]).count() <= to);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_quoted_or_commented_has_no_words(text in "\\PC{0,30}") {
+            let quoted = text.replace('\'', "''");
+            let dollars = text.replace('$', "");
+            let comment = text.replace(['*', '/'], "");
+            for sql in [
+                format!("SELECT '{quoted}' FROM t"),
+                format!("SELECT $q${dollars}$q$ FROM t"),
+                format!("SELECT /* {comment} */ FROM t"),
+                format!("SELECT -- {comment}\nFROM t"),
+            ] {
+                let found: Vec<&str> = words(&sql).filter(|word| !word.is_empty()).collect();
+                prop_assert_eq!(found, ["SELECT", "FROM", "t"], "{}", sql);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
+            for word in words(&text) {
+                prop_assert!(text.contains(word));
             }
         }
     }

@@ -81,3 +81,50 @@ pub(super) fn normalize(path: &Path) -> PathBuf {
     }
     normalized
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::{collection::btree_set, prelude::*};
+
+    use super::*;
+
+    /// As rustc writes it.
+    fn dep_info_of(files: &BTreeSet<String>) -> String {
+        let escaped: Vec<String> = files.iter().map(|file| file.replace(' ', "\\ ")).collect();
+        let files = escaped.join(" ");
+        format!("app_lib.d: {files}\n\napp_lib/src/lib.rs:\n")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn each_source_is_found_again(files in btree_set("[a-zäé_]{1,8}( [a-z]{1,5}){0,2}/[a-z]{1,5}\\.rs", 1..8)) {
+            let root = tempfile::tempdir().expect("a temporary folder");
+            let info = root.path().join("app_lib.d");
+            fs::write(&info, dep_info_of(&files)).expect("it can be written");
+            let found = sources_in(&info, root.path()).expect("it can be read");
+            let wanted: BTreeSet<PathBuf> = files.iter().map(PathBuf::from).collect();
+            let inside: BTreeSet<PathBuf> =
+                found.into_iter().filter(|file| file.is_relative()).collect();
+            prop_assert_eq!(inside, wanted);
+        }
+
+        #[test]
+        fn no_dep_info_makes_it_panic(text in "\\PC{0,80}") {
+            let root = tempfile::tempdir().expect("a temporary folder");
+            let info = root.path().join("app_lib.d");
+            fs::write(&info, text).expect("it can be written");
+            drop(sources_in(&info, root.path()));
+        }
+
+        #[test]
+        fn a_normal_path_has_no_steps_back(parts in proptest::collection::vec("[a-z]{1,3}|\\.|\\.\\.", 1..10)) {
+            let path = normalize(Path::new(&format!("/root/{}", parts.join("/"))));
+            let is_normal = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+            prop_assert!(path.components().all(is_normal), "{}", path.display());
+        }
+    }
+}

@@ -166,3 +166,55 @@ impl fmt::Debug for DatabaseUrl {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::DatabaseUrl;
+
+    /// What a user sees of a URL: it as text, or why it cannot be used.
+    fn shown(url: &str) -> String {
+        match DatabaseUrl::parse(url) {
+            Ok(url) => format!("{url} {url:?}"),
+            Err(why) => why,
+        }
+    }
+
+    fn encoded(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_password_is_never_shown_however_it_is_written(middle in "[@:/?#%\\[\\]&='a-c0-9 ]{0,8}") {
+            // Its ends appear nowhere else.
+            let password = format!("zqz{middle}xjx");
+            for url in [
+                format!("postgres://me:{password}@db.example:5432/app"),
+                format!("postgres://me:{}@db.example/app?sslmode=disable", encoded(&password)),
+                format!("postgres://db.example/app?user=me&password={password}"),
+                format!("host=db.example user=me password='{}'", password.replace('\'', "\\'")),
+            ] {
+                let shown = shown(&url);
+                prop_assert!(!shown.contains("zqz") && !shown.contains("xjx"), "{url}: {shown}");
+            }
+        }
+
+        #[test]
+        fn an_encoded_password_is_the_one_that_is_sent(password in "\\PC{1,20}") {
+            let url = format!("postgres://me:{}@db.example/app", encoded(&password));
+            let url = DatabaseUrl::parse(&url).expect("all of it is encoded");
+            prop_assert_eq!(url.config().get_password(), Some(password.as_bytes()));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
+            shown(&text);
+            shown(&format!("postgres://{text}"));
+            shown(&format!("postgres://db.example/app?{text}"));
+        }
+    }
+}
