@@ -13,7 +13,9 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn of(text: &'a str) -> Result<Self, String> {
-        let Some((scheme, rest)) = text.split_once("://") else {
+        // In the second form a value may contain `://`.
+        let is_scheme = |it: &(&str, &str)| it.0.chars().all(|c| c.is_ascii_alphanumeric());
+        let Some((scheme, rest)) = text.split_once("://").filter(is_scheme) else {
             return Ok(Self {
                 address: None,
                 parameters: words(text)?,
@@ -57,10 +59,20 @@ fn well_formed(rest: &str) -> Result<&str, String> {
     let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
     match authority.split('@').collect::<Vec<_>>().as_slice() {
         [_, _, _, ..] => Err("there are two `@` before the database's name: one in the user name or password is written %40".into()),
-        [credentials, _] => Ok(credentials),
+        // An `@` after it, other than in a value, may be the end of a password that has a `/` or `?` in it.
+        [credentials, _] if !at_outside_values(&rest[authority.len()..]) => Ok(credentials),
         _ if rest.contains('@') => Err("there is an `@` after a `/` or `?`: in a password `/` is written %2F, `?` %3F and `@` %40; elsewhere too `@` is written %40".into()),
         _ => Ok(""),
     }
+}
+
+/// Whether there is an `@` in a path or in the name of a parameter.
+fn at_outside_values(path_and_query: &str) -> bool {
+    let (path, query) = path_and_query
+        .split_once('?')
+        .unwrap_or((path_and_query, ""));
+    let mut names = query.split('&').filter_map(|pair| pair.split('=').next());
+    path.contains('@') || names.any(|name| name.contains('@'))
 }
 
 fn decode(text: &str) -> Result<String, ()> {
