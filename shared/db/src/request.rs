@@ -47,10 +47,8 @@ pub struct Request {
 /// For whom the code runs.
 #[derive(Debug)]
 enum Origin {
-    Client {
-        method: String,
-        path: String,
-    },
+    /// Its verb and path, without the query, which may hold secrets.
+    Client(String),
     /// The app's start.
     Start,
     /// The host itself, and what it does.
@@ -71,8 +69,7 @@ impl Request {
     /// ```
     #[must_use]
     pub fn new(method: &str, path: &str, generation: u64) -> Arc<Self> {
-        let (method, path) = (method.to_owned(), path.to_owned());
-        Self::of(Origin::Client { method, path }, generation)
+        Self::of(Origin::Client(format!("{method} {path}")), generation)
     }
 
     /// The start of a generation, which may use the database like a request.
@@ -154,7 +151,7 @@ impl Request {
     #[must_use]
     pub fn method_and_path(&self) -> String {
         match &self.origin {
-            Origin::Client { method, path } => format!("{method} {path}"),
+            Origin::Client(named) => named.clone(),
             Origin::Start => "app()".to_owned(),
             Origin::Host(what) => format!("the host ({what})"),
         }
@@ -162,7 +159,7 @@ impl Request {
 
     /// Whether a client waits for its answer.
     pub(crate) fn is_of_a_client(&self) -> bool {
-        matches!(self.origin, Origin::Client { .. })
+        matches!(self.origin, Origin::Client(_))
     }
 
     pub(crate) fn is_of_the_host(&self) -> bool {
