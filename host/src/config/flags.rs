@@ -28,8 +28,8 @@ impl Flags {
         })
     }
 
-    fn augment<'a>(command: Command, flags: impl IntoIterator<Item = &'a Flag>) -> Command {
-        flags.into_iter().fold(command, |command, flag| {
+    fn augment(command: Command, flags: impl Iterator<Item = &'static Flag>) -> Command {
+        flags.fold(command, |command, flag| {
             let setting = flag.setting;
             let default = match setting.default {
                 "" => String::new(),
@@ -51,8 +51,8 @@ impl Flags {
         })
     }
 
-    fn from<'a>(matches: &ArgMatches, flags: impl IntoIterator<Item = &'a Flag>) -> Self {
-        let given = flags.into_iter().filter_map(|flag| {
+    fn from(matches: &ArgMatches, flags: impl Iterator<Item = &'static Flag>) -> Self {
+        let given = flags.filter_map(|flag| {
             let values = matches.get_many::<String>(flag.setting.variable)?;
             Some(Given {
                 flag: format!("--{}", flag.long),
@@ -64,43 +64,31 @@ impl Flags {
     }
 }
 
-/// The flags of `host serve`.
-#[cfg(feature = "bundled-app")]
+/// The flags of a command: of `host dev`, or without `DEV` of `host serve`.
 #[derive(Clone, Debug)]
-pub(crate) struct ServeFlags(pub(crate) Flags);
-
-#[cfg(feature = "bundled-app")]
-impl clap::Args for ServeFlags {
-    fn augment_args(command: Command) -> Command {
-        Flags::augment(command, &FLAGS)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-#[cfg(feature = "bundled-app")]
-impl clap::FromArgMatches for ServeFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        Ok(Self(Flags::from(matches, &FLAGS)))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
+pub(crate) struct CommandFlags<const DEV: bool>(pub(crate) Flags);
 
 /// The flags of `host dev`.
 #[cfg(feature = "dev")]
-#[derive(Clone, Debug)]
-pub(crate) struct DevFlags(pub(crate) Flags);
+pub(crate) type DevFlags = CommandFlags<true>;
 
-#[cfg(feature = "dev")]
-impl clap::Args for DevFlags {
+/// The flags of `host serve`.
+#[cfg(feature = "bundled-app")]
+pub(crate) type ServeFlags = CommandFlags<false>;
+
+impl<const DEV: bool> CommandFlags<DEV> {
+    fn table() -> impl Iterator<Item = &'static Flag> {
+        #[cfg(feature = "dev")]
+        let more = DEV_FLAGS.iter().filter(|_| DEV);
+        #[cfg(not(feature = "dev"))]
+        let more = [];
+        FLAGS.iter().chain(more)
+    }
+}
+
+impl<const DEV: bool> clap::Args for CommandFlags<DEV> {
     fn augment_args(command: Command) -> Command {
-        Flags::augment(command, FLAGS.iter().chain(&DEV_FLAGS))
+        Flags::augment(command, Self::table())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -108,10 +96,9 @@ impl clap::Args for DevFlags {
     }
 }
 
-#[cfg(feature = "dev")]
-impl clap::FromArgMatches for DevFlags {
+impl<const DEV: bool> clap::FromArgMatches for CommandFlags<DEV> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        Ok(Self(Flags::from(matches, FLAGS.iter().chain(&DEV_FLAGS))))
+        Ok(Self(Flags::from(matches, Self::table())))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
