@@ -59,36 +59,36 @@ fn rooms_use_only_rooms_below_them() {
 fn no_modules_use_each_other_in_a_circle() {
     let modules = Modules::read(&source(""));
     let uses = modules.uses();
-    // Take away what uses nothing that is left; a circle remains.
-    let mut left: BTreeSet<&Module> = uses
+    let all = uses
         .iter()
         .flat_map(|(user, used)| [*user, *used])
         .collect();
-    loop {
-        let free = |module: &&Module| {
-            !uses
-                .iter()
-                .any(|(user, used)| user == module && left.contains(used))
-        };
-        let Some(leaf) = left.iter().copied().find(|module| free(module)) else {
-            break;
-        };
-        left.remove(leaf);
-    }
-    // Take away what only leads into the circle.
-    loop {
-        let unused = |module: &&Module| {
-            !uses
-                .iter()
-                .any(|(user, used)| used == module && left.contains(user))
-        };
-        let Some(top) = left.iter().copied().find(|module| unused(module)) else {
-            break;
-        };
-        left.remove(top);
-    }
+    // Without what uses nothing that is left, and then without what nothing uses, a circle remains.
+    let left = without_ends(all, &uses, |(user, used)| (user, used));
+    let left = without_ends(left, &uses, |(user, used)| (used, user));
     let circle: Vec<String> = left.iter().map(|module| shown(module)).collect();
     assert!(circle.is_empty(), "in a circle: {circle:#?}");
+}
+
+type Use<'a> = (&'a Module, &'a Module);
+
+/// Takes away, until there is none, a module that no use leads from to another that is left. `directed` says which of a
+/// use is the one it leads from.
+fn without_ends<'a>(
+    mut left: BTreeSet<&'a Module>,
+    uses: &BTreeSet<Use<'a>>,
+    directed: fn(Use<'a>) -> Use<'a>,
+) -> BTreeSet<&'a Module> {
+    loop {
+        let leads_on = |module: &Module| {
+            let mut uses = uses.iter().map(|one| directed(*one));
+            uses.any(|(from, to)| from == module && left.contains(to))
+        };
+        let Some(end) = left.iter().copied().find(|module| !leads_on(module)) else {
+            return left;
+        };
+        left.remove(end);
+    }
 }
 
 #[test]

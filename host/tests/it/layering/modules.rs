@@ -23,6 +23,8 @@ pub(super) struct Modules {
     paths: BTreeMap<Module, BTreeSet<Vec<String>>>,
     /// What a module passes on: `(module, name)` to the path it is from.
     passed_on: BTreeMap<(Module, String), Vec<String>>,
+    /// The modules that are declared, by their full names.
+    declared: BTreeSet<Module>,
 }
 
 impl Modules {
@@ -31,6 +33,7 @@ impl Modules {
         let mut modules = Self {
             paths: BTreeMap::new(),
             passed_on: BTreeMap::new(),
+            declared: BTreeSet::new(),
         };
         modules.read_folder(source, &[]);
         modules
@@ -121,8 +124,13 @@ impl Reader<'_> {
         }
         // A path without a prefix names a child module, an item in scope, or another crate.
         let named = path.len() != rest.len();
-        let child = [at.clone(), rest[..1].to_vec()].concat();
-        if !named && !self.has_child(&child) {
+        // Files are read in no order, so whether it is a child is looked up among the declarations.
+        if !named
+            && !self
+                .modules
+                .declared
+                .contains(&[&at[..], &rest[..1]].concat())
+        {
             return None;
         }
         at.extend_from_slice(rest);
@@ -133,14 +141,6 @@ impl Reader<'_> {
             .or_default()
             .insert(at.clone());
         Some(at)
-    }
-
-    /// Files are read in no order, so this looks at the folder's declarations instead.
-    fn has_child(&self, child: &[String]) -> bool {
-        self.modules.passed_on.contains_key(&(
-            self.module.clone(),
-            format!("mod {}", child.last().unwrap()),
-        ))
     }
 
     fn tree(&mut self, tree: &UseTree, before: &mut Vec<String>, is_public: bool) {
@@ -178,8 +178,8 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_file(&mut self, file: &'ast syn::File) {
         for item in &file.items {
             if let syn::Item::Mod(item) = item {
-                let key = (self.module.clone(), format!("mod {}", item.ident));
-                self.modules.passed_on.insert(key, self.module.clone());
+                let child = [&self.module[..], &[item.ident.to_string()]].concat();
+                self.modules.declared.insert(child);
             }
         }
         visit::visit_file(self, file);
