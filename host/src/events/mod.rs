@@ -1,7 +1,7 @@
 //! What happens: one typed stream with a short memory.
 //!
-//! Services report here; the terminal, `--json` and the dashboard subscribe. Nothing else prints. An event is plain
-//! data, so this room knows no service and no renderer.
+//! Services report here, and the terminal subscribes: it prints lines, or JSON with `--json`. Nothing else prints. An event
+//! is plain data, so this room knows no service and no renderer. What the dashboard shows is state, such as [`Report`].
 
 // The compiler's messages and progress.
 mod diagnostic;
@@ -126,7 +126,7 @@ pub(crate) enum Event {
     },
 
     // `.env`.
-    /// `DATABASE_…` variables that nothing reads.
+    /// Variables of libpq are set, which are not read here.
     SettingsUnread {
         message: String,
     },
@@ -195,11 +195,16 @@ pub(crate) enum Event {
     },
 }
 
+/// To the microsecond.
+fn in_milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
 fn milliseconds<S: serde::Serializer>(
     duration: &Duration,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
+    serializer.serialize_f64(in_milliseconds(*duration))
 }
 
 /// How many events are kept for subscribers that come later.

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Progress, UnderWay, worst};
+use super::{Diagnostic, Progress, UnderWay, in_milliseconds as ms, worst};
 
 /// The phase of the reload loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -129,7 +129,6 @@ impl LastReload {
         compiler: Compiler,
         times: Times,
     ) -> Self {
-        let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let Times {
             detect,
             wait,

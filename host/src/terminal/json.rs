@@ -1,4 +1,4 @@
-//! `--json`: the events other than the steps of a reload, which are [`Event`]s.
+//! `--json`: what is added to an [`Event`], and what is printed in place of one.
 
 use std::net::SocketAddr;
 

@@ -110,18 +110,8 @@ impl Terminal {
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(event) => {
-                        let outage = match &event {
-                            Event::Outage { trouble } => Some(trouble.as_ref().map(|it| it.cause)),
-                            _ => None,
-                        };
-                        if screen::is_json() {
-                            self.print_json(event).await;
-                        } else {
-                            self.show_event(event).await;
-                        }
-                        self.outage = outage.unwrap_or(self.outage);
-                    }
+                    Some(event) if screen::is_json() => self.print_json(event).await,
+                    Some(event) => self.show_event(event).await,
                     None => return,
                 },
                 _ = frames.tick(), if self.building.is_some() => self.show_progress(),
@@ -131,10 +121,10 @@ impl Terminal {
 
     async fn show_event(&mut self, event: Event) {
         if let Some(text) = lines::line(&event) {
-            return line(format_args!("{text}"));
+            line(format_args!("{text}"));
         }
         match event {
-            Event::Outage { .. } => self.show_recovery(),
+            Event::Outage { trouble } => self.note_outage(trouble.map(|trouble| trouble.cause)),
             Event::ConnectionRefused(refusal) => {
                 refusal::show(&refusal, self.mode, &self.observer).await;
             }
@@ -143,9 +133,10 @@ impl Terminal {
         }
     }
 
-    /// The end of an outage.
-    fn show_recovery(&self) {
-        if self.outage == Some(Cause::Database) {
+    /// Shows the end of an outage.
+    fn note_outage(&mut self, now: Option<Cause>) {
+        let before = std::mem::replace(&mut self.outage, now);
+        if now.is_none() && before == Some(Cause::Database) {
             line(format_args!("{GOOD}✓{GOOD:#} the database answers"));
         }
     }
