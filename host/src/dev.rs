@@ -54,10 +54,10 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         image,
         listener,
         address,
-        mode,
         database,
         lock,
     } = start;
+    let mode = host.mode;
     let (handle, db_config) = Handle::new(
         &database,
         (&project, host.migrate),

@@ -167,7 +167,21 @@ impl Database {
         env: &Env,
         events: &Events,
     ) -> Result<(), BoxError> {
-        migrate_at(&self.url, project, env, events).await
+        let migrations = migrate::load(&project.migrations())?;
+        let control = RunControl {
+            before_file: &|_| {},
+            stop: &CancellationToken::new(),
+        };
+        let outcome = on_watched_connection(&self.url, env, events, async |client| {
+            Ok(migrate::run(client, &migrations, true, &control).await)
+        })
+        .await?;
+        for migration in outcome.now {
+            events.emit(Event::Migrated { migration });
+        }
+        outcome
+            .failure
+            .map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     /// Whether the private cluster should be running but is not.
@@ -230,31 +244,8 @@ pub(crate) async fn terminate(url: &DatabaseUrl, env: &Env, pid: i32) -> Result<
     .await
 }
 
-async fn migrate_at(
-    url: &DatabaseUrl,
-    project: &Project,
-    env: &Env,
-    events: &Events,
-) -> Result<(), BoxError> {
-    let migrations = migrate::load(&project.migrations())?;
-    let control = RunControl {
-        before_file: &|_| {},
-        stop: &CancellationToken::new(),
-    };
-    let outcome = on_watched_connection(url, env, events, async |client| {
-        Ok(migrate::run(client, &migrations, true, &control).await)
-    })
-    .await?;
-    for migration in outcome.now {
-        events.emit(Event::Migrated { migration });
-    }
-    outcome
-        .failure
-        .map_or(Ok(()), |failure| Err(failure.into()))
-}
-
 /// Creates the role that the app uses in the private cluster.
-pub(crate) async fn make_plain_role(url: &DatabaseUrl, env: &Env) -> Result<(), BoxError> {
+pub(super) async fn make_plain_role(url: &DatabaseUrl, env: &Env) -> Result<(), BoxError> {
     on_connection(url, env, async |client| {
         let made = client.batch_execute(MAKE_PLAIN_ROLE).await;
         Ok(made.map_err(|error| describe(&error))?)

@@ -34,7 +34,6 @@ pub(crate) struct Start {
     /// From here on no connection is refused: the kernel queues them.
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
-    pub(crate) mode: Mode,
     /// Not started yet.
     pub(crate) database: Database,
     /// Released after the database has stopped, so that a new host does not mistake its server for an orphan.
@@ -70,8 +69,7 @@ impl Start {
         let address = listener.local_addr()?;
         lock.announce(address)?;
 
-        let mode = settings.mode;
-        let database = Database::find(&project, &env, mode.max_connections())?;
+        let database = Database::find(&project, &env, settings.mode.max_connections())?;
         Ok(Self {
             since,
             flags,
@@ -82,7 +80,6 @@ impl Start {
             image,
             listener,
             address,
-            mode,
             database,
             lock,
         })
