@@ -14,7 +14,7 @@
 //! - [`health`] is what is wrong, all in all: one value that every page and the terminal show.
 //! - [`terminal`] and [`devtools`] are the renderers: lines and keys; pages, dashboard, `status.json`. They show events
 //!   and state, and send [`actions`].
-//! - [`config`] is what the host is told: flags, the environment, `.env`.
+//! - [`config`] is the settings, from flags, the environment and `.env`.
 //! - [`lifecycle`] is the process: what must exist before anything runs, the main loop, an end that loses nothing, and
 //!   the restart under the same PID when the host's own code has changed.
 //! - [`dev`] builds all of it and is the only place that knows both services and renderers.

@@ -1,4 +1,4 @@
-//! What the host is told: flags, the environment, `.env`, and the project folder. Owns how they are read and which of
+//! The settings of the host, from flags, the environment and `.env`, and the project folder. Owns how they are read and which of
 //! them takes precedence.
 
 #[cfg(feature = "dev")]

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
-/// What only the dev server is told.
+/// The settings of the dev server alone.
 #[derive(Clone, Debug)]
 pub(crate) struct HostSettings {
     pub(crate) mode: Mode,

@@ -245,7 +245,7 @@ impl Drop for Frozen<'_> {
     }
 }
 
-/// Against hanging: what is told to a client of a silent server takes a few seconds.
+/// Against hanging: an answer about a silent server takes a few seconds.
 const TOLD: Duration = Duration::from_secs(60);
 
 #[tokio::test]
