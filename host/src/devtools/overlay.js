@@ -59,7 +59,7 @@ function hideFailure() {
 }
 
 function headline({ refused, errors }) {
-  return refused ? "Your last save is not live" : `${count(errors, "error")}: your last save did not compile`;
+  return refused ? "The app failed to start" : `${count(errors, "error")}: your last save did not compile`;
 }
 
 function errorsOf(news) {

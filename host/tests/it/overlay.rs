@@ -174,7 +174,7 @@ async fn an_app_that_does_not_start_is_explained_and_comes_up_by_itself() {
     host.checkout.write_lab("panic!(\"not today\")");
     failed("load_failed").await;
     browser
-        .until("why it failed", &shows("Your last save is not live"))
+        .until("why it failed", &shows("The app failed to start"))
         .await;
     assert_eq!(browser.value(&shows("not today")).await, true);
     browser.screenshot("overlay-refused").await;
