@@ -69,7 +69,8 @@ impl Way {
     }
 }
 
-/// Operations per second of this many tasks, each of which waits for its answer. Every `each`th is a transaction, if any.
+/// Operations per second of this many tasks, each of which waits for its answer. Every `each`th is a transaction, if
+/// any.
 async fn rate(way: &Way, concurrent: usize, each: Option<u64>) -> Result<f64, BoxError> {
     let (done, over) = (
         Arc::new(AtomicU64::new(0)),

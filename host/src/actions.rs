@@ -1,8 +1,8 @@
 //! What a user can ask a running host to do: one list. The keys and their help, the dashboard's buttons and the names
 //! under `/__dev/actions/` come from it.
 //!
-//! A key or button that changes what the host runs sends an [`Action`] to the main loop, which carries them out one after
-//! another. Quitting is not one of them: it must not queue behind a migration that waits for a lock.
+//! A key or button that changes what the host runs sends an [`Action`] to the main loop, which carries them out one
+//! after another. Quitting is not one of them: it must not queue behind a migration that waits for a lock.
 
 use shared::PoolOwner;
 

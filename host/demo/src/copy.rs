@@ -18,8 +18,8 @@ pub const SOURCES: [&str; 8] = [
     "migrations",
 ];
 
-/// Copies the workspace `from` with its `hot` build to `to`, on the same file system. Further folders of it may be crates
-/// that the app depends on, so they are copied too.
+/// Copies the workspace `from` with its `hot` build to `to`, on the same file system. Further folders of it may be
+/// crates that the app depends on, so they are copied too.
 ///
 /// # Errors
 /// A file cannot be read, linked or written. What has been copied so far stays.

@@ -1,5 +1,5 @@
-//! The settings of the host, from flags, the environment and `.env`, and the project folder. Owns how they are read and which of
-//! them takes precedence.
+//! The settings of the host, from flags, the environment and `.env`, and the project folder. Owns how they are read and
+//! which of them takes precedence.
 
 #[cfg(feature = "dev")]
 mod dotenv;

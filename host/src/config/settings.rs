@@ -38,8 +38,8 @@ pub(crate) fn read(
     Env::read(&variables(file, flags))
 }
 
-/// The same, and the dev server's own. Of the settings that take a restart, those of `in_effect` win over everything else:
-/// a running host has its own.
+/// The same, and the dev server's own. Of the settings that take a restart, those of `in_effect` win over everything
+/// else: a running host has its own.
 #[cfg(feature = "dev")]
 pub(crate) fn read_dev(
     file: impl IntoIterator<Item = (String, String)>,

@@ -18,7 +18,8 @@ use super::migrate;
 pub(super) const SLOW_AFTER: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Tells what the session `pid` waits for, again and again, until this is dropped. While `pid` is zero, it is not known.
+/// Tells what the session `pid` waits for, again and again, until this is dropped. While `pid` is zero, it is not
+/// known.
 pub(super) async fn watch_blocker(
     url: &DatabaseUrl,
     env: &Env,
@@ -51,8 +52,8 @@ async fn poll(
     }
 }
 
-/// The first session whose lock `$1` waits for. It polls for the lock that keeps migrations apart, so that PostgreSQL does
-/// not know of this wait.
+/// The first session whose lock `$1` waits for. It polls for the lock that keeps migrations apart, so that PostgreSQL
+/// does not know of this wait.
 fn blocker() -> String {
     migrate::named(&format!(
         "SELECT unnest(pg_blocking_pids($1)) UNION ALL {} AND pid <> $1",

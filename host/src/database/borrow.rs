@@ -12,8 +12,8 @@ use crate::{
     events::{Event, Events},
 };
 
-/// Another short command stops its cluster at its end, so that one which ends soon is waited for. After that the cluster
-/// is shared: it is an open psql's.
+/// Another short command stops its cluster at its end, so that one which ends soon is waited for. After that the
+/// cluster is shared: it is an open psql's.
 const SHARE_AFTER: Duration = Duration::from_secs(2);
 
 /// A host that starts may have to create the cluster first.

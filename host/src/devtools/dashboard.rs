@@ -1,6 +1,7 @@
 //! The dashboard: a page, its files, and the stream that keeps it up to date.
 //!
-//! The page is static except for the token and the titles of buttons. Everything it shows is in `status.json`, which the stream repeats.
+//! The page is static except for the token and the titles of buttons. Everything it shows is in `status.json`, which
+//! the stream repeats.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -1,7 +1,8 @@
 //! What happens: one typed stream with a short memory.
 //!
-//! Services report here, and the terminal subscribes: it prints lines, or JSON with `--json`. Nothing else prints. An event
-//! is plain data, so this room knows no service and no renderer. What the dashboard shows is state, such as [`Report`].
+//! Services report here, and the terminal subscribes: it prints lines, or JSON with `--json`. Nothing else prints. An
+//! event is plain data, so this room knows no service and no renderer. What the dashboard shows is state, such as
+//! [`Report`].
 
 // The compiler's messages and progress.
 mod diagnostic;

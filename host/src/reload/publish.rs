@@ -59,8 +59,8 @@ impl LiveFolder {
         &self.folder
     }
 
-    /// Publishes `artifact`, unless it equals the one loaded last. What was published and not [`loaded`](Self::loaded) is
-    /// published again.
+    /// Publishes `artifact`, unless it equals the one loaded last. What was published and not [`loaded`](Self::loaded)
+    /// is published again.
     ///
     /// With `again` it is published in any case. A byte appended to the file, which no loader reads, makes it a
     /// different library: hot-lib-reloader notices it, and it has its own statics.

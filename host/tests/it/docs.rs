@@ -1,5 +1,5 @@
-//! What README and `host/docs` promise: the README is short, and the links, files, recipes, flags, variables and messages
-//! that they name exist.
+//! What README and `host/docs` promise: the README is short, and the links, files, recipes, flags, variables and
+//! messages that they name exist.
 
 use std::{
     collections::BTreeSet,

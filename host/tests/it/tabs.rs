@@ -21,8 +21,8 @@ fn lab(heading: &str, body: &str) -> String {
     )
 }
 
-/// With `?click` the page follows its link while a save is loading; not the test, since WebDriver waits for the page that
-/// a click leads to. With `?stop` it stops once the save is live. With `?hasty` no timer waits.
+/// With `?click` the page follows its link while a save is loading; not the test, since WebDriver waits for the page
+/// that a click leads to. With `?stop` it stops once the save is live. With `?hasty` no timer waits.
 const LINKS: &str = "<a id='held' href='/held'>Held</a> <a id='empty' href='/empty'>Empty</a><script>
     const later = setTimeout;
     const has = (name) => location.search.includes(name);

@@ -1,9 +1,9 @@
 //! One PostgreSQL connection for a whole process.
 //!
-//! [`Db`] shares a single connection by pipelining: statements go out back to back, and each answer goes to its caller. A
-//! transaction has the connection to itself while it lasts. The connection is opened by the first statement and reopened
-//! after a loss. It needs tokio and nothing of the dev server; under `cargo dev` the host makes the [`Db`] and hands it
-//! to the app, in production the process makes its own.
+//! [`Db`] shares a single connection by pipelining: statements go out back to back, and each answer goes to its caller.
+//! A transaction has the connection to itself while it lasts. The connection is opened by the first statement and
+//! reopened after a loss. It needs tokio and nothing of the dev server; under `cargo dev` the host makes the [`Db`] and
+//! hands it to the app, in production the process makes its own.
 //!
 //! # Example
 //!
@@ -57,14 +57,14 @@
 //!
 //! # Cancellation
 //!
-//! Dropping the future of a statement before it was sent sends nothing. After that the statement runs to its end and its
-//! answer is discarded: a cancel request would hit whatever the connection runs at that moment, possibly the statement
-//! of another task. [`DbConfig::statement_timeout`] bounds it. A dropped transaction rolls back.
+//! Dropping the future of a statement before it was sent sends nothing. After that the statement runs to its end and
+//! its answer is discarded: a cancel request would hit whatever the connection runs at that moment, possibly the
+//! statement of another task. [`DbConfig::statement_timeout`] bounds it. A dropped transaction rolls back.
 //!
 //! # Errors
 //!
-//! [`DbError`] says by its variant what a caller can do: try again (`Wait`, `Unreachable`, `Connect`, `Silent`), fix the
-//! code (`Nested`, `Misplaced`, `Rows`, `Row`), or look at PostgreSQL's own error (`Statement`). A statement whose
+//! [`DbError`] says by its variant what a caller can do: try again (`Wait`, `Unreachable`, `Connect`, `Silent`), fix
+//! the code (`Nested`, `Misplaced`, `Rows`, `Row`), or look at PostgreSQL's own error (`Statement`). A statement whose
 //! connection was lost while it ran may or may not have taken effect, so it is never repeated.
 
 // Where to connect, and which server certificates to trust.

@@ -150,8 +150,8 @@ impl Env {
         reader.finish().map(|()| env)
     }
 
-    /// The same with a reader that reads further settings, so that the faults of all of them are reported together. What it
-    /// returns counts only if [`Reader::finish`] finds no fault.
+    /// The same with a reader that reads further settings, so that the faults of all of them are reported together.
+    /// What it returns counts only if [`Reader::finish`] finds no fault.
     #[must_use]
     pub fn read_with(reader: &mut Reader<'_>, variables: &Variables) -> Self {
         let url = |text: &str| match text {

@@ -3,8 +3,8 @@
 use super::{Fault, Faults, Variables};
 use serde::Serialize;
 
-/// One setting: all that is said about it, once. The command line, `.env.example`, the dashboard and the documents are made
-/// from it.
+/// One setting: all that is said about it, once. The command line, `.env.example`, the dashboard and the documents are
+/// made from it.
 #[derive(Debug)]
 pub struct Setting {
     /// The variable, in the environment and in `.env`.

@@ -18,7 +18,8 @@ use crate::{
 const BUILD: &str =
     "build --profile hot --package host --no-default-features --features bundled-app";
 
-/// A watcher that only restarts has no use for a faster host and would compile it again at every save, so it is left out.
+/// A watcher that only restarts has no use for a faster host and would compile it again at every save, so it is left
+/// out.
 const UNOPTIMIZED_HOST: &str = " --config profile.hot.package.host.opt-level=0";
 
 /// A copy of the workspace with a target folder of its own, and the process built there.

@@ -18,8 +18,8 @@ const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
 /// The toolchain files of a project, in the order in which rustup looks for them.
 pub(crate) const TOOLCHAIN_FILES: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 
-/// Gives `command`, which runs in the project at `root`, the user's environment. The variables of `.env`, which the host
-/// has added to its own environment, are left out too.
+/// Gives `command`, which runs in the project at `root`, the user's environment. The variables of `.env`, which the
+/// host has added to its own environment, are left out too.
 pub(crate) fn restore_user_environment(command: &mut Command, root: &Path) {
     command.env_clear();
     for (name, value) in super::for_children() {

@@ -80,8 +80,8 @@ impl Cluster {
     /// it waits for. Awaited on the main thread, never spawned: see [`RunAs::apply`].
     ///
     /// # Errors
-    /// The server could not be made or started; the error says why, with the end of its log. Dropping the future half-way
-    /// leaves a server that ends with `self`.
+    /// The server could not be made or started; the error says why, with the end of its log. Dropping the future
+    /// half-way leaves a server that ends with `self`.
     pub async fn start(&mut self, on_wait: &mut dyn FnMut(String)) -> Result<(), PostgresError> {
         if self.has_lost_data() {
             initialize(&self.binaries, &self.run_as, &self.paths, on_wait).await?;

@@ -69,8 +69,8 @@ enum RustcMessage {
 }
 
 impl Captured {
-    /// From the output of a successful build, whose script reads these files. `None` if cargo did not compile the app in
-    /// it.
+    /// From the output of a successful build, whose script reads these files. `None` if cargo did not compile the app
+    /// in it.
     pub(super) fn new(root: &Path, output: &CargoOutput, script_reads: &[PathBuf]) -> Option<Self> {
         let by_cargo = Invocation::of(APP, "cdylib", &output.stderr)?;
         let deps = root.join(by_cargo.value_of("--out-dir")?);

@@ -47,8 +47,8 @@ impl UsageTracker {
         }
     }
 
-    /// The clients' requests of some uses, and their lines. Collected, since writing the log may block, and every use of the
-    /// connection needs the lock.
+    /// The clients' requests of some uses, and their lines. Collected, since writing the log may block, and every use
+    /// of the connection needs the lock.
     fn requests(&self, wanted: impl Fn(&Usage) -> bool) -> Vec<(Arc<Request>, CallSite)> {
         let state = self.state();
         let uses = state.uses.values().filter(|held| wanted(held));
