@@ -3,7 +3,7 @@
 //! While a host runs they use its cluster; otherwise they start the cluster and stop it again.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     os::unix::process::CommandExt,
     path::Path,
     process::{Command, ExitCode},
@@ -54,6 +54,7 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     let folder = Project::find()?.migrations();
     let last = migrate::last_version(&folder)?;
     let file = format!("V{}__{name}.sql", last + 1);
+    fs::create_dir_all(&folder).map_err(|error| format!("migrations: {error}"))?;
     File::create_new(folder.join(&file)).map_err(|error| format!("migrations/{file}: {error}"))?;
     terminal::line(format_args!(
         "migrations/{file} is made: write SQL into it; `just dev` applies it once it is saved, or `just migrate`"

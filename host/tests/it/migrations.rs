@@ -1,5 +1,7 @@
 //! Files of `migrations/`, saved while the host runs.
 
+use serde_json::json;
+
 use crate::support::{Checkout, Host, Status, eventually};
 
 async fn columns(host: &Host) -> Vec<String> {
@@ -236,4 +238,46 @@ async fn the_next_file_has_the_next_number_and_counts_once_it_is_written() {
     })
     .await;
     assert!(host.status().await.0["schema"]["failure"].is_null());
+}
+
+#[tokio::test]
+async fn without_the_folder_there_are_none_until_it_appears() {
+    let checkout = Checkout::new();
+    let folder = checkout.path("migrations");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let host = Host::start_in(checkout, &[]).await;
+    assert_eq!(host.get("/api/ping").await.status(), 200);
+    let status = host.status().await;
+    let schema = &status.0["schema"];
+    assert_eq!(
+        (&schema["applied"], &schema["pending"], &schema["failure"]),
+        (&json!([]), &json!([]), &json!(null))
+    );
+    assert!(!host.log().contains("migration"), "{}", host.log());
+    let sql = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    let tables = host.observe().await.query_one(sql, &[]).await.unwrap();
+    assert_eq!(tables.get::<_, i64>(0), 0, "nothing is made for nothing");
+    let asked = host.checkout.host().arg("migrate").output().unwrap();
+    assert!(asked.status.success(), "{asked:?}");
+
+    // As `git checkout` of a branch that has it.
+    let made = host.checkout.host().args(["migration", "first"]).output();
+    assert!(made.unwrap().status.success());
+    host.checkout
+        .write("migrations/V1__first.sql", "CREATE TABLE first ();");
+    host.until("the first file", |status| {
+        status.0["schema"]["applied"] == json!(["V1__first"])
+    })
+    .await;
+    assert_eq!(host.get("/api/ping").await.status(), 200);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let status = host
+        .until("that it is gone", |status| {
+            !status.0["schema"]["failure"].is_null()
+        })
+        .await;
+    let failure = &status.0["schema"]["failure"];
+    assert_eq!(failure["file"], "migrations/V1__first.sql");
+    let said = failure["message"].as_str().unwrap();
+    assert!(said.contains("its file is gone"), "{said}");
 }

@@ -31,6 +31,10 @@ fn last_of(files: &[Migration]) -> i64 {
 }
 
 fn all(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
+    // No folder, no migrations: not every project has some, and not every branch.
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
     // refinery skips a misnamed file and only logs it, which is easily missed.
     if let Ok(entries) = std::fs::read_dir(directory) {
         for name in entries
