@@ -142,6 +142,7 @@ fn every_file_says_what_it_owns_and_none_is_a_novel() {
     for (file, text) in sources_of(&[
         "host/src",
         "host/accept",
+        "host/cli",
         "host/debounce",
         "host/tests",
         "shared",

@@ -1,0 +1,8 @@
+//! `hot` in projects that the tests write: git repositories in a temporary folder. Nothing of the dev server is built.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod repository;
+
+mod init;
+mod undo;

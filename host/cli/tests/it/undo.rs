@@ -1,0 +1,90 @@
+//! `hot init --undo` leaves the project as it was.
+
+use crate::repository::Repository;
+
+#[test]
+fn all_is_as_before() {
+    let shop = Repository::of_one_package("shop");
+    shop.init(&[]);
+    // What a start makes.
+    shop.write("dev/Cargo.lock", "version = 4\n");
+    shop.write("dev/target/hot/dev", "a binary");
+    shop.write(
+        ".dev/host.json",
+        "{\"pid\":0,\"address\":\"127.0.0.1:3000\"}",
+    );
+    let ran = shop.hot_in("src", &["init", "--undo", "--yes"]);
+    assert!(ran.ok, "{}", ran.text);
+    assert_eq!(shop.git(&["status", "--porcelain", "--ignored"]), "");
+    assert!(!shop.path(".cargo").exists());
+    let ran = shop.hot(&["init", "--undo", "--yes"]);
+    assert!(
+        !ran.ok && ran.text.contains("nothing to undo"),
+        "{}",
+        ran.text
+    );
+}
+
+#[test]
+fn edits_of_the_users_stay() {
+    let shop = Repository::of_one_package("shop");
+    shop.write(
+        ".cargo/config.toml",
+        "[alias]\nt = \"test\"\n\n[net]\nretry = 3\n",
+    );
+    shop.write(".gitignore", "/target");
+    shop.git(&["add", "--all"]);
+    shop.git(&["commit", "--quiet", "--message", "Settings"]);
+    shop.init(&[]);
+    let ours = shop.read(".cargo/config.toml");
+    assert!(
+        ours.starts_with("[alias]\nt = \"test\"\n") && ours.contains("\ndev = ["),
+        "{ours}"
+    );
+    shop.write(
+        ".cargo/config.toml",
+        &format!("# settings\n{ours}offline = false\n"),
+    );
+    shop.write(".gitignore", &(shop.read(".gitignore") + "\n*.log\n"));
+    let ran = shop.hot(&["init", "--undo", "--yes"]);
+    assert!(ran.ok, "{}", ran.text);
+    assert_eq!(
+        shop.read(".cargo/config.toml"),
+        "# settings\n[alias]\nt = \"test\"\n\n[net]\nretry = 3\noffline = false\n"
+    );
+    assert_eq!(shop.read(".gitignore"), "/target\n*.log\n");
+}
+
+#[test]
+fn files_that_it_does_not_know_are_named_and_kept() {
+    let shop = Repository::of_one_package("shop");
+    shop.init(&[]);
+    shop.write("dev/app/src/seed.rs", "// mine\n");
+    let before = shop.status();
+    let ran = shop.hot(&["init", "--undo", "--yes"]);
+    assert!(
+        !ran.ok && ran.text.contains("\n  dev/app/src/seed.rs\n"),
+        "{}",
+        ran.text
+    );
+    assert_eq!(shop.status(), before);
+    assert!(shop.path("dev/Cargo.toml").exists());
+}
+
+#[test]
+fn a_running_dev_server_is_not_pulled_away() {
+    let shop = Repository::of_one_package("shop");
+    shop.init(&[]);
+    let pid = std::process::id();
+    shop.write(
+        ".dev/host.json",
+        &format!("{{\"pid\":{pid},\"address\":\"127.0.0.1:3000\"}}"),
+    );
+    let ran = shop.hot(&["init", "--undo", "--yes"]);
+    assert!(
+        !ran.ok && ran.text.contains("the dev server is running"),
+        "{}",
+        ran.text
+    );
+    assert!(shop.path("dev/Cargo.toml").exists());
+}
