@@ -88,6 +88,7 @@ fn told(error: &DbError, in_general: &str) -> String {
         DbError::Wait { .. }
         | DbError::Nested { .. }
         | DbError::Misplaced { .. }
+        | DbError::Absent { .. }
         | DbError::Silent { .. }
         | DbError::Row { .. }
             if cfg!(feature = "hot") =>

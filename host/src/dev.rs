@@ -60,7 +60,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let mode = host.mode;
     let (handle, db_config) = Handle::new(
         &database,
-        (&project, host.migrate),
+        (host.database.then(|| project.migrations()), host.migrate),
         &env,
         mode,
         carried.restarts,

@@ -27,6 +27,8 @@ pub(crate) struct Options {
 /// The settings of the dev server alone.
 #[derive(Clone, Debug)]
 pub(crate) struct HostSettings {
+    /// Whether this project has a database.
+    pub(crate) database: bool,
     pub(crate) mode: Mode,
     pub(crate) migrate: Policy,
     /// How long a page waits for a running build.
@@ -55,6 +57,11 @@ pub(crate) enum Policy {
 impl HostSettings {
     /// Reads them, after those of the app.
     pub(super) fn read_with(reader: &mut Reader<'_>) -> Self {
+        let database = |value: &str| match value {
+            "postgres" => Ok(true),
+            "none" => Ok(false),
+            other => Err(format!("`{other}` is neither postgres nor none")),
+        };
         let switch = |value: &str| match value {
             "on" => Ok(Isolation::On),
             "off" => Ok(Isolation::Off),
@@ -85,6 +92,7 @@ impl HostSettings {
             Ok(names.map(str::to_owned).collect())
         };
         let mut settings = Self {
+            database: reader.take(&table::HOST_DATABASE, database),
             mode: Mode {
                 pool: reader.take(&table::HOST_POOL, str::parse::<PoolOwner>),
                 isolation: reader.take(&table::HOST_ISOLATION, switch),

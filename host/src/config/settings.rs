@@ -31,6 +31,7 @@ pub(crate) fn limits(env: &Env) -> Limits {
 }
 
 /// Reads and validates the settings of the app and of production. An error lists every fault.
+#[cfg(feature = "bundled-app")]
 pub(crate) fn read(
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
@@ -38,7 +39,7 @@ pub(crate) fn read(
     Env::read(&variables(file, flags))
 }
 
-/// The same, and the dev server's own. Of the settings that take a restart, those of `in_effect` win over everything
+/// Reads and validates them and the dev server's own. An error lists every fault. Of the settings that take a restart, those of `in_effect` win over everything
 /// else: a running host has its own.
 #[cfg(feature = "dev")]
 pub(crate) fn read_dev(

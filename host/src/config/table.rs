@@ -41,7 +41,8 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 9] = [
+pub(crate) static DEV_FLAGS: [Flag; 10] = [
+    flag(&HOST_DATABASE, "database", "postgres|none"),
     flag(&HOST_POOL, "pool", "host|app"),
     flag(&HOST_ISOLATION, "isolation", "on|off"),
     flag(&HOST_MAX_CONNECTIONS, "max-connections", "NUMBER"),
@@ -55,6 +56,16 @@ pub(crate) static DEV_FLAGS: [Flag; 9] = [
         ..flag(&HOST_ALLOW, "allow-host", "NAME")
     },
 ];
+
+#[cfg(feature = "dev")]
+pub(super) static HOST_DATABASE: Setting = Setting {
+    variable: "HOST_DATABASE",
+    default: "postgres",
+    example: "none",
+    help: "none for a project without a database: nothing is started, connected or migrated",
+    note: "",
+    change: Change::Restart,
+};
 
 #[cfg(feature = "dev")]
 pub(super) static HOST_POOL: Setting = Setting {

@@ -24,6 +24,9 @@ const MAKE_PLAIN_ROLE: &str = "
     DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
     GRANT pg_read_all_data, pg_write_all_data TO app";
 
+/// What each use of the app's `db` fails with where there is no database.
+const ABSENT: &str = "this project runs without a database: HOST_DATABASE is none; with one: cargo dev --database postgres";
+
 /// How many failed restarts are not reported: child processes of the old server may still be ending, and hold its
 /// shared memory until then.
 const UNREPORTED_FAILURES: u32 = 3;
@@ -51,6 +54,11 @@ impl Database {
             data_lost: false,
             _lock: None,
         }
+    }
+
+    /// For a project without one.
+    pub(crate) fn absent() -> Self {
+        Self::new(DatabaseUrl::absent(ABSENT), None)
     }
 
     /// The private cluster, unless `DATABASE_URL` names a server. Nothing is started.
@@ -120,6 +128,7 @@ impl Database {
                 "{} · private cluster in .dev/postgres · open it with `just psql`",
                 cluster.version()
             ),
+            None if self.url.absence().is_some() => "none (HOST_DATABASE)".to_owned(),
             None => format!("{} (DATABASE_URL)", self.url),
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Nothing is opened here.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 use shared::{
@@ -21,7 +21,7 @@ use super::{
     schema::Schema,
 };
 use crate::{
-    config::{Mode, Policy, Project},
+    config::{Mode, Policy},
     events::{Event, Events},
 };
 
@@ -50,7 +50,7 @@ impl Handle {
     /// name of its backends unique.
     pub(crate) fn new(
         database: &Database,
-        (project, policy): (&Project, Policy),
+        migrations: (Option<PathBuf>, Policy),
         env: &Arc<Env>,
         mode: Mode,
         restarts: u64,
@@ -74,8 +74,7 @@ impl Handle {
             access.set_cluster(ClusterState::Starting);
         }
         let schema = Schema::new(
-            project.clone(),
-            policy,
+            migrations,
             db.clone(),
             !mode.is_demonstration(),
             access.clone(),
@@ -97,6 +96,9 @@ impl Handle {
     /// Watches whether the database answers and whether its tables are as the app needs them. Runs until the host ends
     /// and aborts it.
     pub(crate) async fn watch(self) {
+        if self.db.is_absent() {
+            return;
+        }
         let polling = self.schema.clone().poll_while_blocked();
         tokio::join!(probe(self.db, self.schema, self.access), polling);
     }

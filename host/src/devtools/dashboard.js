@@ -95,6 +95,8 @@ function phaseNews({ phase, generation, health }) {
 
 function render(status) {
   document.querySelector("main").hidden = false;
+  const none = status.db.url === "none";
+  for (const part of document.querySelectorAll("[data-database]")) part.hidden = none;
   renderTiles(status);
   once("build", [{ ...status.build, progress: null }, status.generation], () => renderBuild(status));
   renderUnreloadable(status.unreloadable);
@@ -146,8 +148,8 @@ function renderTiles({ phase, generation, generations, images, reloads, last_rel
   });
   put("last-reload", last_reload ? ms(last_reload.total_ms) : "none");
   put("last-reload-note", last_reload ? last_reload.files.join(", ") : "");
-  put("backends", db.backends ?? "unknown");
-  put("backends-note", db.pids.length > 0 ? pidsAndAges(db.pids, activity ?? []) : "");
+  put("backends", db.url === "none" ? "none" : db.backends ?? "unknown");
+  put("backends-note", db.url === "none" ? "no database" : db.pids.length > 0 ? pidsAndAges(db.pids, activity ?? []) : "");
 }
 
 const TROUBLES = {

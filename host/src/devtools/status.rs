@@ -104,6 +104,8 @@ struct KeptCode {
 
 #[derive(Serialize)]
 struct Connections {
+    /// The server, without the password; `none` for a project without a database.
+    url: String,
     #[serde(flatten)]
     pool: DbStatus,
     /// Client backends of the application in `pg_stat_activity`. `null` while the connection is held alone or
@@ -197,6 +199,7 @@ impl Sources {
                 budget_mb: self.keep_memory_mb,
             },
             db: Connections {
+                url: self.database.schema.place().0.to_string(),
                 pool: self.database.db.status(),
                 backends: census.map(|census| census.backends),
                 pids: census.map(|census| census.pids.clone()).unwrap_or_default(),

@@ -122,6 +122,8 @@ pub(crate) enum Event {
     PoolReplaced,
     /// The same, but in this mode the app makes its pools.
     PoolIsOfTheApp,
+    /// The same, but there is no database.
+    NoPool,
     PoolNotReplaced {
         message: String,
     },

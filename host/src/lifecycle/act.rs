@@ -10,6 +10,9 @@ pub(super) async fn new_pool(settings_reload: &SettingsReload) {
     if settings_reload.mode.pool == PoolOwner::App {
         return settings_reload.events.emit(Event::PoolIsOfTheApp);
     }
+    if settings_reload.database.db.is_absent() {
+        return settings_reload.events.emit(Event::NoPool);
+    }
     let config = settings_reload.settings.borrow().db_config.clone();
     let replaced = settings_reload.database.db.replace(&config).await;
     settings_reload.events.emit(match replaced {

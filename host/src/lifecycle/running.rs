@@ -133,7 +133,7 @@ impl Running {
                         Action::NewPool => act::new_pool(&self.settings_reload).await,
                         Action::Migrate => act::migrate(&self.settings_reload).await,
                         Action::Mode { pool, isolation } => {
-                            match self.settings_reload.check_settings() {
+                            match self.settings_reload.check_switch() {
                                 Ok(()) => return Some((pool, isolation)),
                                 Err(error) => self.settings_reload.events.emit(Event::CannotRestart { message: error.to_string() }),
                             }

@@ -35,8 +35,13 @@ pub(crate) struct SettingsReload {
 }
 
 impl SettingsReload {
-    /// Fails if a host started now could not read its settings.
-    pub(crate) fn check_settings(&self) -> Result<(), BoxError> {
+    /// Fails if a host started now in another mode would not start.
+    pub(crate) fn check_switch(&self) -> Result<(), BoxError> {
+        if self.database.db.is_absent() {
+            return Err(
+                "the modes are about connections to a database, and HOST_DATABASE is none".into(),
+            );
+        }
         settings::read_dev(self.project.dotenv()?, &self.flags, &[])?;
         Ok(())
     }
@@ -77,8 +82,9 @@ impl SettingsReload {
             now.change == Change::Pool && now.value != before.value
         };
         // A new password is a change that the entries do not show.
-        let moves = entries.iter().zip(&before_entries).any(differs)
-            || env.database_url != before.database_url;
+        let moves = !self.database.db.is_absent()
+            && (entries.iter().zip(&before_entries).any(differs)
+                || env.database_url != before.database_url);
         let env = Arc::new(env);
         let db_config = if moves {
             self.move_pool(&env, database).await?

@@ -69,7 +69,13 @@ impl Start {
         let address = listener.local_addr()?;
         lock.announce(address)?;
 
-        let database = Database::find(&project, &env, settings.mode.max_connections())?;
+        let database = match settings.database {
+            true => Database::find(&project, &env, settings.mode.max_connections())?,
+            false if settings.mode.is_demonstration() => {
+                return Err("this mode demonstrates connections to a database, and HOST_DATABASE is none: drop one of the two".into());
+            }
+            false => Database::absent(),
+        };
         Ok(Self {
             since,
             flags,

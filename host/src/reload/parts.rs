@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::Image;
 use crate::{
     config::{Flags, Mode, Project, Settings, settings},
-    database::{Schema, migrate},
+    database::Schema,
     events::{Events, Images, Report},
     generation::Generations,
 };
@@ -65,7 +65,7 @@ impl Reload {
     /// Fails if a host started now would not serve: the error names what would stop it.
     pub(super) fn may_restart(&self) -> Result<(), BoxError> {
         settings::read_dev(self.project.dotenv()?, &self.flags, &[])?;
-        migrate::load(&self.project.migrations())?;
+        self.schema.check_files()?;
         Ok(())
     }
 }

@@ -33,22 +33,32 @@ impl Banner {
             keys,
         } = self;
         let (ready, generation) = (since.elapsed().as_millis(), last.generation);
+        let (absent, pool) = (db.is_absent(), db.status());
         if *restarts > 0 && !*first {
             // The banner above is still valid: PID and addresses have not changed.
+            let connections = if absent {
+                ""
+            } else {
+                "  pg not opened yet  conns 0"
+            };
             line(format_args!(
-                "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  restarted in {ready} ms, same pid and socket  {DIM}pg not opened yet  conns 0{DIM:#}"
+                "{GOOD}✓{GOOD:#} gen {BOLD}{generation}{BOLD:#}  restarted in {ready} ms, same pid and socket{DIM}{connections}{DIM:#}"
             ));
             return;
         }
-        let pool = db.status();
+        let connections = match absent {
+            true => String::new(),
+            false => format!(
+                "            connections {}/{} (lazy)\n",
+                pool.size, pool.max
+            ),
+        };
         print(format_args!(
             "\n  {BOLD}host {version}{BOLD:#}  ready in {ready} ms · generation {generation}\n\n  \
              App       {BOLD}http://{address}/{BOLD:#}\n  \
              Dev       http://{address}/__dev\n  \
-             Postgres  {database}\n            connections {size}/{max} (lazy)\n",
+             Postgres  {database}\n{connections}",
             version = env!("CARGO_PKG_VERSION"),
-            size = pool.size,
-            max = pool.max,
         ));
         // A demonstration mode is highlighted.
         let tone = if mode.is_demonstration() { NOTE } else { DIM };

@@ -18,6 +18,7 @@ struct HostStatus {
 
 #[derive(Deserialize)]
 struct DbStatus {
+    url: String,
     max: usize,
     backend_pid: Option<i32>,
     opened_total: u64,
@@ -74,12 +75,16 @@ fn describe(status: &HostStatus) -> String {
         phase,
         db:
             DbStatus {
+                url,
                 max,
                 backend_pid,
                 opened_total,
                 backends,
             },
     } = status;
+    if url == "none" {
+        return format!("generation {generation} ({phase})   no database");
+    }
     let backends = backends.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let pid = backend_pid.map_or_else(|| "none yet".to_owned(), |pid| pid.to_string());
     format!(

@@ -32,6 +32,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::PoolIsOfTheApp => {
             "the app owns the pools in this mode; save to get a new one".to_owned()
         }
+        Event::NoPool => "no connection pool: HOST_DATABASE is none".to_owned(),
         Event::PoolNotReplaced { message } => {
             format!("✗ connection pool not replaced: {message}")
         }

@@ -18,6 +18,9 @@ impl Terminal {
     }
 
     pub(super) async fn connections(&mut self) -> Proof {
+        if self.db.is_absent() {
+            return Proof::default();
+        }
         let (backend, same, census) = self.proof().await;
         let count = match census {
             Some(Census {
@@ -39,7 +42,7 @@ impl Terminal {
                 Some(pid) => Some(format!("{DIM}pg{DIM:#} {pid}{same}")),
                 None => (!self.mode.is_demonstration()).then(unopened),
             },
-            connections: format!("{DIM}conns{DIM:#} {count}"),
+            connections: Some(format!("{DIM}conns{DIM:#} {count}")),
         }
     }
 }

@@ -5,11 +5,12 @@
 use super::{BOLD, DIM, GOOD, measure::fits, words::files_label};
 use crate::events::LastReload;
 
-/// The connection after a reload, formatted.
+/// The connection after a reload, formatted. Empty without a database.
+#[derive(Default)]
 pub(super) struct Proof {
     /// The backend, and whether it is the same as before.
     pub(super) backend: Option<String>,
-    pub(super) connections: String,
+    pub(super) connections: Option<String>,
 }
 
 /// Parts that may be left out, the least important first.
@@ -58,8 +59,6 @@ fn without(left_out: &[Part], last: &LastReload, proof: &Proof) -> String {
         parts.push(format!("{DIM}swap{DIM:#} {:.1} ms", last.swap_ms));
     }
     parts.extend(proof.backend.clone().filter(|_| has(Part::Backend)));
-    if has(Part::Connections) {
-        parts.push(proof.connections.clone());
-    }
+    parts.extend(proof.connections.clone().filter(|_| has(Part::Connections)));
     parts.join("  ")
 }

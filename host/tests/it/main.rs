@@ -44,6 +44,7 @@ mod failover;
 mod reconnect;
 
 mod migrations;
+mod no_database;
 mod slow_migrations;
 
 // What is wrong, told everywhere; what is waited for.

@@ -62,6 +62,12 @@ pub enum DbError {
     /// No connection could be opened. Nothing was sent.
     #[error("cannot connect to PostgreSQL: {}", connect_reason(.0))]
     Connect(PoolError),
+    /// The process runs without a database: see [`DatabaseUrl::absent`](super::DatabaseUrl::absent).
+    #[error("{why}")]
+    Absent {
+        /// What the process says about it.
+        why: &'static str,
+    },
     /// The server neither answers nor closes the connection.
     #[error("the database is silent: {SILENT}; {}", sent_or_not(*.sent))]
     Silent {

@@ -60,6 +60,7 @@ impl Db {
 
     pub(super) async fn take(&self, line: CallSite) -> Result<Checkout, DbError> {
         let inner = self.inner();
+        inner.refuse_absent()?;
         let (held, tls) = if self.has_others() {
             let taken = inner.take_from_pool(line, Instant::now());
             let (client, tls) = inner.counts.silence.or_unsent(taken).await?;

@@ -64,8 +64,9 @@
 //! # Errors
 //!
 //! [`DbError`] says by its variant what a caller can do: try again (`Wait`, `Unreachable`, `Connect`, `Silent`), fix
-//! the code (`Nested`, `Misplaced`, `Rows`, `Row`), or look at PostgreSQL's own error (`Statement`). A statement whose
-//! connection was lost while it ran may or may not have taken effect, so it is never repeated.
+//! the code (`Nested`, `Misplaced`, `Rows`, `Row`), start with a database (`Absent`), or look at PostgreSQL's own error
+//! (`Statement`). A statement whose connection was lost while it ran may or may not have taken effect, so it is never
+//! repeated.
 
 // Where to connect, and which server certificates to trust.
 mod url;

@@ -54,6 +54,8 @@ pub(super) struct Source {
     pub(super) pool: Pool,
     /// TLS of its connections: a cancel must use the same.
     pub(super) tls: Tls,
+    /// Why there is no server.
+    absent: Option<&'static str>,
     wait_limit: Duration,
     /// How long a connection that was lost may take to come back.
     pub(super) patience: Duration,
@@ -69,6 +71,7 @@ impl Source {
         Self {
             pool: counted_pool(config, counts),
             tls: config.url.tls().clone(),
+            absent: config.url.absence(),
             wait_limit: config.wait_timeout,
             patience: config.connect_timeout,
             wants_writes: config.url.config().get_target_session_attrs()
@@ -135,8 +138,18 @@ impl Inner {
             .clone()
     }
 
+    /// Fails if there is no server that a connection could be opened to.
+    pub(super) fn refuse_absent(&self) -> Result<(), DbError> {
+        let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
+        match source.absent {
+            Some(why) => Err(DbError::Absent { why }),
+            None => Ok(()),
+        }
+    }
+
     /// The shared connection, opened if necessary. It counts as in use until the result is dropped.
     pub(super) async fn shared(&self, sql: &str, line: CallSite) -> Result<Shared<'_>, DbError> {
+        self.refuse_absent()?;
         self.counts.usage.refuse_nested(line)?;
         refuse_marks(sql, line)?;
         Request::count_statement();

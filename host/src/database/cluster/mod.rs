@@ -37,10 +37,11 @@ use std::{io, path::PathBuf};
 pub enum PostgresError {
     #[error(
         "no PostgreSQL found: DATABASE_URL is not set, and there is no initdb and postgres in PGBIN, PATH or the usual places.\n\n  \
-         Three ways out:\n    \
+         Four ways out:\n    \
          install it       for example: apt-get install postgresql\n    \
          point to it      PGBIN=/path/to/postgresql/bin\n    \
-         use a server     DATABASE_URL=postgres://user:password@host/database (environment or .env)"
+         use a server     DATABASE_URL=postgres://user:password@host/database (environment or .env)\n    \
+         use none         --database none"
     )]
     NotFound,
     #[error("{} was made by PostgreSQL {made_by}, and only {found} is installed: install PostgreSQL {made_by}, or remove that folder to start with an empty database", data.display())]

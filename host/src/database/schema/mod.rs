@@ -14,6 +14,7 @@ mod run;
 mod state;
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -33,7 +34,7 @@ use super::{
     on_connection,
 };
 use crate::{
-    config::{Policy, Project},
+    config::Policy,
     events::{Event, Events},
 };
 use run::Run;
@@ -42,8 +43,12 @@ pub(crate) use state::SchemaState;
 /// How long the end of the host waits for a migration that it has cancelled.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
+/// What a request to migrate is answered with where there is nothing to migrate.
+const NONE: &str = "this project has no migrations: HOST_DATABASE is none";
+
 pub(crate) struct Schema {
-    project: Project,
+    /// The folder; a project may have no migrations.
+    migrations: Option<PathBuf>,
     policy: Policy,
     /// The app's database.
     db: Db,
@@ -67,8 +72,7 @@ pub(crate) type Place = (DatabaseUrl, Arc<Env>);
 
 impl Schema {
     pub(crate) fn new(
-        project: Project,
-        policy: Policy,
+        (migrations, policy): (Option<PathBuf>, Policy),
         db: Db,
         may_migrate: bool,
         access: Arc<Access>,
@@ -76,7 +80,7 @@ impl Schema {
         events: Events,
     ) -> Arc<Self> {
         Arc::new(Self {
-            project,
+            migrations,
             policy,
             db,
             may_migrate,
@@ -148,10 +152,16 @@ impl Schema {
     /// On request: applies pending migrations and returns their number. Errors are about the connection; a faulty file
     /// is recorded in the state.
     pub(crate) async fn migrate(&self) -> Result<usize, BoxError> {
+        if self.migrations.is_none() {
+            return Err(NONE.into());
+        }
         self.run(true).await
     }
 
     async fn run(&self, apply: bool) -> Result<usize, BoxError> {
+        let Some(folder) = &self.migrations else {
+            return Ok(0);
+        };
         let _alone = self.running.lock().await;
         let before = self.state.borrow().clone();
         let as_before = |failure| RunOutcome {
@@ -159,7 +169,7 @@ impl Schema {
             failure: Some(failure),
             ..RunOutcome::default()
         };
-        let (outcome, error) = match migrate::load(&self.project.migrations()) {
+        let (outcome, error) = match migrate::load(folder) {
             Ok(files) => match self.run_on_current(&files, apply).await {
                 Ok(outcome) => (outcome, None),
                 Err(error) => {
@@ -199,10 +209,20 @@ impl Schema {
         error.map_or(Ok(now.len()), Err)
     }
 
+    /// Fails if a host started now could not read the files.
+    pub(crate) fn check_files(&self) -> Result<(), MigrationFailure> {
+        self.migrations
+            .as_deref()
+            .map_or(Ok(()), |folder| migrate::load(folder).map(drop))
+    }
+
     /// Migrates another database before it is used. On an error it must not be used.
     pub(crate) async fn prepare(&self, place: Place) -> Result<(), BoxError> {
+        let Some(folder) = &self.migrations else {
+            return Ok(());
+        };
         let _alone = self.running.lock().await;
-        let files = migrate::load(&self.project.migrations())?;
+        let files = migrate::load(folder)?;
         let RunOutcome { now, failure, .. } =
             self.run_on(place, &files, self.auto_applies()).await?;
         self.report_applied(&now);

@@ -19,6 +19,7 @@ pub struct DatabaseUrl {
     config: tokio_postgres::Config,
     ssl: SslSettings,
     tls: Tls,
+    absent: Option<&'static str>,
 }
 
 impl DatabaseUrl {
@@ -89,7 +90,12 @@ impl DatabaseUrl {
         if let Some(schema) = search_path {
             add_options(&mut config, &format!("-c search_path={schema}"));
         }
-        Ok(Self { config, ssl, tls })
+        Ok(Self {
+            config,
+            ssl,
+            tls,
+            absent: None,
+        })
     }
 
     /// The private cluster's Unix socket, which has no URL.
@@ -106,7 +112,37 @@ impl DatabaseUrl {
             config,
             ssl: SslSettings::default(),
             tls: Tls::unverified(),
+            absent: None,
         }
+    }
+
+    /// No server, for a process that runs without a database. Each use of a [`Db`](crate::Db) for it fails with `why`,
+    /// and nothing connects.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use shared_db::{DatabaseUrl, Db, DbConfig};
+    ///
+    /// let url = DatabaseUrl::absent("this process runs without a database");
+    /// let db = Db::new(&DbConfig::new(url, "example".to_owned()));
+    /// let error = db.query("SELECT 1", &[]).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "this process runs without a database");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn absent(why: &'static str) -> Self {
+        Self {
+            config: tokio_postgres::Config::new(),
+            ssl: SslSettings::default(),
+            tls: Tls::unverified(),
+            absent: Some(why),
+        }
+    }
+
+    /// Why there is no server, if it is [`absent`](Self::absent).
+    #[must_use]
+    pub fn absence(&self) -> Option<&'static str> {
+        self.absent
     }
 
     /// The configuration for tokio-postgres, with the password.
@@ -145,6 +181,9 @@ fn explain(error: &tokio_postgres::Error) -> String {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.absent.is_some() {
+            return f.write_str("none");
+        }
         let config = &self.config;
         let user = config.get_user().unwrap_or("(you)");
         let password = if config.get_password().is_some() {
