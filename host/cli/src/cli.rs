@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{console::Console, failure::Failure, init, source::SourceFlags, undo};
+use crate::{check, console::Console, failure::Failure, init, source::SourceFlags, undo};
 
 #[derive(Parser)]
 #[command(
@@ -35,6 +35,9 @@ pub(crate) struct InitFlags {
     /// Remove what `hot init` has written
     #[arg(long, conflicts_with_all = ["package", "function", "git", "path"])]
     undo: bool,
+    /// Say what would keep the app from reloading, and write nothing
+    #[arg(long, conflicts_with = "undo")]
+    check: bool,
     /// The package whose library builds the router
     #[arg(long, value_name = "NAME")]
     pub(crate) package: Option<String>,
@@ -85,8 +88,9 @@ pub fn run(
         Err(error) => error.exit(),
     };
     match cli.command {
-        Command::Init(flags) if flags.undo => undo::run(folder, flags.yes, console),
-        Command::Init(flags) => init::run(folder, &flags, console),
+        Command::Init(flags) if flags.undo => undo::run(folder, flags.yes, console)?,
+        Command::Init(flags) if flags.check => return check::run(folder, &flags, console),
+        Command::Init(flags) => init::run(folder, &flags, console)?,
     }
-    .map(|()| ExitCode::SUCCESS)
+    Ok(ExitCode::SUCCESS)
 }

@@ -50,6 +50,43 @@ pub(crate) fn find(root: &Module) -> Vec<Function> {
     found
 }
 
+/// A function that would do, but for one thing.
+pub(crate) struct Near {
+    pub(crate) name: String,
+    pub(crate) file: PathBuf,
+    pub(crate) line: usize,
+    pub(crate) lacks: &'static str,
+}
+
+/// The function that a user most likely means, where [`find`] finds none.
+pub(crate) fn nearly(root: &Module) -> Option<Near> {
+    root.all().into_iter().find_map(|module| {
+        module.items.iter().find_map(|item| {
+            let Item::Fn(item) = item else { return None };
+            let ReturnType::Type(_, returned) = &item.sig.output else {
+                return None;
+            };
+            let router = argument_of(returned, "Result").unwrap_or(returned);
+            let lacks = match router_in(module, router) {
+                Some(_) if is_public(&item.vis) => {
+                    "make its module public, or pass it on with `pub use`"
+                }
+                Some(_) => "make it `pub`",
+                None if argument_of(router, "Router").is_some() => {
+                    "give it its state with `.with_state(…)`, so that it returns `axum::Router`"
+                }
+                None => return None,
+            };
+            Some(Near {
+                name: item.sig.ident.to_string(),
+                file: module.file.clone(),
+                line: item.sig.ident.span().start().line,
+                lacks,
+            })
+        })
+    })
+}
+
 fn walk(
     root: &Module,
     module: &Module,

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use cargo_metadata::Package;
+use toml_edit::DocumentMut;
 
 use crate::{
+    check,
+    choice::{called, candidates, choose, found_nothing, place},
     cli::InitFlags,
     console::Console,
     dev::Dev,
     failure::{Failure, refuse},
-    functions::{self, Function},
     ledger,
     plan::Plan,
-    project::{Project, axum_of, is_axum_current, library},
+    project::{Project, axum_of, is_axum_current, read},
     source::Source,
-    sources::Module,
     theirs,
 };
 
@@ -39,6 +39,9 @@ pub(crate) fn run(
         ));
     }
     let candidates = candidates(&project, flags)?;
+    if candidates.is_empty() {
+        return refuse(found_nothing(&project, flags)?);
+    }
     let (package, function) = choose(&candidates, console)?;
     if let Some(axum) = axum_of(package).filter(|axum| !is_axum_current(axum)) {
         return refuse(format!(
@@ -60,7 +63,7 @@ pub(crate) fn run(
         place(&project, function)
     ))?;
     plan.show(console)?;
-    for note in notes(&dev) {
+    for note in notes(&dev)? {
         console.say(format!("note: {note}\n"))?;
     }
     if !console.confirm("Write?", flags.yes)? {
@@ -71,8 +74,22 @@ pub(crate) fn run(
 }
 
 /// What to do before the first start.
-fn notes(dev: &Dev<'_>) -> Vec<String> {
+fn notes(dev: &Dev<'_>) -> Result<Vec<String>, Failure> {
     let mut notes = Vec::new();
+    let findings = check::findings(dev.project, dev.package, dev.function)?;
+    let must = findings.iter().filter(|finding| finding.must_change);
+    let count = must.count();
+    if count > 0 {
+        let what = if count == 1 { "a thing" } else { "things" };
+        notes.push(format!(
+            "`hot init --check` names {what} in your code that must change before the dev server can run it"
+        ));
+    }
+    if let Some(channel) = old_toolchain(dev.project.root())? {
+        notes.push(format!(
+            "rust-toolchain.toml asks for Rust {channel}, and the dev server needs {RUST}: raise it"
+        ));
+    }
     let missing = dev.missing();
     if !missing.is_empty() {
         notes.push(format!(
@@ -86,112 +103,28 @@ fn notes(dev: &Dev<'_>) -> Vec<String> {
             checkout.display()
         ));
     }
-    notes
+    Ok(notes)
 }
 
-/// The functions that could be meant, with their packages.
-fn candidates<'a>(
-    project: &'a Project,
-    flags: &InitFlags,
-) -> Result<Vec<(&'a Package, Function)>, Failure> {
-    let packages = project.packages().iter();
-    let named: Vec<&Package> = packages
-        .filter(|package| {
-            flags
-                .package
-                .as_ref()
-                .is_none_or(|name| *package.name == *name)
-        })
-        .collect();
-    if let (Some(name), true) = (&flags.package, named.is_empty()) {
-        let all: Vec<&str> = project
-            .packages()
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
-        return refuse(format!(
-            "there is no package `{name}` in this workspace: it has {}",
-            all.join(", ")
-        ));
-    }
-    let mut found = Vec::new();
-    for package in &named {
-        let Some(library) = library(package) else {
-            continue;
-        };
-        let root = Module::read(library.src_path.as_std_path())?;
-        let functions = functions::find(&root).into_iter();
-        found.extend(functions.map(|function| (*package, function)));
-    }
-    if found.is_empty() {
-        return refuse("no library here has a public function that returns an axum Router");
-    }
-    if let Some(path) = &flags.function {
-        let wanted = |(package, function): &(&Package, Function)| {
-            called(package, function) == *path || function.path == *path
-        };
-        let all = listed(project, &found);
-        found.retain(wanted);
-        if found.is_empty() {
-            return refuse(format!(
-                "no public function `{path}` returns a Router; these do:{all}"
-            ));
-        }
-    }
-    Ok(found)
-}
+/// The oldest Rust that compiles the dev server.
+const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-fn choose<'a>(
-    candidates: &'a [(&'a Package, Function)],
-    console: &mut Console<'_>,
-) -> Result<(&'a Package, &'a Function), Failure> {
-    let index = match candidates {
-        [_] => 0,
-        _ if console.can_ask() => {
-            let names: Vec<String> = candidates
-                .iter()
-                .map(|(package, function)| called(package, function))
-                .collect();
-            console.say("These functions return a Router:\n")?;
-            console.choose("Which one is the whole app?", &names)?
-        }
-        _ => {
-            let all: String = candidates
-                .iter()
-                .map(|(package, function)| {
-                    format!(
-                        "\n  --package {} --function {}",
-                        package.name,
-                        called(package, function)
-                    )
-                })
-                .collect();
-            return refuse(format!(
-                "several functions return a Router; say which one is the whole app:{all}"
-            ));
-        }
+/// The channel that the project asks for, if it is an older version.
+fn old_toolchain(root: &Path) -> Result<Option<String>, Failure> {
+    let toml = read(&root.join("rust-toolchain.toml"))?;
+    let Some(text) = toml.or(read(&root.join("rust-toolchain"))?) else {
+        return Ok(None);
     };
-    let (package, function) = &candidates[index];
-    Ok((package, function))
-}
-
-fn listed(project: &Project, candidates: &[(&Package, Function)]) -> String {
-    let line = |(package, function): &(&Package, Function)| {
-        format!(
-            "\n  {} ({})",
-            called(package, function),
-            place(project, function)
-        )
+    let channel = match text.parse::<DocumentMut>() {
+        Ok(toml) => toml["toolchain"]["channel"].as_str().map(str::to_owned),
+        // The old file is nothing but the channel.
+        Err(_) => Some(text.trim().to_owned()),
     };
-    candidates.iter().map(line).collect()
-}
-
-/// The function as another crate names it.
-fn called(package: &Package, function: &Function) -> String {
-    let krate = library(package).map_or("", |library| &library.name);
-    format!("{krate}::{}", function.path)
-}
-
-fn place(project: &Project, function: &Function) -> String {
-    format!("{}:{}", project.shown(&function.file), function.line)
+    let numbers = |version: &str| -> Option<(u32, u32)> {
+        let mut parts = version.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    };
+    let is_old =
+        |channel: &String| numbers(channel).is_some_and(|found| Some(found) < numbers(RUST));
+    Ok(channel.filter(is_old))
 }

@@ -12,11 +12,14 @@
 )]
 
 // What a user types.
+mod check;
 mod cli;
 mod init;
 mod undo;
 
-// The project as it is.
+// The project as it is, and what of it is served.
+mod binary;
+mod choice;
 mod functions;
 mod project;
 mod sources;

@@ -108,6 +108,11 @@ pub(crate) fn library(package: &Package) -> Option<&Target> {
         .find(|target| target.kind.iter().any(usable))
 }
 
+/// The binaries.
+pub(crate) fn binaries(package: &Package) -> impl Iterator<Item = &Target> {
+    package.targets.iter().filter(|target| target.is_bin())
+}
+
 /// The requirement on axum, as written.
 pub(crate) fn axum_of(package: &Package) -> Option<&Dependency> {
     needed(package).find(|dependency| dependency.name == "axum")

@@ -79,6 +79,12 @@ impl Module {
         })
     }
 
+    /// This module and all in it.
+    pub(crate) fn all(&self) -> Vec<&Module> {
+        let inside = self.children.iter().flat_map(Module::all);
+        std::iter::once(self).chain(inside).collect()
+    }
+
     pub(crate) fn child(&self, name: &str) -> Option<&Module> {
         let is_named = |child: &&Module| child.path.last().is_some_and(|last| last == name);
         self.children.iter().find(is_named)

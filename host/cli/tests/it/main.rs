@@ -4,5 +4,6 @@
 
 mod repository;
 
+mod check;
 mod init;
 mod undo;
