@@ -10,7 +10,9 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, console::Console, failure::Failure, init, source::SourceFlags, undo};
+use crate::{
+    check, console::Console, failure::Failure, init, new, new::NewFlags, source::SourceFlags, undo,
+};
 
 #[derive(Parser)]
 #[command(
@@ -27,10 +29,12 @@ struct Cli {
 enum Command {
     /// Set up `cargo dev` in the project of the working folder
     Init(InitFlags),
+    /// Make a new project: a page, a JSON API, a table, tests, and `cargo dev`
+    New(NewFlags),
 }
 
 /// The flags of `hot init`.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct InitFlags {
     /// Remove what `hot init` has written
     #[arg(long, conflicts_with_all = ["package", "function", "git", "path"])]
@@ -91,6 +95,7 @@ pub fn run(
         Command::Init(flags) if flags.undo => undo::run(folder, flags.yes, console)?,
         Command::Init(flags) if flags.check => return check::run(folder, &flags, console),
         Command::Init(flags) => init::run(folder, &flags, console)?,
+        Command::New(flags) => new::run(folder, &flags, console)?,
     }
     Ok(ExitCode::SUCCESS)
 }

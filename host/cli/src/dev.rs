@@ -17,21 +17,26 @@ use crate::{
 };
 
 /// Our crates that the packages in `dev/` name, and where they are in our repository.
-const OURS: [(&str, &str); 3] = [
+pub(crate) const OURS: [(&str, &str); 3] = [
     ("host", "host"),
     ("shared", "shared"),
     ("shared_dylib", "shared/dylib"),
 ];
 
-/// All names of ours that end up in the lock file.
-const LOCKED: [&str; 6] = [
-    "host",
-    "host_accept",
-    "shared",
-    "shared_db",
-    "shared_dylib",
-    "notify-debouncer-full",
+/// All crates of ours that end up in the lock file, and where they are.
+const LOCKED: [(&str, &str); 6] = [
+    ("host", "host"),
+    ("host_accept", "host/accept"),
+    ("shared", "shared"),
+    ("shared_db", "shared/db"),
+    ("shared_dylib", "shared/dylib"),
+    ("notify-debouncer-full", "host/debounce"),
 ];
+
+/// Whether a crate of ours has this name.
+pub(crate) fn is_ours(name: &str) -> bool {
+    LOCKED.iter().any(|(ours, _)| *ours == name)
+}
 
 /// What was chosen: the function to serve, and where our crates come from.
 pub(crate) struct Dev<'a> {
@@ -50,18 +55,18 @@ impl<'a> Dev<'a> {
         function: &'a Function,
         source: Source,
     ) -> Result<Self, Failure> {
-        let crates = project.path_crates(package)?;
-        let source = match LOCKED.iter().find(|name| crates.contains_key(**name)) {
-            // A lock file cannot hold two path crates of one name and version.
-            Some(name) => match source.as_git() {
-                Some(source) => source,
-                None => {
-                    return refuse(format!(
-                        "the crate `{name}` of this project has the name of one of the dev server's: take those from git, with --git URL"
-                    ));
-                }
-            },
+        let mut crates = project.path_crates(package)?;
+        crates.retain(|_, package| !source.holds(&package.manifest_path, &LOCKED));
+        // A lock file cannot hold two path crates of one name and version.
+        let clash = crates.keys().find(|name| is_ours(name));
+        let source = match clash.map(|name| (name, source.as_git())) {
             None => source,
+            Some((_, Some(source))) => source,
+            Some((name, None)) => {
+                return refuse(format!(
+                    "the crate `{name}` of this project has the name of one of the dev server's: take those from git, with --git URL"
+                ));
+            }
         };
         Ok(Self {
             project,

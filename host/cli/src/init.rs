@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cargo_metadata::Package;
 use toml_edit::DocumentMut;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     console::Console,
     dev::Dev,
     failure::{Failure, refuse},
+    functions::Function,
     ledger,
     plan::Plan,
     project::{Project, axum_of, is_axum_current, read},
@@ -50,12 +52,7 @@ pub(crate) fn run(
         ));
     }
     let source = Source::read(&flags.source, folder)?;
-    let dev = Dev::new(&project, package, function, source)?;
-
-    let mut edits = vec![theirs::aliases(root)?];
-    edits.extend(theirs::ignored(root)?);
-    edits.extend(theirs::excluded(root)?);
-    let plan = Plan::new(root, dev.files()?, edits);
+    let (dev, plan) = plan(&project, package, function, source)?;
 
     console.say(format!(
         "The dev server will serve `{}` ({}).\n",
@@ -71,6 +68,22 @@ pub(crate) fn run(
     }
     plan.write()?;
     console.say("Written. Start it with `cargo dev`; `hot init --undo` removes it.")
+}
+
+/// What is written for this function.
+pub(crate) fn plan<'a>(
+    project: &'a Project,
+    package: &'a Package,
+    function: &'a Function,
+    source: Source,
+) -> Result<(Dev<'a>, Plan), Failure> {
+    let root = project.root();
+    let dev = Dev::new(project, package, function, source)?;
+    let mut edits = vec![theirs::aliases(root)?];
+    edits.extend(theirs::ignored(root)?);
+    edits.extend(theirs::excluded(root)?);
+    let plan = Plan::new(root, dev.files()?, edits);
+    Ok((dev, plan))
 }
 
 /// What to do before the first start.

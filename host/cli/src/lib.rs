@@ -15,6 +15,7 @@
 mod check;
 mod cli;
 mod init;
+mod new;
 mod undo;
 
 // The project as it is, and what of it is served.

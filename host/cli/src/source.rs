@@ -110,6 +110,16 @@ impl Source {
         .filter(|_| path.join(".git").exists())
     }
 
+    /// Whether a manifest is one of ours, in this checkout.
+    pub(crate) fn holds(&self, manifest: impl AsRef<Path>, ours: &[(&str, &str)]) -> bool {
+        let Self::Path(checkout) = self else {
+            return false;
+        };
+        let folder = manifest.as_ref().parent();
+        let mut folders = ours.iter().map(|(_, folder)| checkout.join(folder));
+        folders.any(|ours| Some(&*ours) == folder)
+    }
+
     /// A dependency on the crate in `folder`.
     pub(crate) fn dependency(&self, folder: &str) -> InlineTable {
         let mut table = InlineTable::new();

@@ -48,10 +48,11 @@ impl Wrapper {
             missing: Vec::new(),
         };
         let callee = format!("{krate}::{}", function.path);
+        let is_only = function.parameters.len() == 1;
         let arguments: Vec<String> = function
             .parameters
             .iter()
-            .map(|parameter| wrapper.argument(package, &callee, parameter))
+            .map(|parameter| wrapper.argument(package, &callee, parameter, is_only))
             .collect();
         let mut call = format!("{callee}({})", arguments.join(", "));
         for (part, is_needed) in [
@@ -66,7 +67,13 @@ impl Wrapper {
     }
 
     /// The argument, after the lines that make it.
-    fn argument(&mut self, package: &Package, callee: &str, parameter: &Parameter) -> String {
+    fn argument(
+        &mut self,
+        package: &Package,
+        callee: &str,
+        parameter: &Parameter,
+        is_only: bool,
+    ) -> String {
         let Parameter {
             name,
             shown,
@@ -84,9 +91,10 @@ impl Wrapper {
         if let Some(field) = of_state {
             self.uses_state = true;
             // Another parameter may need the state, too.
-            return match by_reference {
-                true => format!("&{field}"),
-                false => format!("{field}.clone()"),
+            return match (by_reference, is_only) {
+                (true, _) => format!("&{field}"),
+                (false, true) => field.to_owned(),
+                (false, false) => format!("{field}.clone()"),
             };
         }
         let is_url = name.contains("url") || name.contains("database");

@@ -6,4 +6,5 @@ mod repository;
 
 mod check;
 mod init;
+mod new;
 mod undo;
