@@ -12,10 +12,11 @@ use crate::{
     console::Console,
     dev::Dev,
     failure::{Failure, refuse},
+    files::read,
     functions::Function,
     ledger,
     plan::Plan,
-    project::{Project, axum_of, is_axum_current, read},
+    project::{Project, axum_of, is_axum_current},
     source::Source,
     theirs,
 };

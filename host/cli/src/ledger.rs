@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     failure::{Failure, refuse},
-    project::read,
+    files::read,
 };
 
 /// Where it is, from the project's root.

@@ -35,9 +35,10 @@ mod wrapper;
 mod ledger;
 mod plan;
 
-// Words.
+// What all of it needs.
 mod console;
 mod failure;
+mod files;
 
 pub use cli::{main, run};
 pub use console::Console;

@@ -15,8 +15,8 @@ use crate::{
     console::Console,
     dev::OURS,
     failure::{Failure, refuse},
+    files::write,
     init,
-    plan::write,
     project::Project,
     source::{Source, SourceFlags},
 };

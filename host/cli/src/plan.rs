@@ -10,6 +10,7 @@ use similar::TextDiff;
 use crate::{
     console::Console,
     failure::Failure,
+    files::write,
     ledger::{self, Edit, Ledger},
     theirs::Edited,
 };
@@ -122,12 +123,4 @@ pub(crate) fn show_change(
     let diff = TextDiff::from_lines(before.unwrap_or_default(), after);
     let mut shown = diff.unified_diff();
     console.say(shown.header(old, file).to_string().trim_end())
-}
-
-/// Writes a file, and its folder.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(Failure::file(folder))?;
-    }
-    fs::write(path, text).map_err(Failure::file(path))
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -124,13 +123,4 @@ pub(crate) fn is_axum_current(axum: &Dependency) -> bool {
     let version = |text: &str| text.parse().expect("a version");
     // No more than a sample of what a requirement like `0.8.1` or `>=0.8` admits.
     (0..=99).any(|patch| requirement.matches(&version(&format!("0.8.{patch}"))))
-}
-
-/// Reads a file as text; `None` if there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Failure::file(path)(source)),
-    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use syn::{Attribute, Expr, ExprLit, Item, ItemUse, Lit, Meta, UseTree};
 
-use crate::{failure::Failure, project::read};
+use crate::{failure::Failure, files::read};
 
 /// A module, with the modules in it.
 pub(crate) struct Module {

@@ -6,9 +6,8 @@ use glob::{MatchOptions, Pattern};
 use toml_edit::{Array, Item, value};
 
 use crate::{
-    dev::parse_text,
     failure::{Failure, refuse},
-    project::read,
+    files::{parse_text, read},
 };
 
 /// What git must not see: the dev server's data, and what it builds.

@@ -9,9 +9,9 @@ use std::{
 use crate::{
     console::Console,
     failure::{Failure, refuse},
+    files::{read, write},
     ledger::{self, Edit, Ledger},
-    plan::{show_change, write},
-    project::read,
+    plan::show_change,
 };
 
 /// What cargo makes in `dev/`.
