@@ -27,6 +27,10 @@ use shared::{
 
 shared::export_app!(app);
 
+// Under `cargo dev` the host has loaded this library already: link it, and not a second copy of all that is in it.
+#[cfg(feature = "hot")]
+use shared_dylib as _;
+
 /// Builds the router. Runs once per generation; if it fails, the previous generation keeps serving.
 async fn app(state: AppState) -> Result<Router, BoxError> {
     let state = AppState {

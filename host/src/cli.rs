@@ -7,7 +7,7 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use shared::BoxError;
+use shared::{AppState, BoxError, abi::Building};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
@@ -45,19 +45,22 @@ enum Command {
         confirm: Option<String>,
     },
     /// Serve the app that is linked into this binary
-    #[cfg(feature = "bundled-app")]
+    #[cfg(feature = "production")]
     Serve(crate::production::ServeOptions),
 }
 
 /// How long threads may go on once everything else has ended.
-#[cfg(any(feature = "dev", feature = "bundled-app"))]
+#[cfg(any(feature = "dev", feature = "production"))]
 const THREADS_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// The app that is linked in, if any.
+pub(crate) type LinkedApp = Option<Box<dyn FnOnce(AppState) -> Building + Send>>;
+
 /// Parses the command line and runs the command.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run(app: LinkedApp) -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
-    match execute(cli.command) {
+    match execute(cli.command, app) {
         Ok(code) => code,
         Err(error) => {
             tracing::debug!(?error, "the command failed");
@@ -67,7 +70,11 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Result<ExitCode, BoxError> {
+#[cfg_attr(
+    not(feature = "production"),
+    expect(unused_variables, reason = "only `serve` runs a linked app")
+)]
+fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("host")
@@ -101,9 +108,11 @@ fn execute(command: Command) -> Result<ExitCode, BoxError> {
         Command::DbReset { confirm } => runtime
             .block_on(crate::commands::reset(confirm))
             .map(|()| ExitCode::SUCCESS),
-        #[cfg(feature = "bundled-app")]
+        #[cfg(feature = "production")]
         Command::Serve(options) => {
-            let served = runtime.block_on(crate::production::serve(options));
+            let app =
+                app.ok_or("no app is linked into this binary: call `host::serve` in its `main`")?;
+            let served = runtime.block_on(crate::production::serve(options, app));
             // App code that never awaits must not keep the process.
             runtime.shutdown_timeout(THREADS_LIMIT);
             served.map(|()| ExitCode::SUCCESS)

@@ -58,6 +58,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         lock,
     } = start;
     let mode = host.mode;
+    panics::belongs_to(&project);
     let (handle, db_config) = Handle::new(
         &database,
         (host.database.then(|| project.migrations()), host.migrate),

@@ -75,7 +75,7 @@ mod terminal;
 mod commands;
 #[cfg(feature = "dev")]
 mod dev;
-#[cfg(feature = "bundled-app")]
+#[cfg(feature = "production")]
 mod production;
 
 // The app's own failures, as text.
@@ -89,11 +89,38 @@ use shared_dylib as _;
 
 use std::process::ExitCode;
 
-/// Runs this process's command line and returns its exit code.
+/// Runs the command line of the dev server and returns its exit code.
 ///
 /// Call it once, on the main thread: it captures the original environment first, and the private cluster stops when the
 /// calling thread ends.
 pub fn main() -> ExitCode {
     config::environment::original(); // before anything can change it
-    cli::run()
+    cli::run(None)
+}
+
+/// Runs the command line of the production binary, in which `app` is linked: `serve`, with `--host` and `--port`.
+///
+/// ```no_run
+/// # use shared::{AppState, BoxError};
+/// # mod shop {
+/// #     use super::*;
+/// #     pub async fn app(_: AppState) -> Result<axum::Router, BoxError> { Ok(axum::Router::new()) }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     host::serve(shop::app)
+/// }
+/// ```
+///
+/// Call it once, on the main thread.
+#[cfg(feature = "production")]
+pub fn serve<F, Fut, R>(app: F) -> ExitCode
+where
+    F: FnOnce(shared::AppState) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<R, shared::BoxError>> + Send + 'static,
+    R: Into<axum::Router>,
+{
+    config::environment::original(); // before anything can change it
+    cli::run(Some(Box::new(move |state| {
+        Box::pin(async move { app(state).await.map(Into::into) })
+    })))
 }

@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "bundled-app")]
+    return host::serve(app_lib::app_entry);
+    #[cfg(not(feature = "bundled-app"))]
     host::main()
 }

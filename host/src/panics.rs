@@ -8,10 +8,13 @@ use std::{
     collections::VecDeque,
     fmt,
     panic::PanicHookInfo,
-    sync::{Mutex, PoisonError},
+    path::Component,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use tokio::task::{Id, JoinError};
+
+use crate::config::Project;
 
 /// A panic as text. The payload is an object of the app and must not be kept.
 #[derive(Debug)]
@@ -55,6 +58,14 @@ pub(crate) fn install() {
     std::panic::set_hook(Box::new(record));
 }
 
+/// The project whose sources are told from those of libraries, and whose files are named from its root.
+static PROJECT: OnceLock<Project> = OnceLock::new();
+
+/// Call it once the project is known.
+pub(crate) fn belongs_to(project: &Project) {
+    PROJECT.get_or_init(|| project.clone());
+}
+
 fn record(info: &PanicHookInfo<'_>) {
     let report = PanicReport {
         message: info
@@ -62,7 +73,7 @@ fn record(info: &PanicHookInfo<'_>) {
             .unwrap_or("(a panic without a message)")
             .to_owned(),
         place: info.location().map(|location| Place {
-            file: location.file().to_owned(),
+            file: shown(location.file()),
             line: location.line(),
             column: location.column(),
         }),
@@ -152,11 +163,21 @@ fn frames(rendered: &str) -> Vec<Frame> {
     frames
 }
 
-/// The location, if it is inside the project. rustc records relative paths for workspace members.
+/// A file as the user knows it. rustc records relative paths for packages inside the workspace.
+fn shown(file: &str) -> String {
+    let relative = PROJECT.get().map(|project| project.named_by_rustc(file));
+    relative.map_or_else(|| file.to_owned(), |file| file.display().to_string())
+}
+
+/// The location, if it is in a source of the project.
 fn own(place: &str) -> Option<String> {
-    let place = place.trim_start_matches("./");
-    ["app_lib/", "shared/", "host/"]
-        .iter()
-        .any(|folder| place.starts_with(folder))
-        .then(|| place.to_owned())
+    let (file, position) = place.split_once(':')?;
+    let file = PROJECT.get()?.named_by_rustc(file);
+    let is_tool_s = |part: Component<'_>| {
+        part.as_os_str()
+            .to_str()
+            .is_some_and(|name| name.starts_with('.') || name == "target")
+    };
+    let is_own = file.is_relative() && !file.components().any(is_tool_s);
+    is_own.then(|| format!("{}:{position}", file.display()))
 }

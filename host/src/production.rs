@@ -6,7 +6,7 @@ use axum::{body::Body, http::Response};
 use clap::Args;
 use host_accept::{Answer, Tether};
 use hyper::{Request, body::Incoming};
-use shared::{AppState, BoxError, Db, PoolOwner};
+use shared::{AppState, BoxError, Db, PoolOwner, abi::Building};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
 
@@ -25,7 +25,10 @@ pub(crate) struct ServeOptions {
 }
 
 /// Serves until SIGTERM or Ctrl-C, then finishes what is under way.
-pub(crate) async fn serve(options: ServeOptions) -> Result<(), BoxError> {
+pub(crate) async fn serve(
+    options: ServeOptions,
+    app: impl FnOnce(AppState) -> Building + Send + 'static,
+) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
     // The lowest precedence: anything else overrides it.
     let production = [("APP_ENV".to_owned(), "production".to_owned())];
@@ -35,7 +38,7 @@ pub(crate) async fn serve(options: ServeOptions) -> Result<(), BoxError> {
             .unread()
             .map(|unread| format!("\n    {unread}"))
             .unwrap_or_default();
-        return Err(format!("DATABASE_URL is not set, and `host serve` starts no database of its own.{unread}\n    example: DATABASE_URL=postgres://user:password@host/database").into());
+        return Err(format!("DATABASE_URL is not set, and `serve` starts no database of its own.{unread}\n    example: DATABASE_URL=postgres://user:password@host/database").into());
     };
     let listener = listen::bind(env.host, env.port)?;
     let address = listener.local_addr()?;
@@ -53,7 +56,7 @@ pub(crate) async fn serve(options: ServeOptions) -> Result<(), BoxError> {
         db_config,
     };
     // In its own task: it may work for long before its first await, and signals must be seen meanwhile.
-    let starting = tokio::spawn(async move { app_lib::app_entry(state).await });
+    let starting = tokio::spawn(async move { app(state).await });
     let starting = AbortOnDropHandle::new(starting);
     let started = tokio::select! {
         started = tokio::time::timeout(env.app_start_timeout, starting) => started,

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{AppState, BoxError};
 
-/// Compiler, target, profile flags, features, `Cargo.lock` and the sources of `shared`, as one number in hex.
+/// Compiler, target, profile flags, features, the sources of `shared` and its locked dependencies, as one number in hex.
 ///
 /// A constant, so each side carries the value *it* was compiled against.
 pub const FINGERPRINT: &str = env!("SHARED_FINGERPRINT");
@@ -87,7 +87,7 @@ pub enum Mismatch {
     },
     /// Compiled from the same sources, but linked to a second copy of them.
     #[error(
-        "it is linked to a second copy of `shared` (does app_lib still have `shared::export_app!` and its `hot` feature?)"
+        "it is linked to a second copy of `shared` (does its lib.rs still have `use shared_dylib as _;`?)"
     )]
     Anchor,
 }

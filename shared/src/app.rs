@@ -59,7 +59,8 @@ impl fmt::Display for PoolOwner {
     }
 }
 
-/// Exports `app` so that the host can load this crate. Use it once per crate.
+/// Exports `app` so that the host can load this crate. Use it once per crate, beside `use shared_dylib as _;`: without
+/// that line rustc links a second, static copy of everything in the dylib, and the host refuses the library.
 ///
 /// The function gets the [`AppState`] and returns the router, with its state applied. It runs once per generation, on
 /// the generation's own runtime. If it fails, panics or takes longer than `APP_START_TIMEOUT_MS`, the previous
@@ -77,18 +78,13 @@ impl fmt::Display for PoolOwner {
 #[macro_export]
 macro_rules! export_app {
     ($app:path) => {
-        // Without this `use`, rustc would not link the dylib but a second, static copy of everything in it.
-        #[cfg(feature = "hot")]
-        use ::shared_dylib as _;
-
         /// Read by the host before anything else of this library.
-        #[cfg(feature = "hot")]
         #[unsafe(no_mangle)]
         pub static app_stamp: $crate::abi::Stamp =
             $crate::abi::Stamp::new($crate::abi::FINGERPRINT);
 
         /// Starts the app: called by the dev host through its symbol, by the production binary by its name.
-        #[cfg_attr(feature = "hot", unsafe(no_mangle))]
+        #[unsafe(no_mangle)]
         pub fn app_entry(state: $crate::AppState) -> $crate::abi::Building {
             ::std::boxed::Box::pin(async move { $app(state).await.map(::std::convert::Into::into) })
         }

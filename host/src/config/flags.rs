@@ -73,7 +73,7 @@ pub(crate) struct CommandFlags<const DEV: bool>(pub(crate) Flags);
 pub(crate) type DevFlags = CommandFlags<true>;
 
 /// The flags of `host serve`.
-#[cfg(feature = "bundled-app")]
+#[cfg(feature = "production")]
 pub(crate) type ServeFlags = CommandFlags<false>;
 
 impl<const DEV: bool> CommandFlags<DEV> {

@@ -2,6 +2,8 @@
 //! which of them takes precedence.
 
 #[cfg(feature = "dev")]
+mod description;
+#[cfg(feature = "dev")]
 mod dotenv;
 pub(crate) mod environment;
 mod flags;
@@ -10,17 +12,20 @@ mod mode;
 #[cfg(feature = "dev")]
 mod options;
 #[cfg(feature = "dev")]
+pub(crate) mod packages;
+#[cfg(feature = "dev")]
 mod project;
 pub(crate) mod settings;
 mod table;
 
 #[cfg(feature = "dev")]
 pub(crate) use flags::Flags;
-#[cfg(feature = "bundled-app")]
+#[cfg(feature = "production")]
 pub(crate) use flags::ServeFlags;
 
 #[cfg(feature = "dev")]
 pub(crate) use self::{
+    description::App,
     mode::{Isolation, Mode, Switches},
     options::{HostSettings, Options, Policy},
     project::{Lock, Project, ProjectError},

@@ -11,13 +11,22 @@ use std::{
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
 
-use super::dotenv;
+use super::{
+    description::{self, App},
+    dotenv,
+    packages::normalize,
+};
+
+/// The folder of the workspace in a project that has its own.
+const WORKSPACE: &str = "dev";
 
 /// Why there is no project to work in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
-    #[error("no project here: app_lib/Cargo.toml and host/Cargo.toml are neither in {} nor in a folder above it", .0.display())]
+    #[error("no project here: no Cargo.toml or dev/Cargo.toml with [workspace.metadata.host] is in {} or in a folder above it", .0.display())]
     NotFound(PathBuf),
+    #[error("{}: {message}", path.display())]
+    Description { path: PathBuf, message: String },
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
@@ -37,10 +46,15 @@ pub(crate) enum ProjectError {
     NotRunning,
 }
 
-/// The root of the checkout.
+/// A project, and the workspace that it is built in. The same folder, unless the workspace is `dev/` in someone's
+/// repository.
 #[derive(Clone)]
 pub(crate) struct Project {
+    /// Has `.env` and `.dev`. Files are shown and opened relative to it.
     root: PathBuf,
+    /// Where cargo and rustc run.
+    workspace: PathBuf,
+    app: App,
 }
 
 /// How to find a running host.
@@ -57,21 +71,64 @@ impl Project {
             path: ".".into(),
             source,
         })?;
-        let root = here.ancestors().find(|folder| {
-            ["app_lib", "host"]
-                .iter()
-                .all(|package| folder.join(package).join("Cargo.toml").is_file())
-        });
-        match root {
-            Some(root) => Ok(Self {
-                root: root.to_owned(),
-            }),
-            None => Err(ProjectError::NotFound(here)),
+        let candidates = here
+            .ancestors()
+            .flat_map(|folder| [folder.to_owned(), folder.join(WORKSPACE)]);
+        for workspace in candidates {
+            match description::read(&workspace) {
+                Ok(None) => {}
+                Ok(Some(found)) => {
+                    return Ok(Self {
+                        root: found.root,
+                        workspace,
+                        app: found.app,
+                    });
+                }
+                Err(message) => {
+                    let path = workspace.join("Cargo.toml");
+                    return Err(ProjectError::Description { path, message });
+                }
+            }
+        }
+        Err(ProjectError::NotFound(here))
+    }
+
+    /// The sample's layout in any folder.
+    #[cfg(test)]
+    pub(crate) fn in_folder(root: &Path) -> Self {
+        let app = App {
+            package: "app_lib".to_owned(),
+            crate_name: "app_lib".to_owned(),
+            folder: root.join("app_lib"),
+        };
+        let (root, workspace) = (root.to_owned(), root.to_owned());
+        Self {
+            root,
+            workspace,
+            app,
         }
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(crate) fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// A path as it is shown: relative to the root if inside it.
+    pub(crate) fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+
+    /// The same for a path as rustc writes it, which runs in the workspace.
+    pub(crate) fn named_by_rustc(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.relative(&normalize(&self.workspace.join(path)))
     }
 
     pub(crate) fn migrations(&self) -> PathBuf {

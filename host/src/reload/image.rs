@@ -2,6 +2,8 @@
 
 use std::{env, io, path::PathBuf};
 
+use procfs::process::{MMapPath, Process};
+
 use super::file_stamps::FileStamps;
 
 /// The files this process runs from, as they were when it started.
@@ -14,13 +16,7 @@ pub(crate) struct Image {
 impl Image {
     pub(crate) fn of_this_process() -> io::Result<Self> {
         let executable = env::current_exe()?;
-        let dylib = format!(
-            "{}shared_dylib{}",
-            env::consts::DLL_PREFIX,
-            env::consts::DLL_SUFFIX
-        );
-        let beside = executable.with_file_name(dylib);
-        let files = FileStamps::of([executable.clone(), beside]);
+        let files = FileStamps::of(dylib().into_iter().chain([executable.clone()]));
         Ok(Self { executable, files })
     }
 
@@ -32,4 +28,21 @@ impl Image {
     pub(crate) fn executable(&self) -> PathBuf {
         self.executable.clone()
     }
+}
+
+/// The `shared` dylib that this process has loaded. As a dependency from git it has a hash in its name and lies in
+/// another folder, so the memory map is asked. `None` where the system has none: then only the executable tells.
+fn dylib() -> Option<PathBuf> {
+    let maps = Process::myself().and_then(|me| me.maps()).ok()?;
+    maps.into_iter().find_map(|mapping| match mapping.pathname {
+        MMapPath::Path(path) => {
+            let name = path
+                .file_name()?
+                .to_str()?
+                .strip_prefix(env::consts::DLL_PREFIX)?;
+            (name.starts_with("shared_dylib") && name.ends_with(env::consts::DLL_SUFFIX))
+                .then_some(path)
+        }
+        _ => None,
+    })
 }

@@ -24,8 +24,7 @@ use libloading::os::unix::Library;
 use shared::abi::{ENTRY_SYMBOL, Entry, Mismatch, STAMP_SYMBOL, Stamp};
 
 use super::publish::{LiveFolder, PublishError};
-
-const LIBRARY: &str = "app_lib";
+use crate::config::App;
 
 /// hot-lib-reloader's debounce. A publication is a single rename, so there is nothing to wait for.
 const DEBOUNCE: Duration = Duration::from_millis(1);
@@ -41,7 +40,7 @@ pub(crate) enum LoadError {
     #[error("cannot open the library: {0}; fix that, then press r or save again")]
     Open(#[from] HotReloaderError),
     #[error(
-        "the library has no `{symbol}`: does app_lib/src/lib.rs still have `shared::export_app!(app)`?"
+        "the library has no `{symbol}`: does its lib.rs still have `shared::export_app!(app)`?"
     )]
     NotAnApp { symbol: &'static str },
     #[error("the library does not fit this host: {0}")]
@@ -57,6 +56,8 @@ pub(crate) enum LoadError {
 /// Loads one library after another.
 pub(crate) struct Loader {
     live: LiveFolder,
+    /// The name of the app's crate.
+    library: String,
     /// One for the whole process, since each leaves threads behind when dropped. Created at the first publication,
     /// since it needs a file to watch.
     reloader: Option<(LibReloader, Receiver<()>)>,
@@ -67,9 +68,10 @@ pub(crate) struct Loader {
 
 impl Loader {
     /// Takes over `folder`.
-    pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
+    pub(crate) fn new(app: &App, folder: PathBuf) -> io::Result<Self> {
         Ok(Self {
-            live: LiveFolder::new(folder, LIBRARY)?,
+            live: LiveFolder::new(folder, &app.crate_name)?,
+            library: app.crate_name.clone(),
             reloader: None,
             seen: HashSet::new(),
             attempts: 0,
@@ -110,8 +112,12 @@ impl Loader {
             // from zero again and would overwrite an image that is in use.
             self.attempts += 1;
             let name = format!("{{lib_name}}-{{pid}}-{}-g{{load_counter}}", self.attempts);
-            let mut reloader =
-                LibReloader::new(self.live.folder(), LIBRARY, Some(DEBOUNCE), Some(name))?;
+            let mut reloader = LibReloader::new(
+                self.live.folder(),
+                &self.library,
+                Some(DEBOUNCE),
+                Some(name),
+            )?;
             let changed = reloader.subscribe_to_file_changes();
             self.reloader = Some((reloader, changed));
         }

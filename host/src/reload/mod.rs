@@ -78,16 +78,16 @@ impl Reload {
     /// Waits for `ready`, then builds and loads the app, again after every save, until the host must restart.
     pub(crate) async fn run(self, ready: Ready) -> Result<RestartNeeded, BoxError> {
         let mut watch = Watch::new(
-            self.root(),
+            &self.project,
             self.notifiers.settings_saved.clone(),
             self.notifiers.cleaned.clone(),
         )
         .map_err(|error| format!("cannot watch {}: {error}", self.root().display()))?;
-        let loader = Loader::new(self.root().join(publish::LIVE))
+        let loader = Loader::new(self.project.app(), self.root().join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         watch.collect_during(ready).await;
         let mut reloading = Loop {
-            builder: Builder::new(self.root(), self.replay),
+            builder: Builder::new(self.project.clone(), self.replay),
             reload: self,
             watch,
             loader: Arc::new(Mutex::new(loader)),
@@ -127,10 +127,10 @@ impl Reload {
 impl Loop {
     async fn run(&mut self) -> Result<RestartNeeded, BoxError> {
         loop {
-            let (root, inputs) = (self.reload.root(), self.builder.inputs());
+            let (project, inputs) = (&self.reload.project, self.builder.inputs());
             let next = self
                 .state
-                .next(|changes, inputs_known| classify(root, inputs, changes, inputs_known));
+                .next(|changes, inputs_known| classify(project, inputs, changes, inputs_known));
             match next {
                 Next::Refresh(files) => self.refresh(&files),
                 Next::Migrate => self.migrate().await,
@@ -222,7 +222,7 @@ impl Loop {
             ..
         } = self;
         builder.look_for_packages(known);
-        watch.set_inputs(builder.packages(), &builder.inputs().sources);
+        watch.set_inputs(builder.packages(), builder.inputs());
         let inputs = builder.inputs().clone();
         let estimate = builder.estimate(known);
         reload.set_under_way(Some(estimate));
@@ -252,7 +252,7 @@ impl Loop {
                     changes = watch.next(&reload.notifiers.rebuild) => {
                         *last_save = LastSave::of(reload.root(), &changes);
                         state.saved(changes);
-                        let classify = |changes, inputs_known| classify(reload.root(), &inputs, changes, inputs_known);
+                        let classify = |changes, inputs_known| classify(&reload.project, &inputs, changes, inputs_known);
                         if state.may_cancel(beyond_app.load(Relaxed), classify) {
                             break None;
                         }
@@ -261,7 +261,7 @@ impl Loop {
             }
         };
         let build = since.elapsed();
-        watch.set_inputs(builder.packages(), &builder.inputs().sources);
+        watch.set_inputs(builder.packages(), builder.inputs());
         reload.set_progress(None);
         reload.set_under_way(None);
         match outcome {

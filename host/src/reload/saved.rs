@@ -1,14 +1,16 @@
-//! What to do about a saved file: apply a migration, build, or only reload open pages because the app reads the file at
-//! run time.
+//! What to do about a saved file: apply a migration, build, reload open pages because the app reads the file at run
+//! time, or nothing.
 //!
-//! Only a file in the app's folder can be of the last class, and only while the inputs of the app are known.
+//! What is neither a migration nor an input of the last build is read at run time if it is in the app's folder or in
+//! one where such files usually are. Only known while the inputs are.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use super::{
-    build::{APP, Inputs},
-    watch::{Changes, MIGRATIONS},
+    build::Inputs,
+    watch::{Changes, RUNTIME_FOLDERS},
 };
+use crate::config::Project;
 
 /// Saved files by what to do about them. A migration that the app includes at compile time is in two classes.
 #[derive(Default)]
@@ -19,20 +21,23 @@ pub(super) struct Classified {
     pub(super) runtime_files: Changes,
 }
 
-/// Classifies `changes` in the project at `root`. `inputs_known`: `inputs` are all that the app was built from.
+/// Classifies `changes` of the project. `inputs_known`: `inputs` are all that the app was built from.
 pub(super) fn classify(
-    root: &Path,
+    project: &Project,
     inputs: &Inputs,
     changes: Changes,
     inputs_known: bool,
 ) -> Classified {
     let mut classified = Classified::default();
     for file in changes {
-        let schema = file.starts_with(MIGRATIONS);
+        let path = project.root().join(&file);
+        let schema = path.starts_with(project.migrations());
         classified.schema |= schema;
-        if inputs.contains(root, &file) || !schema && is_input(&file, inputs_known) {
+        if inputs.contains(&file) || !schema && (!inputs_known || is_input(&file)) {
             classified.build.insert(file);
-        } else if !schema {
+        } else if !schema
+            && (path.starts_with(&project.app().folder) || is_in_runtime_folder(&file))
+        {
             classified.runtime_files.insert(file);
         }
     }
@@ -40,13 +45,28 @@ pub(super) fn classify(
 }
 
 /// Whether this file may change the result of a build, although the last build did not read it.
-fn is_input(file: &Path, inputs_known: bool) -> bool {
-    !inputs_known
-        || !file.starts_with(APP)
-        || file.ends_with("Cargo.toml")
+fn is_input(file: &Path) -> bool {
+    let configures_cargo = [
+        "Cargo.toml",
+        "Cargo.lock",
+        ".cargo/config.toml",
+        "rust-toolchain.toml",
+    ]
+    .iter()
+    .any(|name| file.ends_with(name));
+    configures_cargo
         || file.extension().is_some_and(|extension| extension == "rs")
         // Probably a folder that appeared or disappeared; the files in it are not reported.
         || file.extension().is_none()
+}
+
+fn is_in_runtime_folder(file: &Path) -> bool {
+    let mut parts = file.components().map(|part| part.as_os_str());
+    parts.any(|part| {
+        RUNTIME_FOLDERS
+            .iter()
+            .any(|folder| part == OsStr::new(folder))
+    })
 }
 
 #[cfg(test)]
@@ -56,39 +76,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_no_compiler_reads_is_read_as_the_app_runs() {
+    fn what_no_compiler_reads_is_read_as_the_app_runs_or_not_at_all() {
         let inputs = Inputs {
-            sources: ["app_lib/src/lib.rs", "app_lib/src/note.txt", "README.md"]
-                .map(PathBuf::from)
-                .into(),
-            script_reads: vec![
-                "/project/app_lib/words".into(),
-                "/project/migrations/V9__seen.sql".into(),
-            ],
+            files: [
+                "app_lib/src/lib.rs",
+                "app_lib/src/note.txt",
+                "README.md",
+                "domain/src/query.sql",
+            ]
+            .map(PathBuf::from)
+            .into(),
+            script_reads: vec!["app_lib/words".into(), "migrations/V9__seen.sql".into()],
         };
-        let root = Path::new("/project");
-        for (file, inputs_known, schema, build) in [
-            ("app_lib/static/page.css", true, false, false),
-            ("app_lib/static/page.css", false, false, true),
-            ("app_lib/src/note.txt", true, false, true),
-            ("app_lib/src/new.rs", true, false, true),
-            ("app_lib/Cargo.toml", true, false, true),
-            ("app_lib/words/one.txt", true, false, true),
-            ("host/src/dev/web/page.css", true, false, true),
-            ("README.md", true, false, true),
-            ("migrations/V1__first.sql", true, true, false),
-            ("migrations/V1__first.sql", false, true, false),
-            ("migrations/V9__seen.sql", true, true, true),
+        let project = Project::in_folder(Path::new("/project"));
+        for (file, inputs_known, schema, build, runtime) in [
+            ("app_lib/static/page.css", true, false, false, true),
+            ("app_lib/static/page.css", false, false, true, false),
+            ("app_lib/mails/welcome.txt", true, false, false, true),
+            ("domain/templates/list.html", true, false, false, true),
+            ("static/page.css", true, false, false, true),
+            ("domain/notes.md", true, false, false, false),
+            ("domain/notes.md", false, false, true, false),
+            ("domain/src/query.sql", true, false, true, false),
+            ("app_lib/src/note.txt", true, false, true, false),
+            ("app_lib/src/new.rs", true, false, true, false),
+            ("domain/src/new.rs", true, false, true, false),
+            ("app_lib/Cargo.toml", true, false, true, false),
+            ("app_lib/words/one.txt", true, false, true, false),
+            ("Cargo.lock", true, false, true, false),
+            ("rust-toolchain.toml", true, false, true, false),
+            (".cargo/config.toml", true, false, true, false),
+            ("README.md", true, false, true, false),
+            ("migrations/V1__first.sql", true, true, false, false),
+            ("migrations/V1__first.sql", false, true, false, false),
+            ("migrations/V9__seen.sql", true, true, true, false),
         ] {
-            let classified = classify(root, &inputs, Changes::from([file.into()]), inputs_known);
-            let runtime_files = !schema && !build;
+            let found = classify(
+                &project,
+                &inputs,
+                Changes::from([file.into()]),
+                inputs_known,
+            );
             assert_eq!(
-                (
-                    classified.schema,
-                    classified.build.len(),
-                    classified.runtime_files.len()
-                ),
-                (schema, usize::from(build), usize::from(runtime_files)),
+                (found.schema, found.build.len(), found.runtime_files.len()),
+                (schema, usize::from(build), usize::from(runtime)),
                 "{file}, {inputs_known}"
             );
         }

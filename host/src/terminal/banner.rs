@@ -81,8 +81,6 @@ impl Banner {
         } else {
             "; Ctrl-C to stop"
         };
-        print(format_args!(
-            "\n  {DIM}edit app_lib/src and save{ways}{DIM:#}\n\n"
-        ));
+        print(format_args!("\n  {DIM}edit and save{ways}{DIM:#}\n\n"));
     }
 }

@@ -91,7 +91,7 @@ impl Building {
                 "building …, dependencies have changed",
                 self.progress.map(bar),
             ),
-            (false, false) => ("building app_lib …", None),
+            (false, false) => ("building the app …", None),
         };
         let bar = bar.unwrap_or_default();
         format!("  {} {what}  {bar}{}", SPINNER[frame], in_words(took))
@@ -100,7 +100,7 @@ impl Building {
     fn line(&self, took: Duration) -> String {
         let what = match self.dependencies && !self.first {
             true => "building …, dependencies have changed",
-            false => "building app_lib …",
+            false => "building the app …",
         };
         match self.progress {
             _ if took < SHOW_AFTER || self.dependencies && self.last_printed.is_none() => {

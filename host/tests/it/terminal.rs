@@ -53,10 +53,12 @@ impl Terminal {
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
         let before = tcgetattr(&slave).unwrap();
         let end = || slave.try_clone().unwrap();
-        // A session of its own with this terminal; `setsid` becomes the shell and keeps its pid.
+        // A session of its own with this terminal; `setsid` becomes the shell and keeps its pid. A shell that is started
+        // with SIGINT ignored, as behind `nohup … &`, cannot trap it.
         let mut command = checkout.command("setsid");
         command
-            .args(["--ctty", "sh", "-c", script])
+            .args(["--ctty", "env", "--default-signal=INT,QUIT"])
+            .args(["sh", "-c", script])
             .arg(checkout.path("target/hot/host"))
             .args(["dev", "--port", "0"])
             .env("TERM", "xterm")
@@ -317,7 +319,7 @@ async fn a_build_that_takes_its_time_is_told_behind_the_line_that_it_may_come_to
     checkout.write("slow", "");
     checkout.write_lab(BROKEN);
     eventually("the build behind its line", async || {
-        let both = |line: &str| line.contains("still serving") && line.contains("building app_lib");
+        let both = |line: &str| line.contains("still serving") && line.contains("building the app");
         terminal.screen().lines().any(both).then_some(())
     })
     .await;
@@ -435,7 +437,7 @@ async fn a_pipe_gets_every_line_without_codes_and_no_keys() {
     assert_eq!(log.matches("unused variable: `unused`").count(), 1, "{log}");
     assert!(log.contains("1 warning as before\n"), "{log}");
     assert!(
-        log.contains("building app_lib …") && log.contains("save; Ctrl-C to stop"),
+        log.contains("building the app …") && log.contains("save; Ctrl-C to stop"),
         "{log}"
     );
     // The log is in there too, and has the same clock.

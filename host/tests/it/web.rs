@@ -108,7 +108,7 @@ async fn a_page_asked_for_during_a_build_waits_for_it_and_other_requests_do_not(
     assert_eq!(part.text().await.unwrap(), "1");
     assert!(pages.iter().all(|page| !page.is_finished()));
     eventually("a build that takes its time to be told", async || {
-        let told = |line: &str| line.contains("building app_lib …") && line.ends_with(" s");
+        let told = |line: &str| line.contains("building the app …") && line.ends_with(" s");
         let log = host.log();
         let (_, after_the_first) = log.split_once("Ctrl-C to stop")?;
         after_the_first.lines().any(told).then_some(())

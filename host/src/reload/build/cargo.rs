@@ -4,20 +4,24 @@
 //! `-vv` cargo prints the rustc command, which is not available in any other way.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env::consts::DLL_SUFFIX,
     io,
     path::{Path, PathBuf},
 };
 
-use cargo_metadata::{Message, camino::Utf8Path};
+use cargo_metadata::{
+    Message, PackageId,
+    camino::{Utf8Path, Utf8PathBuf},
+};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::{
-    APP, BuildOutcome, Compiler, Diagnostic, Progress,
+    BuildOutcome, Compiler, Diagnostic, Progress,
     group::{Group, command},
     message::diagnostic,
 };
+use crate::config::{App, Project};
 
 /// An update from a running cargo.
 pub(super) enum CargoUpdate {
@@ -33,10 +37,12 @@ pub(super) struct CargoOutput {
     pub(super) stderr: String,
     /// Folders of the path packages that cargo built, including the app's.
     pub(super) packages: BTreeSet<PathBuf>,
-    /// The `OUT_DIR` of the app's build script, if it has one.
-    pub(super) script_out_dir: Option<PathBuf>,
-    /// Warnings from packages other than the app. cargo repeats them on every build until they are fixed.
-    pub(super) warnings: Vec<Diagnostic>,
+    /// The build scripts of path packages: the folder of the package, and the script's `OUT_DIR`.
+    pub(super) scripts: Vec<(PathBuf, PathBuf)>,
+    /// Where cargo lists the files that it has built an artifact from.
+    pub(super) dep_infos: Vec<PathBuf>,
+    /// Warnings by crate. cargo repeats them on every build until they are fixed.
+    pub(super) warnings: Vec<(String, Diagnostic)>,
     artifact: Option<PathBuf>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -47,27 +53,29 @@ enum BuildError {
     #[error("cannot run cargo: {0}; is it in PATH?")]
     Run(#[source] io::Error),
     #[error(
-        "cargo built no library of {APP}: its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]"
+        "cargo built no library of {0} that can be loaded: its Cargo.toml needs \"cdylib\" in crate-type, and it must be among the default members"
     )]
-    NoArtifact,
+    NoArtifact(String),
 }
 
-/// Builds the workspace at `root`, and calls `on_update` meanwhile.
+/// Builds the workspace, and calls `on_update` meanwhile. The packages in `own` are the app's.
 pub(super) async fn build(
-    root: &Path,
+    project: &Project,
+    own: &BTreeSet<PathBuf>,
     on_update: impl FnMut(CargoUpdate),
 ) -> (BuildOutcome, CargoOutput) {
-    run(root, on_update).await.unwrap_or_else(|error| {
+    run(project, own, on_update).await.unwrap_or_else(|error| {
         let diagnostics = vec![Diagnostic::error(error.to_string(), format!("{error}\n"))];
         (BuildOutcome::Failed { diagnostics }, CargoOutput::default())
     })
 }
 
 async fn run(
-    root: &Path,
+    project: &Project,
+    own: &BTreeSet<PathBuf>,
     on_update: impl FnMut(CargoUpdate),
 ) -> Result<(BuildOutcome, CargoOutput), BuildError> {
-    let mut cargo = command("cargo", root);
+    let mut cargo = command("cargo", project.workspace());
     cargo
         .args([
             "build",
@@ -85,20 +93,23 @@ async fn run(
         .args(["--config", "term.progress.width=120"]);
     let (mut group, stdout, stderr) = Group::spawn(&mut cargo).map_err(BuildError::Run)?;
     // Read both at once: cargo would block on a full pipe.
-    let (output, stderr) = tokio::join!(read_messages(stdout), read_stderr(stderr, on_update));
+    let (output, stderr) = tokio::join!(
+        read_messages(stdout, project),
+        read_stderr(stderr, project.app(), own, on_update)
+    );
     let mut output = output.map_err(BuildError::Run)?;
     output.stderr = stderr.map_err(BuildError::Run)?;
     let status = group.wait().await.map_err(BuildError::Run)?;
 
-    let mut diagnostics = output.warnings.clone();
-    diagnostics.append(&mut output.diagnostics);
+    let warnings = output.warnings.iter().map(|(_, warning)| warning.clone());
+    let diagnostics = warnings.chain(output.diagnostics.drain(..)).collect();
     let outcome = match (status.success(), output.artifact.take()) {
         (true, Some(artifact)) => BuildOutcome::Built {
             artifact,
             warnings: diagnostics,
             by: Compiler::Cargo,
         },
-        (true, None) => return Err(BuildError::NoArtifact),
+        (true, None) => return Err(BuildError::NoArtifact(project.app().package.clone())),
         (false, _) => BuildOutcome::Failed {
             diagnostics: with_cargo_error(diagnostics, &output.stderr),
         },
@@ -132,6 +143,8 @@ fn with_cargo_error(mut diagnostics: Vec<Diagnostic>, said: &str) -> Vec<Diagnos
 /// Reads cargo's stderr without the progress bars. cargo redraws the bar in place, so each ends with a carriage return.
 async fn read_stderr(
     stderr: impl AsyncRead + Unpin,
+    app: &App,
+    own: &BTreeSet<PathBuf>,
     mut on_update: impl FnMut(CargoUpdate),
 ) -> io::Result<String> {
     let (mut said, mut latest, mut seen_dependency) = (String::new(), None, false);
@@ -141,7 +154,11 @@ async fn read_stderr(
         let text = String::from_utf8_lossy(&piece);
         let (before, last) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
         said.push_str(before);
-        if !seen_dependency && before.lines().any(compiles_a_dependency) {
+        if !seen_dependency
+            && before
+                .lines()
+                .any(|line| compiles_a_dependency(line, app, own))
+        {
             seen_dependency = true;
             on_update(CargoUpdate::Dependencies);
         }
@@ -158,11 +175,18 @@ async fn read_stderr(
     Ok(said)
 }
 
-/// Parses `   Compiling serde v1.0.0`.
-fn compiles_a_dependency(line: &str) -> bool {
+/// Parses `   Compiling serde v1.0.0` and `   Compiling domain v0.1.0 (/project/domain)`.
+fn compiles_a_dependency(line: &str, app: &App, own: &BTreeSet<PathBuf>) -> bool {
     let compiled = line.trim_start().strip_prefix("Compiling ");
-    let package = compiled.and_then(|rest| rest.split_once(" v"));
-    package.is_some_and(|(package, _)| package != APP)
+    compiled
+        .and_then(|rest| rest.split_once(" v"))
+        .is_some_and(|(package, version)| {
+            let folder = version
+                .split_once(" (")
+                .and_then(|(_, rest)| rest.split_once(')'));
+            package != app.package
+                && !folder.is_some_and(|(folder, _)| own.contains(Path::new(folder)))
+        })
 }
 
 /// Parses `    Building [====>     ] 12/345: serde, tokio`.
@@ -179,43 +203,51 @@ fn progress_in(bar: &str) -> Option<Progress> {
     })
 }
 
-async fn read_messages(stdout: impl AsyncRead + Unpin) -> io::Result<CargoOutput> {
+async fn read_messages(
+    stdout: impl AsyncRead + Unpin,
+    project: &Project,
+) -> io::Result<CargoOutput> {
     let mut output = CargoOutput::default();
+    let app = &project.app().crate_name;
     let mut scripts = Vec::new();
-    let mut app = None;
+    let mut folders: BTreeMap<PackageId, PathBuf> = BTreeMap::new();
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str(&line) {
             Ok(Message::CompilerArtifact(built)) => {
-                if built.package_id.repr.starts_with("path+")
-                    && let Some(folder) = built.manifest_path.parent()
-                {
-                    output.packages.insert(folder.into());
+                if !is_ours(&built.package_id) {
+                    continue;
                 }
-                if built.target.name == APP {
-                    let library = |file: &&cargo_metadata::camino::Utf8PathBuf| {
-                        file.as_str().ends_with(DLL_SUFFIX)
-                    };
+                if let Some(folder) = built.manifest_path.parent() {
+                    output.packages.insert(folder.into());
+                    folders.insert(built.package_id, folder.into());
+                }
+                let files = built.filenames.iter().chain(&built.executable);
+                output
+                    .dep_infos
+                    .extend(files.map(|file| file.with_extension("d").into()));
+                if built.target.name == *app {
+                    let library = |file: &&Utf8PathBuf| file.as_str().ends_with(DLL_SUFFIX);
                     let found = built.filenames.iter().find(library).map(Into::into);
                     output.artifact = found.or(output.artifact);
-                    app = Some(built.package_id);
                 }
             }
             Ok(Message::CompilerMessage(compiler)) => {
                 // `-vv` also prints warnings from dependencies, which the user cannot fix here.
-                let is_ours = compiler.package_id.repr.starts_with("path+");
+                let is_ours = is_ours(&compiler.package_id);
                 if is_ours {
                     output
                         .packages
                         .extend(package_folder(&compiler.target.src_path));
                 }
-                let diagnostic = diagnostic(compiler.message)
+                let found = diagnostic(compiler.message, project)
                     .filter(|diagnostic| is_ours || diagnostic.is_error());
-                match compiler.target.name == APP
-                    || diagnostic.as_ref().is_some_and(Diagnostic::is_error)
-                {
-                    true => output.diagnostics.extend(diagnostic),
-                    false => output.warnings.extend(diagnostic),
+                match found {
+                    Some(error) if error.is_error() => output.diagnostics.push(error),
+                    Some(warning) => output
+                        .warnings
+                        .push((compiler.target.name.replace('-', "_"), warning)),
+                    None => {}
                 }
             }
             Ok(Message::BuildScriptExecuted(script)) => {
@@ -226,9 +258,16 @@ async fn read_messages(stdout: impl AsyncRead + Unpin) -> io::Result<CargoOutput
             Err(_) => tracing::trace!("cargo said: {line}"),
         }
     }
-    let script = scripts.into_iter().find(|(id, _)| Some(id) == app.as_ref());
-    output.script_out_dir = script.map(|(_, folder)| folder.into());
+    let of_ours = scripts
+        .into_iter()
+        .filter_map(|(id, out_dir)| Some((folders.get(&id)?.clone(), out_dir.into())));
+    output.scripts = of_ours.collect();
     Ok(output)
+}
+
+/// Whether it is a package on this disk, and not one that cargo has downloaded.
+fn is_ours(package: &PackageId) -> bool {
+    package.repr.starts_with("path+")
 }
 
 /// The folder of the package that a target's root file belongs to.

@@ -1,91 +1,76 @@
-//! The inputs of the app's last build: what rustc read, and what the build script declares that it reads.
+//! The inputs of the last build, as cargo and rustc list them: sources of every path package, files that they include,
+//! and what their build scripts declare that they read.
 
 use std::{
     collections::BTreeSet,
     fs,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
-use super::APP;
+use crate::config::Project;
 
-/// Empty before the first build.
+/// Empty before the first build. Relative to the project's root if inside it, absolute otherwise.
 #[derive(Clone, Default)]
 pub(crate) struct Inputs {
-    /// Relative to the root if inside it, absolute otherwise.
-    pub(crate) sources: BTreeSet<PathBuf>,
-    /// Files and folders, absolute.
+    pub(crate) files: BTreeSet<PathBuf>,
+    /// Files and folders that build scripts read: a change of one makes its script run again, which only cargo does.
     pub(crate) script_reads: Vec<PathBuf>,
 }
 
 impl Inputs {
-    /// Whether `file`, relative to `root`, is among them.
-    pub(crate) fn contains(&self, root: &Path, file: &Path) -> bool {
-        self.sources.contains(file) || self.is_read_by_script(&root.join(file))
+    pub(crate) fn contains(&self, file: &Path) -> bool {
+        self.files.contains(file) || self.is_read_by_script(file)
     }
 
-    /// Whether the build script reads this path, or a folder that contains it.
-    pub(super) fn is_read_by_script(&self, path: &Path) -> bool {
-        self.script_reads.iter().any(|read| path.starts_with(read))
+    /// Whether a build script reads this file, or a folder that contains it.
+    pub(super) fn is_read_by_script(&self, file: &Path) -> bool {
+        self.script_reads.iter().any(|read| file.starts_with(read))
     }
 }
 
-/// The dep-info file of rustc, which lists the app's sources.
-pub(super) fn dep_info(out_dir: &Path) -> PathBuf {
-    out_dir.join(format!("{APP}.d"))
-}
-
-/// The sources in rustc's dep-info, relative to `root` if inside it; `None` if unreadable. A source that is
-/// reached through a link is listed under both names.
+/// The files that a dep-info of cargo or rustc lists, whose relative paths are from `folder`; `None` if unreadable. A
+/// file that is reached through a link is listed under both names.
 ///
 /// Its first line is `app_lib.d: app_lib/src/lib.rs app_lib/src/../../README.md`, with spaces in names escaped.
-pub(super) fn sources_in(dep_info: &Path, root: &Path) -> Option<BTreeSet<PathBuf>> {
+pub(super) fn files_in(
+    dep_info: &Path,
+    folder: &Path,
+    project: &Project,
+) -> Option<BTreeSet<PathBuf>> {
     let text = fs::read_to_string(dep_info).ok()?;
     let (_, files) = text.lines().next()?.split_once(": ")?;
     let files = files.replace("\\ ", "\0");
-    let canonical = fs::canonicalize(root).ok()?;
+    let canonical = fs::canonicalize(project.root()).ok()?;
     let names = |file: &str| {
-        let file = root.join(file.replace('\0', " "));
+        let file = folder.join(file.replace('\0', " "));
         let real = fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
-        let named = normalize(&file);
-        [
-            named.strip_prefix(root).unwrap_or(&named).to_owned(),
-            real.strip_prefix(&canonical).unwrap_or(&real).to_owned(),
-        ]
+        let real = real.strip_prefix(&canonical).unwrap_or(&real).to_owned();
+        [project.named_by_rustc(&file), real]
     };
     Some(files.split_ascii_whitespace().flat_map(names).collect())
 }
 
-/// What the app's build script declares that it reads. `None` if it declares nothing: cargo then runs it on every save.
-pub(super) fn script_reads(out_dir: &Path, root: &Path) -> Option<Vec<PathBuf>> {
+/// What a build script of the package in `folder` declares that it reads. `None` if it declares nothing: then it may
+/// read anything in there.
+pub(super) fn script_reads(
+    out_dir: &Path,
+    folder: &Path,
+    project: &Project,
+) -> Option<Vec<PathBuf>> {
     let said = fs::read_to_string(out_dir.with_file_name("output")).ok()?;
-    let package = root.join(APP);
     let reads: Vec<PathBuf> = said
         .lines()
         .filter_map(|line| {
             line.strip_prefix("cargo::rerun-if-changed=")
                 .or_else(|| line.strip_prefix("cargo:rerun-if-changed="))
         })
-        .map(|path| normalize(&package.join(path)))
+        .map(|path| project.named_by_rustc(folder.join(path)))
         .collect();
     (!reads.is_empty()).then_some(reads)
 }
 
-/// Removes `..` without touching the file system, so that paths that do not exist can be compared.
-pub(super) fn normalize(path: &Path) -> PathBuf {
-    let mut normalized = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(normalized.pop()),
-            part => normalized.push(part),
-        }
-    }
-    normalized
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use proptest::{collection::btree_set, prelude::*};
 
     use super::*;
@@ -103,9 +88,10 @@ mod tests {
         #[test]
         fn each_source_is_found_again(files in btree_set("[a-zäé_]{1,8}( [a-z]{1,5}){0,2}/[a-z]{1,5}\\.rs", 1..8)) {
             let root = tempfile::tempdir().expect("a temporary folder");
+            let project = Project::in_folder(root.path());
             let info = root.path().join("app_lib.d");
             fs::write(&info, dep_info_of(&files)).expect("it can be written");
-            let found = sources_in(&info, root.path()).expect("it can be read");
+            let found = files_in(&info, root.path(), &project).expect("it can be read");
             let wanted: BTreeSet<PathBuf> = files.iter().map(PathBuf::from).collect();
             let inside: BTreeSet<PathBuf> =
                 found.into_iter().filter(|file| file.is_relative()).collect();
@@ -117,14 +103,7 @@ mod tests {
             let root = tempfile::tempdir().expect("a temporary folder");
             let info = root.path().join("app_lib.d");
             fs::write(&info, text).expect("it can be written");
-            drop(sources_in(&info, root.path()));
-        }
-
-        #[test]
-        fn a_normal_path_has_no_steps_back(parts in proptest::collection::vec("[a-z]{1,3}|\\.|\\.\\.", 1..10)) {
-            let path = normalize(Path::new(&format!("/project/{}", parts.join("/"))));
-            let is_normal = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
-            prop_assert!(path.components().all(is_normal), "{}", path.display());
+            drop(files_in(&info, root.path(), &Project::in_folder(root.path())));
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::process::Command;
 use super::group::command;
 
 /// One run of the compiler.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Invocation {
     program: String,
     arguments: Vec<String>,
@@ -17,13 +18,17 @@ pub(super) struct Invocation {
 }
 
 impl Invocation {
-    /// Finds, in cargo's stderr, the command that compiled `package` as a `kind` of crate.
-    pub(super) fn of(package: &str, kind: &str, stderr: &str) -> Option<Self> {
-        let mut all = stderr.split("Running `").skip(1).filter_map(Self::read);
-        all.find(|invocation| {
-            invocation.value_of("--crate-name") == Some(package)
-                && invocation.arguments.iter().any(|argument| argument == kind)
-        })
+    /// The commands for path packages in cargo's stderr, in the order in which cargo ran them.
+    pub(super) fn all_in(stderr: &str) -> impl Iterator<Item = Self> {
+        // cargo silences the lints of every other package.
+        let is_ours = |one: &Self| {
+            one.value_of("--cap-lints").is_none() && one.value_of("--crate-name").is_some()
+        };
+        stderr
+            .split("Running `")
+            .skip(1)
+            .filter_map(Self::read)
+            .filter(is_ours)
     }
 
     /// Parses environment, program and arguments, quoted as for a shell.
@@ -52,9 +57,54 @@ impl Invocation {
         &self.program
     }
 
-    pub(super) fn value_of(&self, name: &str) -> Option<&str> {
-        let mut following = self.arguments.iter().skip_while(|word| *word != name);
-        following.nth(1).map(String::as_str)
+    /// What follows `name`, as its own word or after `=`.
+    fn value_of(&self, name: &str) -> Option<&str> {
+        let words = &self.arguments;
+        words
+            .iter()
+            .enumerate()
+            .find_map(|(at, word)| match word.strip_prefix(name)? {
+                "" => words.get(at + 1).map(String::as_str),
+                rest => rest.strip_prefix('='),
+            })
+    }
+
+    pub(super) fn crate_name(&self) -> &str {
+        self.value_of("--crate-name").unwrap_or_default()
+    }
+
+    pub(super) fn has_crate_type(&self, kind: &str) -> bool {
+        let pairs = self.arguments.iter().zip(self.arguments.iter().skip(1));
+        let mut kinds = pairs
+            .filter(|(flag, _)| *flag == "--crate-type")
+            .map(|(_, kind)| kind);
+        kinds.any(|it| it == kind)
+    }
+
+    pub(super) fn out_dir(&self) -> Option<&Path> {
+        self.value_of("--out-dir").map(Path::new)
+    }
+
+    /// The name of its outputs, without `lib` and extension: two crates never share it.
+    pub(super) fn stem(&self) -> String {
+        let extra = self
+            .arguments
+            .iter()
+            .find_map(|word| word.strip_prefix("extra-filename="));
+        format!("{}{}", self.crate_name(), extra.unwrap_or_default())
+    }
+
+    /// Its dep-info file in `folder`.
+    pub(super) fn dep_info(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.d", self.stem()))
+    }
+
+    /// The folder of its package.
+    pub(super) fn package(&self) -> Option<&Path> {
+        let of = |(name, value)| (name == "CARGO_MANIFEST_DIR").then_some(value);
+        self.environment
+            .iter()
+            .find_map(|(name, value)| of((name.as_str(), Path::new(value))))
     }
 
     /// The paths in `--extern name=path`.
@@ -65,33 +115,58 @@ impl Invocation {
             .filter_map(|(_, value)| Some(value.split_once('=')?.1.into()))
     }
 
-    /// The same command for only one `kind` of crate, with all output in `folder`.
-    pub(super) fn for_crate_type(self, kind: &str, folder: &Path) -> Self {
+    /// Whether it reads the library of the crate with this stem.
+    pub(super) fn depends_on(&self, stem: &str) -> bool {
+        self.extern_paths().any(|path| is_library_of(&path, stem))
+    }
+
+    /// The same command with all output in `folder`, reading the libraries of `chain` there too. A library that is
+    /// loaded is made alone: its rlib is only for production.
+    pub(super) fn moved_to(&self, folder: &Path, chain: &[String]) -> Self {
         let place = |name: &str| folder.join(name).display().to_string();
-        let mut arguments = Vec::new();
-        let mut words = self.arguments.into_iter();
+        let loaded = self.has_crate_type("cdylib");
+        let mut arguments = vec!["-L".to_owned(), format!("dependency={}", folder.display())];
+        let mut words = self.arguments.iter();
         while let Some(word) = words.next() {
-            if word == "--crate-type" || word == "--out-dir" {
+            if word == "--out-dir" || word == "--crate-type" && loaded {
                 words.next();
             } else if word.starts_with("incremental=") {
                 arguments.push(format!("incremental={}", place("incremental")));
+            } else if word == "--extern" {
+                arguments.push(word.clone());
+                arguments.extend(words.next().map(|value| redirect(value, folder, chain)));
             } else {
-                arguments.push(word);
+                arguments.push(word.clone());
             }
         }
-        arguments.extend(["--crate-type", kind, "--out-dir", &place("")].map(str::to_owned));
-        Self { arguments, ..self }
+        arguments.extend(["--out-dir".to_owned(), place("")]);
+        if loaded {
+            arguments.extend(["--crate-type", "cdylib"].map(str::to_owned));
+        }
+        Self {
+            arguments,
+            ..self.clone()
+        }
     }
 
-    pub(super) fn command(&self, root: &Path) -> Command {
-        self.with_arguments(command(&self.program, root))
+    /// Runs where cargo would run it: in the workspace, or in a package outside of it.
+    pub(super) fn command(&self, workspace: &Path) -> Command {
+        self.with_arguments(command(&self.program, self.folder(workspace)))
     }
 
     /// With low priority, for background work: it must not slow down what the user does meanwhile.
-    pub(super) fn niced_command(&self, root: &Path) -> Command {
-        let mut nice = command("nice", root);
+    pub(super) fn niced_command(&self, workspace: &Path) -> Command {
+        let mut nice = command("nice", self.folder(workspace));
         nice.arg(&self.program);
         self.with_arguments(nice)
+    }
+
+    /// The folder that it runs in.
+    pub(super) fn folder<'a>(&'a self, workspace: &'a Path) -> &'a Path {
+        let package = self
+            .package()
+            .filter(|package| !package.starts_with(workspace));
+        package.unwrap_or(workspace)
     }
 
     fn with_arguments(&self, mut command: Command) -> Command {
@@ -99,6 +174,26 @@ impl Invocation {
         command.args(&self.arguments).envs(environment);
         command
     }
+}
+
+/// An `--extern` with its path in `folder`, if it is a library of `chain`.
+fn redirect(value: &str, folder: &Path, chain: &[String]) -> String {
+    let Some((name, path)) = value.split_once('=') else {
+        return value.to_owned();
+    };
+    let path = Path::new(path);
+    match path.file_name() {
+        Some(file) if chain.iter().any(|stem| is_library_of(path, stem)) => {
+            format!("{name}={}", folder.join(file).display())
+        }
+        _ => value.to_owned(),
+    }
+}
+
+/// Whether the file is a library of the crate with this stem.
+pub(super) fn is_library_of(path: &Path, stem: &str) -> bool {
+    let name = path.file_stem().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_prefix("lib")) == Some(stem)
 }
 
 fn is_variable(name: &str) -> bool {

@@ -2,10 +2,10 @@
 
 use cargo_metadata::diagnostic::{Diagnostic as Message, DiagnosticLevel};
 
-use crate::events::Diagnostic;
+use crate::{config::Project, events::Diagnostic};
 
-/// From rustc's message. `None` if it only repeats or summarises others.
-pub(super) fn diagnostic(message: Message) -> Option<Diagnostic> {
+/// From rustc's message, with files named as the user knows them. `None` if it only repeats or summarises others.
+pub(super) fn diagnostic(message: Message, project: &Project) -> Option<Diagnostic> {
     let level = match message.level {
         DiagnosticLevel::Error | DiagnosticLevel::Ice => "error",
         DiagnosticLevel::Warning => "warning",
@@ -26,8 +26,12 @@ pub(super) fn diagnostic(message: Message) -> Option<Diagnostic> {
     Some(Diagnostic {
         level,
         message: message.message,
-        rendered: message.rendered.unwrap_or_default(),
-        file: span.map(|span| span.file_name),
+        // A package outside of the workspace is compiled by its absolute path.
+        rendered: message
+            .rendered
+            .unwrap_or_default()
+            .replace(&format!("{}/", project.root().display()), ""),
+        file: span.map(|span| project.named_by_rustc(span.file_name).display().to_string()),
         line,
         column,
     })

@@ -5,8 +5,10 @@
 //! cargo builds. A failed build is an outcome, not an error.
 //! Dropping the future of a build kills its compilers.
 
-// rustc without cargo: the command that cargo ran, and the saves for which it is still valid.
+// rustc without cargo: the commands that cargo ran, which crates they are for, and the saves for which they are valid.
 mod captured;
+mod chain;
+mod compiler;
 mod invocation;
 
 // cargo and its output.
@@ -15,9 +17,6 @@ mod cargo;
 // What both learn: the inputs of the app, and how long builds take.
 mod inputs;
 mod pace;
-
-// The path packages that cargo reads.
-mod packages;
 
 // What both use: a compiler message, a process group.
 mod group;
@@ -31,15 +30,16 @@ use std::{
 
 use captured::Captured;
 use cargo::{CargoOutput, CargoUpdate};
-use inputs::{dep_info, script_reads, sources_in};
+use inputs::{files_in, script_reads};
+use invocation::Invocation;
 use pace::Pace;
 
 pub(super) use inputs::Inputs;
 
-use crate::events::{BuildKind, Compiler, Diagnostic, Progress, UnderWay};
-
-/// The package whose library is reloaded.
-pub(super) const APP: &str = "app_lib";
+use crate::{
+    config::{Project, packages},
+    events::{BuildKind, Compiler, Diagnostic, Progress, UnderWay},
+};
 
 /// The result of a build.
 #[derive(Debug)]
@@ -63,25 +63,31 @@ pub(super) enum Step {
 
 /// Builds the app again and again.
 pub(super) struct Builder {
-    root: PathBuf,
+    project: Project,
     replays: bool,
-    /// The command for rustc, while it is known to be valid.
+    /// The commands for rustc, while they are known to be valid.
     captured: Option<Captured>,
+    /// What cargo last ran for each path package, since its configuration last changed.
+    commands: Vec<Invocation>,
     inputs: Inputs,
     /// Folders of path packages, from the manifests and from cargo's output.
     packages: BTreeSet<PathBuf>,
+    /// Those of them that only the app is built from: the host does not contain them.
+    own: BTreeSet<PathBuf>,
     pace: Pace,
 }
 
 impl Builder {
-    /// For the workspace at `root`. Without `replays` every build goes through cargo.
-    pub(super) fn new(root: &Path, replays: bool) -> Self {
+    /// Without `replays` every build goes through cargo.
+    pub(super) fn new(project: Project, replays: bool) -> Self {
         Self {
-            root: root.to_owned(),
+            project,
             replays,
             captured: None,
+            commands: Vec::new(),
             inputs: Inputs::default(),
             packages: BTreeSet::new(),
+            own: BTreeSet::new(),
             pace: Pace::default(),
         }
     }
@@ -90,19 +96,28 @@ impl Builder {
     pub(super) fn look_for_packages(&mut self, changes: &BTreeSet<PathBuf>) {
         let is_source = |file: &PathBuf| file.extension().is_some_and(|it| it == "rs");
         if changes.is_empty() || !changes.iter().all(is_source) {
-            self.packages.append(&mut packages::declared(&self.root));
+            let mut declared = self.declared();
+            self.packages.append(&mut declared);
         }
+    }
+
+    /// The path packages according to the manifests.
+    fn declared(&mut self) -> BTreeSet<PathBuf> {
+        let workspace = self.project.workspace();
+        self.own = packages::only_of(&self.project.app().folder, workspace);
+        packages::declared(workspace)
     }
 
     /// What a build of `changes` will probably compile, and how long that should take.
     pub(super) fn estimate(&self, changes: &BTreeSet<PathBuf>) -> UnderWay {
         let is_elsewhere = |file: &PathBuf| {
+            let path = self.project.root().join(file);
             let in_a_folder = file.components().count() > 1;
-            in_a_folder && !file.starts_with(APP) && !self.inputs.contains(&self.root, file)
+            let of_the_app = self.own.iter().any(|package| path.starts_with(package));
+            in_a_folder && !of_the_app && !self.is_included(file)
         };
-        let replays = |captured: &Captured| {
-            captured.is_warm() && captured.covers(&self.root, &self.inputs, changes)
-        };
+        let replays =
+            |captured: &Captured| captured.is_warm() && captured.covers(&self.inputs, changes);
         let kind = if changes.iter().any(is_elsewhere) {
             BuildKind::Dependencies
         } else if self.captured.as_ref().is_some_and(replays) {
@@ -111,6 +126,16 @@ impl Builder {
             BuildKind::App
         };
         self.under_way(kind, Instant::now())
+    }
+
+    /// Whether it is an input that no package contains.
+    fn is_included(&self, file: &Path) -> bool {
+        let path = self.project.root().join(file);
+        let in_a_package = self
+            .packages
+            .iter()
+            .any(|package| path.starts_with(package));
+        !in_a_package && self.inputs.contains(file)
     }
 
     fn under_way(&self, kind: BuildKind, since: Instant) -> UnderWay {
@@ -133,18 +158,26 @@ impl Builder {
             mut kind, since, ..
         } = estimate;
         let by_rustc = kind == BuildKind::AppByRustc;
-        // Drop it before cargo starts: its drop deletes cargo's library, so that cargo compiles the app again.
+        // Drop it before cargo starts: its drop deletes cargo's libraries, so that cargo compiles the crates again.
         self.captured
-            .take_if(|captured| !by_rustc && !captured.covers(&self.root, &self.inputs, changes));
+            .take_if(|captured| !by_rustc && !captured.covers(&self.inputs, changes));
         if let Some(captured) = self.captured.as_mut().filter(|_| by_rustc) {
-            if let Some((outcome, sources)) = captured.replay(&self.root).await {
-                self.inputs.sources = sources;
+            if let Some((outcome, mut sources)) = captured.replay(changes).await {
+                self.inputs.files.append(&mut sources);
                 return self.record_duration(outcome, kind, since);
             }
             tracing::debug!("rustc alone left a doubt; asking cargo");
             self.captured = None;
             kind = BuildKind::App;
             step(Step::Estimate(self.under_way(kind, since)));
+        }
+        if let Some(captured) = &mut self.captured {
+            captured.built_by_cargo(changes);
+        }
+        let is_source =
+            |file: &PathBuf| self.inputs.files.contains(file) && !file.ends_with("Cargo.toml");
+        if changes.is_empty() || !changes.iter().all(is_source) {
+            self.commands.clear(); // cargo's configuration may have changed, and with it the commands
         }
         let on_update = |update| match update {
             CargoUpdate::Progress(progress) => step(Step::Progress(progress)),
@@ -153,10 +186,11 @@ impl Builder {
                 step(Step::Estimate(self.under_way(kind, since)));
             }
         };
-        let (outcome, mut output) = cargo::build(&self.root, on_update).await;
-        if let BuildOutcome::Built { artifact, .. } = &outcome {
-            self.packages = packages::declared(&self.root);
-            self.read_inputs(&artifact.with_file_name("deps"), &output);
+        let (outcome, mut output) = cargo::build(&self.project, &self.own, on_update).await;
+        chain::remember(&mut self.commands, Invocation::all_in(&output.stderr));
+        if let BuildOutcome::Built { .. } = &outcome {
+            self.packages = self.declared();
+            self.read_inputs(&output);
         }
         self.packages.append(&mut output.packages);
         self.record_duration(outcome, kind, since)
@@ -188,7 +222,7 @@ impl Builder {
             .as_mut()
             .filter(|captured| !captured.is_warm())
         {
-            if captured.warm_up(&self.root).await {
+            if captured.warm_up().await {
                 return;
             }
             self.captured = None; // until cargo has compiled the app again
@@ -206,21 +240,30 @@ impl Builder {
         &self.packages
     }
 
-    /// After cargo has built in `out_dir`. If all inputs of the app are known now, rustc may run without cargo.
-    fn read_inputs(&mut self, out_dir: &Path, output: &CargoOutput) {
-        let sources = sources_in(&dep_info(out_dir), &self.root);
-        let script_reads = match &output.script_out_dir {
-            Some(out_dir) => script_reads(out_dir, &self.root),
-            None => Some(Vec::new()),
-        };
-        let all_known = sources.is_some() && script_reads.is_some();
-        if let Some(sources) = sources {
-            self.inputs.sources = sources;
+    /// After cargo has built. If all inputs of the app are known now, rustc may run without cargo.
+    fn read_inputs(&mut self, output: &CargoOutput) {
+        let project = &self.project;
+        let lists = output.dep_infos.iter();
+        let files: BTreeSet<PathBuf> = lists
+            .filter_map(|list| files_in(list, project.workspace(), project))
+            .flatten()
+            .collect();
+        let all_known = !files.is_empty();
+        let mut script_reads = Vec::new();
+        for (package, out_dir) in &output.scripts {
+            match self::script_reads(out_dir, package, project) {
+                Some(mut reads) => script_reads.append(&mut reads),
+                // cargo runs it on every save in there.
+                None => script_reads.push(project.relative(package)),
+            }
         }
-        // A script that does not say what it reads may read anything.
-        self.inputs.script_reads = script_reads.unwrap_or_else(|| vec![self.root.join(APP)]);
+        if all_known {
+            self.inputs.files = files;
+        }
+        self.inputs.script_reads = script_reads;
         if self.captured.is_none() && self.replays && all_known {
-            self.captured = Captured::new(&self.root, output, &self.inputs.script_reads);
+            let reads = &self.inputs.script_reads;
+            self.captured = Captured::new(project, &self.commands, output, reads);
         }
     }
 }

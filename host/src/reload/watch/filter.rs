@@ -1,15 +1,16 @@
-//! Which files are watched: those whose change can affect a build, the schema or the settings.
+//! Which files are watched: those whose change can affect a build, the schema, the settings or what the app reads.
 //!
-//! Excludes editors' swap files, and everything under `target`, `.git` and `node_modules`.
+//! Excludes editors' swap files, hidden folders, and everything under `target` and `node_modules`.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
-/// The sources of host and app, and the migrations.
-pub(super) const FOLDERS: [&str; 4] = ["app_lib", "shared", "host", MIGRATIONS];
+use crate::config::Project;
 
+/// Files in the project's root and in its workspace that count, wherever the packages are.
 pub(super) const ROOT_FILES: [&str; 5] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -18,31 +19,59 @@ pub(super) const ROOT_FILES: [&str; 5] = [
     SETTINGS,
 ];
 
-/// Migrations are not built: they change the schema that the app runs on.
-pub(crate) const MIGRATIONS: &str = "migrations";
-
-/// The settings are not built either: a save of `.env` is passed on to the code that reads it.
+/// The settings are not built: a save of `.env` is passed on to the code that reads it.
 pub(crate) const SETTINGS: &str = ".env";
 
-/// Whether a file of the project is relevant, by path from the root. A `folder` is relevant for what may be in it.
-pub(super) fn in_project(path: &Path, folder: bool) -> bool {
-    let mut parts = path.components();
-    let first = parts.next().map(Component::as_os_str);
-    let Some(first) = first.and_then(OsStr::to_str) else {
-        return false;
-    };
-    match parts.as_path() {
-        rest if rest.as_os_str().is_empty() => ROOT_FILES.contains(&first),
-        rest if first == ".cargo" => rest == Path::new("config.toml"),
-        rest if first == MIGRATIONS => {
-            is_user_file(path) && rest.extension().is_some_and(|it| it == "sql")
-        }
-        rest => FOLDERS.contains(&first) && in_package(rest, folder),
+/// Where a project usually has the files that its app reads at run time.
+pub(crate) const RUNTIME_FOLDERS: [&str; 4] = ["assets", "public", "static", "templates"];
+
+/// Whether a file counts, by its absolute path; `packages` are the folders of the path packages. A `folder` counts for
+/// what may be in it.
+pub(super) fn counts(
+    project: &Project,
+    packages: &BTreeSet<PathBuf>,
+    path: &Path,
+    folder: bool,
+) -> bool {
+    let root = project.root();
+    let below = |above: &Path| path.strip_prefix(above).ok();
+    if [root, project.workspace()]
+        .into_iter()
+        .filter_map(below)
+        .any(in_root)
+    {
+        return true;
     }
+    if let Some(path) = below(&project.migrations()) {
+        return in_migrations(path, folder);
+    }
+    // The innermost package decides. One whose folder contains the project does not decide about the project.
+    let is_around =
+        |package: &Path| path.starts_with(root) && root.starts_with(package) && package != root;
+    let around = packages
+        .iter()
+        .filter(|package| path.starts_with(package) && !is_around(package));
+    let innermost = around.max_by_key(|package| package.components().count());
+    let of_package = innermost.is_some_and(|package| {
+        !is_in_other_package(path, package)
+            && below(package).is_some_and(|path| in_package(path, folder))
+    });
+    let mut runtime = RUNTIME_FOLDERS.iter().map(|name| root.join(name));
+    of_package || runtime.any(|place| below(&place).is_some_and(|path| in_package(path, folder)))
 }
 
-/// The same for a file of a package, by its path from the package's folder.
-pub(super) fn in_package(path: &Path, folder: bool) -> bool {
+/// Whether a file in the project's root or in its workspace counts, by its path from there, whatever package it is in.
+fn in_root(path: &Path) -> bool {
+    ROOT_FILES.iter().any(|file| path == Path::new(file)) || path == Path::new(".cargo/config.toml")
+}
+
+/// Whether a file in the folder of migrations counts. A `folder` counts for what may be in it.
+fn in_migrations(path: &Path, folder: bool) -> bool {
+    is_user_file(path) && (folder || path.extension().is_some_and(|it| it == "sql"))
+}
+
+/// Whether a file of a package counts, by its path from the package's folder.
+fn in_package(path: &Path, folder: bool) -> bool {
     let mut parts = path.components().map(Component::as_os_str);
     let first = parts.next().and_then(OsStr::to_str);
     let below = parts.next().is_some();
@@ -51,15 +80,20 @@ pub(super) fn in_package(path: &Path, folder: bool) -> bool {
         && (folder || path.extension().is_some())
 }
 
-/// Whether a tool keeps its own files in a folder of this name.
+/// Whether a tool keeps its own files in a folder of this name. Hidden folders are tools' too.
 pub(super) fn is_tool_folder(folder: &OsStr) -> bool {
-    matches!(folder.to_str(), Some("target" | ".git" | "node_modules"))
+    folder
+        .to_str()
+        .is_some_and(|name| matches!(name, "target" | "node_modules") || name.starts_with('.'))
 }
 
 /// Whether any folder of this path is a tool's.
 pub(super) fn is_in_tool_folder(path: &Path) -> bool {
-    path.components()
-        .any(|part| is_tool_folder(part.as_os_str()))
+    path.parent().is_some_and(|folder| {
+        folder
+            .components()
+            .any(|part| is_tool_folder(part.as_os_str()))
+    })
 }
 
 /// Whether it is a file of the user, not a temporary file of an editor or tool.
@@ -67,12 +101,20 @@ fn is_user_file(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str);
     name.is_some_and(|name| {
         !(name.ends_with('~')
-            || name.starts_with(".#")
+            || name.starts_with('.')
             || name.ends_with(".swp")
             || name.ends_with(".swx")
             || name.ends_with(".tmp")
             || name == "4913")
     }) && !is_in_tool_folder(path)
+}
+
+/// Whether a package that the app is not built from lies in `package`, and the file in there.
+fn is_in_other_package(file: &Path, package: &Path) -> bool {
+    let folders = file.ancestors().skip(1);
+    folders
+        .take_while(|folder| *folder != package)
+        .any(|folder| folder.join("Cargo.toml").is_file())
 }
 
 #[cfg(test)]
@@ -81,35 +123,73 @@ mod tests {
 
     #[test]
     fn sources_count_and_what_tools_leave_does_not() {
-        let counts = |path: &str| in_project(Path::new(path), false);
+        let counts = |path: &str| in_package(Path::new(path), false);
         for source in [
-            "app_lib/src/lib.rs",
-            "app_lib/templates/page.html",
-            "host/Cargo.toml",
-            "migrations/V1__a.sql",
-            "Cargo.lock",
-            "rust-toolchain",
-            "rust-toolchain.toml",
-            ".cargo/config.toml",
-            ".env",
+            "src/lib.rs",
+            "templates/page.html",
+            "Cargo.toml",
+            "build.rs",
         ] {
             assert!(counts(source), "{source}");
         }
         for other in [
-            "app_lib/src/.lib.rs.swp",
-            "app_lib/src/4913",
-            "app_lib/src/lib.rs~",
-            "app_lib/target/debug/x.rs",
-            "host/tests/it/main.rs",
-            "migrations/notes.md",
-            "notes.txt",
+            "src/.lib.rs.swp",
+            "src/4913",
+            "src/lib.rs~",
+            "target/debug/x.rs",
+            "tests/it/main.rs",
+            "src/folder",
+            ".git/index.lock",
             ".dev/host.json",
-            "app_lib/src/folder",
+            "web/node_modules/a/b.js",
         ] {
             assert!(!counts(other), "{other}");
         }
-        assert!(in_project(Path::new("app_lib/src/folder"), true));
-        assert!(in_package(Path::new("src/lib.rs"), false));
-        assert!(!in_package(Path::new(".git/index.lock"), false));
+        assert!(in_package(Path::new("src/folder"), true));
+        for file in ["Cargo.lock", "rust-toolchain", ".cargo/config.toml", ".env"] {
+            assert!(in_root(Path::new(file)), "{file}");
+        }
+        assert!(!in_root(Path::new("notes.txt")));
+        assert!(in_migrations(Path::new("V1__a.sql"), false));
+        assert!(!in_migrations(Path::new("notes.md"), false));
+    }
+
+    #[test]
+    fn the_innermost_package_decides() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        for package in ["", "crates/domain", "crates/tool"] {
+            std::fs::create_dir_all(root.join(package)).expect("a folder");
+            std::fs::write(root.join(package).join("Cargo.toml"), "").expect("a file");
+        }
+        let packages = ["", "crates/domain"].map(|package| root.join(package));
+        let packages = packages
+            .iter()
+            .map(|it| it.components().collect())
+            .collect();
+        let counts = |file: &str| {
+            counts(
+                &Project::in_folder(root),
+                &packages,
+                &root.join(file),
+                false,
+            )
+        };
+        for file in [
+            "src/lib.rs",
+            "crates/domain/src/lib.rs",
+            "static/page.css",
+            "migrations/V1__a.sql",
+        ] {
+            assert!(counts(file), "{file}");
+        }
+        // A package that the app is not built from, and tests.
+        for file in [
+            "crates/tool/src/main.rs",
+            "crates/domain/tests/all.rs",
+            "migrations/README.md",
+        ] {
+            assert!(!counts(file), "{file}");
+        }
     }
 }

@@ -27,9 +27,11 @@ use tokio::{
     time::{self, timeout_at},
 };
 
+use super::build::Inputs;
+use crate::config::Project;
 use places::Places;
 
-pub(super) use filter::{MIGRATIONS, SETTINGS};
+pub(super) use filter::{RUNTIME_FOLDERS, SETTINGS};
 
 /// Editors save in steps (truncate, write, rename) and formatters run right after. Events less than this apart are one
 /// save.
@@ -91,7 +93,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(
-        root: &Path,
+        project: &Project,
         settings_saved: Arc<Notify>,
         cleaned: Arc<Notify>,
     ) -> notify::Result<Self> {
@@ -103,7 +105,7 @@ impl Watch {
         };
         let config = Config::default().with_follow_symlinks(false);
         let watcher = RecommendedWatcher::new(on_event, config)?;
-        let places = Places::new(root, watcher)?;
+        let places = Places::new(project.clone(), watcher)?;
         // The settings were read before this watch began, and a save in between has gone unnoticed.
         settings_saved.notify_one();
         Ok(Self {
@@ -116,9 +118,9 @@ impl Watch {
         })
     }
 
-    /// Also watches what the app is built from, wherever it is: the folders of its path packages, and its sources.
-    pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
-        self.places.set_inputs(packages, sources);
+    /// Also watches what the app is built from, wherever it is: the folders of its path packages, and its inputs.
+    pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, inputs: &Inputs) {
+        self.places.set_inputs(packages, inputs);
     }
 
     /// Waits for a save of sources and returns the changed files; passes saves of `.env` on. If `rebuild` is notified
@@ -252,8 +254,9 @@ mod tests {
         let source = root.join("app_lib/src/page.rs");
         fs::create_dir_all(root.join("app_lib/src")).expect("folders");
         fs::write(&source, "old").expect("a file");
-        let mut watch =
-            Watch::new(&root, Arc::default(), Arc::default()).expect("inotify is there");
+        let mut watch = Watch::new(&Project::in_folder(&root), Arc::default(), Arc::default())
+            .expect("inotify is there");
+        watch.set_inputs(&BTreeSet::from([root.join("app_lib")]), &Inputs::default());
         // As `sed -i` does: what was renamed away has no extension, and might have been a folder.
         let own = root.join("app_lib/src/sedAbCdEf");
         fs::write(&own, "new").expect("a file");

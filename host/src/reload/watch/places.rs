@@ -1,4 +1,4 @@
-//! What is watched: the project's folders, path packages and single files outside of them, and the targets of links.
+//! What is watched: the folders of path packages, the migrations, single files elsewhere, and the targets of links.
 //!
 //! Each of these may be missing, or be deleted and created again, as `git checkout` of another branch does. So the
 //! nearest existing parent folder is watched too.
@@ -12,8 +12,12 @@ use std::{
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{
-    filter::{self, FOLDERS, ROOT_FILES},
+    filter::{self, ROOT_FILES, RUNTIME_FOLDERS},
     links::Links,
+};
+use crate::{
+    config::{Project, packages},
+    reload::build::Inputs,
 };
 
 /// The host's own folder. It holds no sources; it is watched because the host must notice when it is deleted.
@@ -21,10 +25,10 @@ const HOST_FOLDER: &str = ".dev";
 
 /// The watched places and the watcher.
 pub(super) struct Places {
-    root: PathBuf,
-    /// Folders of path packages outside of [`FOLDERS`], absolute.
+    project: Project,
+    /// Folders of path packages, absolute.
     packages: BTreeSet<PathBuf>,
-    /// Sources outside of all packages, such as `include_str!("../../README.md")`. Absolute.
+    /// Inputs outside of all packages, such as `include_str!("../../README.md")`. Absolute.
     files: BTreeSet<PathBuf>,
     links: Links,
     watched: BTreeMap<PathBuf, RecursiveMode>,
@@ -33,11 +37,11 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Watches the project at `root`.
-    pub(super) fn new(root: &Path, watcher: RecommendedWatcher) -> notify::Result<Self> {
+    /// Watches the project.
+    pub(super) fn new(project: Project, watcher: RecommendedWatcher) -> notify::Result<Self> {
         let mut places = Self {
-            root: root.to_owned(),
-            packages: BTreeSet::new(),
+            packages: packages::declared(project.workspace()),
+            project,
             files: BTreeSet::new(),
             links: Links::default(),
             watched: BTreeMap::new(),
@@ -48,23 +52,19 @@ impl Places {
         Ok(places)
     }
 
-    /// Sets what the app is built from: the folders of its path packages, and its sources as the compiler names them.
-    pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, sources: &BTreeSet<PathBuf>) {
-        let builtin = self.project_folders();
-        let packages: BTreeSet<PathBuf> = packages
-            .iter()
-            .filter(|package| !builtin.iter().any(|folder| package.starts_with(folder)))
-            .cloned()
-            .collect();
-        if packages != self.packages {
-            self.packages = packages;
+    /// Sets what the app is built from: the folders of its path packages, and its inputs.
+    pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, inputs: &Inputs) {
+        if *packages != self.packages {
+            self.packages = packages.clone();
             self.find_links();
         }
-        self.files = sources
+        self.files = inputs
+            .files
             .iter()
+            .chain(&inputs.script_reads)
             // A file that a build script generated is not a source.
             .filter(|file| !filter::is_in_tool_folder(file))
-            .map(|file| self.root.join(file))
+            .map(|file| self.project.root().join(file))
             .filter(|file| self.names_of(file, false).is_empty())
             .collect();
         self.watch_all();
@@ -76,7 +76,10 @@ impl Places {
         if names.is_empty() && self.files.contains(path) {
             names.push(path.to_owned());
         }
-        names.iter().map(|name| self.relative(name)).collect()
+        names
+            .iter()
+            .map(|name| self.project.relative(name))
+            .collect()
     }
 
     /// Updates the watches after `path` has appeared or disappeared, since a watched path may now be another folder.
@@ -93,12 +96,12 @@ impl Places {
             self.unwatch_below(path);
             self.watch_all();
         }
-        self.project_folders()
+        self.folders()
             .iter()
             .chain(&self.packages)
             .chain(&self.files)
-            .filter(|place| place.starts_with(path) && *place != &self.root)
-            .map(|place| self.relative(place))
+            .filter(|place| place.starts_with(path) && *place != self.project.root())
+            .map(|place| self.project.relative(place))
             .collect()
     }
 
@@ -108,27 +111,24 @@ impl Places {
         self.unwatch_below(Path::new("/"));
         self.find_links();
         self.watch_all();
-        let everything = FOLDERS.iter().chain(&ROOT_FILES).map(PathBuf::from);
-        let elsewhere = self.packages.iter().chain(&self.files);
+        let (folders, files) = (self.folders(), self.root_files());
+        let everything = folders.iter().chain(&files).chain(&self.packages);
         everything
-            .chain(elsewhere.map(|place| self.relative(place)))
-            .filter(|place| self.root.join(place).exists())
+            .chain(&self.files)
+            .filter(|place| place.exists() && *place != self.project.root())
+            .map(|place| self.project.relative(place))
             .collect()
     }
 
     /// Whether this is the host's own folder or a direct child of it.
     pub(super) fn is_in_host_folder(&self, path: &Path) -> bool {
-        let host_folder = self.root.join(HOST_FOLDER);
+        let host_folder = self.project.root().join(HOST_FOLDER);
         path == host_folder || path.parent() == Some(&host_folder)
     }
 
     /// Whether something has this name now, be it a link that leads nowhere.
     pub(super) fn has(&self, name: &Path) -> bool {
-        fs::symlink_metadata(self.root.join(name)).is_ok()
-    }
-
-    fn relative(&self, path: &Path) -> PathBuf {
-        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+        fs::symlink_metadata(self.project.root().join(name)).is_ok()
     }
 
     /// `path` itself and its names through links, if they are relevant.
@@ -140,38 +140,41 @@ impl Places {
     }
 
     fn is_relevant(&self, path: &Path, folder: bool) -> bool {
-        if let Ok(path) = path.strip_prefix(&self.root)
-            && filter::in_project(path, folder)
-        {
-            return true;
-        }
-        // A package whose folder contains the project does not decide what is relevant inside the project.
-        let inside =
-            |package: &&PathBuf| !(path.starts_with(&self.root) && self.root.starts_with(package));
-        self.packages.iter().filter(inside).any(|package| {
-            path.strip_prefix(package)
-                .is_ok_and(|path| filter::in_package(path, folder))
-        })
+        filter::counts(&self.project, &self.packages, path, folder)
     }
 
-    fn project_folders(&self) -> [PathBuf; FOLDERS.len()] {
-        FOLDERS.map(|folder| self.root.join(folder))
+    /// Folders of the project that need not be in a package.
+    fn folders(&self) -> Vec<PathBuf> {
+        let runtime = RUNTIME_FOLDERS
+            .iter()
+            .map(|folder| self.project.root().join(folder));
+        runtime.chain([self.project.migrations()]).collect()
+    }
+
+    fn root_files(&self) -> BTreeSet<PathBuf> {
+        let roots = [self.project.root(), self.project.workspace()];
+        roots
+            .iter()
+            .flat_map(|root| ROOT_FILES.map(|file| root.join(file)))
+            .collect()
     }
 
     fn find_links(&mut self) {
-        let folders = self.project_folders();
-        let files = ROOT_FILES.map(|file| self.root.join(file));
+        let (folders, files) = (self.folders(), self.root_files());
         let all = folders.iter().chain(&self.packages).chain(&files);
         self.links.rescan(all);
     }
 
     /// Every existing folder that should be watched.
     fn wanted(&self) -> BTreeMap<PathBuf, RecursiveMode> {
-        let mut deep: BTreeSet<PathBuf> = self.project_folders().into();
+        let (root, workspace) = (self.project.root(), self.project.workspace());
+        let mut deep: BTreeSet<PathBuf> = self.folders().into_iter().collect();
         let mut flat = BTreeSet::from([
-            self.root.clone(),
-            self.root.join(".cargo"),
-            self.root.join(HOST_FOLDER),
+            root.to_owned(),
+            workspace.to_owned(),
+            root.join(".cargo"),
+            workspace.join(".cargo"),
+            root.join(HOST_FOLDER),
         ]);
         let mut absent = BTreeSet::new();
         for package in &self.packages {
@@ -185,7 +188,8 @@ impl Places {
                         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                         is_folder
                             && !filter::is_tool_folder(&entry.file_name())
-                            && !self.root.starts_with(entry.path())
+                            && !root.starts_with(entry.path())
+                            && !workspace.starts_with(entry.path())
                     })
                     .map(|entry| entry.path()),
             );

@@ -1,0 +1,215 @@
+//! The path packages of a workspace according to its manifests. Needed before the first build, and when builds fail.
+//!
+//! Follows `path = "…"` from package to package, also where a package inherits the dependency from its workspace.
+//! Ignores manifests that it cannot read; cargo reports what is wrong with them.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use toml::{Table, Value};
+
+/// The folders of all path packages reachable from the workspace in this folder. Absolute; they need not exist.
+pub(crate) fn declared(workspace: &Path) -> BTreeSet<PathBuf> {
+    reachable(named_in(workspace), &[workspace])
+}
+
+/// Those that only the package in `app` is built from, itself included: the host does not contain them.
+pub(crate) fn only_of(app: &Path, workspace: &Path) -> BTreeSet<PathBuf> {
+    let of_the_app = reachable(vec![app.to_owned()], &[workspace]);
+    let of_the_host = reachable(named_in(workspace), &[workspace, app]);
+    &of_the_app - &of_the_host
+}
+
+/// Follows `unread` from package to package, but not through those in `without`.
+fn reachable(mut unread: Vec<PathBuf>, without: &[&Path]) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    while let Some(folder) = unread.pop() {
+        if !without.contains(&&*folder) && found.insert(folder.clone()) {
+            unread.extend(named_in(&folder));
+        }
+    }
+    found
+}
+
+/// Removes `..` without touching the file system, so that paths that do not exist can be compared.
+pub(crate) fn normalize(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(normalized.pop()),
+            Component::CurDir => {}
+            part => normalized.push(part),
+        }
+    }
+    normalized
+}
+
+/// The packages that the manifest in `folder` names: workspace members, patches, and path dependencies of every kind.
+fn named_in(folder: &Path) -> Vec<PathBuf> {
+    let manifest = manifest(folder);
+    let mut found = Vec::new();
+    let mut dependencies = Vec::new();
+    let mut tables = vec![&manifest];
+    let of_targets = manifest.get("target").and_then(Value::as_table);
+    tables.extend(
+        of_targets
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, it)| it.as_table()),
+    );
+    for table in tables {
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            dependencies.extend(
+                table
+                    .get(kind)
+                    .and_then(Value::as_table)
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+    }
+    for source in manifest
+        .get("patch")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten()
+    {
+        dependencies.extend(source.1.as_table().into_iter().flatten());
+    }
+    let inherits = |value: &Value| value.get("workspace").and_then(Value::as_bool) == Some(true);
+    let inherited: Vec<&String> = dependencies
+        .iter()
+        .filter(|(_, it)| inherits(it))
+        .map(|(name, _)| *name)
+        .collect();
+    if !inherited.is_empty()
+        && let Some((above, shared)) = workspace_of(folder)
+    {
+        let paths = inherited
+            .iter()
+            .filter_map(|name| path_of(shared.get(name.as_str())?));
+        found.extend(paths.map(|path| above.join(path)));
+    }
+    let members = manifest
+        .get("workspace")
+        .and_then(|it| it.get("members")?.as_array());
+    let is_literal = |member: &&str| !member.contains(['*', '?', '[']);
+    let members = members
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(is_literal);
+    let direct = dependencies.iter().filter_map(|(_, it)| path_of(it));
+    found.extend(direct.chain(members).map(|path| folder.join(path)));
+    found.iter().map(|package| normalize(package)).collect()
+}
+
+/// The nearest workspace at or above `folder`, and the dependencies that its packages may inherit.
+fn workspace_of(folder: &Path) -> Option<(&Path, Table)> {
+    folder.ancestors().find_map(|above| {
+        let mut manifest = manifest(above);
+        let workspace = manifest.get_mut("workspace")?.as_table_mut()?;
+        match workspace.remove("dependencies") {
+            Some(Value::Table(shared)) => Some((above, shared)),
+            _ => Some((above, Table::new())),
+        }
+    })
+}
+
+fn path_of(dependency: &Value) -> Option<&str> {
+    dependency.get("path")?.as_str()
+}
+
+fn manifest(folder: &Path) -> Table {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    text.parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_found_through_each_other_wherever_they_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let write = |package: &str, text: &str| {
+            fs::create_dir_all(root.join(package)).expect("a folder");
+            fs::write(root.join(package).join("Cargo.toml"), text).expect("a file");
+        };
+        write(
+            "",
+            r#"
+            [workspace]
+            members = ["app", "crates/*"]
+            [workspace.dependencies]
+            domain = { path = "crates/domain" }
+            unused = { path = "crates/unused" }
+            [patch.crates-io]
+            other = { path = "patched" }
+            "#,
+        );
+        write(
+            "app",
+            r#"
+            [dependencies]
+            domain.workspace = true
+            [target.'cfg(unix)'.build-dependencies]
+            made = { path = "../made" }
+            "#,
+        );
+        write(
+            "crates/domain",
+            "[dependencies]\nwords = { path = \"../words\" }",
+        );
+        write("crates/words", "[dependencies");
+        let names = ["app", "crates/domain", "crates/words", "made", "patched"];
+        let expected: BTreeSet<PathBuf> = names.iter().map(|name| root.join(name)).collect();
+        assert_eq!(declared(root), expected);
+    }
+
+    #[test]
+    fn what_the_host_is_built_from_too_is_not_only_the_apps() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        for (package, dependencies) in [
+            (
+                "app",
+                "domain = { path = \"../domain\" }\nshared = { path = \"../shared\" }",
+            ),
+            (
+                "host",
+                "app = { path = \"../app\", optional = true }\nshared = { path = \"../shared\" }",
+            ),
+        ] {
+            fs::create_dir_all(root.join(package)).expect("a folder");
+            fs::write(
+                root.join(package).join("Cargo.toml"),
+                format!("[dependencies]\n{dependencies}"),
+            )
+            .expect("a file");
+        }
+        fs::write(
+            root.join("Cargo.toml"),
+            "[workspace]\nmembers = [\"app\", \"host\"]",
+        )
+        .expect("a file");
+        let expected: BTreeSet<PathBuf> = ["app", "domain"]
+            .iter()
+            .map(|name| root.join(name))
+            .collect();
+        assert_eq!(only_of(&root.join("app"), root), expected);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_normal_path_has_no_steps_back(parts in proptest::collection::vec("[a-z]{1,3}|\\.|\\.\\.", 1..10)) {
+            let path = normalize(Path::new(&format!("/project/{}", parts.join("/"))));
+            let is_normal = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+            proptest::prop_assert!(path.components().all(is_normal), "{}", path.display());
+        }
+    }
+}
