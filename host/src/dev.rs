@@ -68,7 +68,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         &events,
     );
     // Set the variables of `.env` before app code runs. Programs that must not see them get the user's environment.
-    environment::apply_dotenv(&project.dotenv()?);
+    environment::apply(&project.dotenv()?, database.private_url(mode));
     let generations = Generations::new();
     let (report, report_rx) = watch::channel(Report::new(carried.reloads));
     let (settings, settings_rx) = watch::channel(Settings {

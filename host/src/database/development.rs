@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{Access, ClusterState},
-    cluster::Cluster,
+    cluster::{Cluster, USER},
     migrate::{self, RunControl},
     on_connection, on_watched_connection,
 };
 use crate::{
-    config::{Lock, Project},
+    config::{Lock, Mode, Project},
     events::{Event, Events},
 };
 
@@ -119,6 +119,15 @@ impl Database {
     pub(crate) fn url_of_a_plain_role(&self) -> Option<DatabaseUrl> {
         let cluster = self.cluster.as_ref()?;
         Some(cluster.url_for(PLAIN_ROLE))
+    }
+
+    /// The private cluster's URL as text, for a driver of the app's own. `None` while another database is used.
+    pub(crate) fn private_url(&self, mode: Mode) -> Option<String> {
+        let cluster = self.cluster.as_ref().filter(|_| self.uses_cluster())?;
+        Some(match mode.is_demonstration() {
+            true => cluster.url_text(PLAIN_ROLE),
+            false => cluster.url_text(USER),
+        })
     }
 
     /// One line for the banner.

@@ -91,7 +91,7 @@ impl SettingsReload {
         } else {
             before_config
         };
-        let is_new = environment::apply_dotenv(&file);
+        let is_new = environment::apply(&file, database.private_url(self.mode));
         // Generations get the settings when they start; running ones keep theirs.
         if is_new || env != before || entries != before_entries {
             self.settings.send_replace(Settings {

@@ -11,6 +11,7 @@ const LAB: &str = r#"
     static FIRST: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| variable("GREETING"));
     fn variable(name: &str) -> String { std::env::var(name).unwrap_or_else(|_| "none".to_owned()) }
     Router::new()
+        .route("/url", get(async || variable("DATABASE_URL") + " " + option_env!("DATABASE_URL").unwrap_or("none")))
         .route("/env", get(async || ["GREETING", "NESTED", "SHADOWED"].map(variable).join(" ") + " " + &FIRST))
         .route("/dotenvy", get(async || {
             for line in std::fs::read_to_string(".env").unwrap().lines() {
@@ -18,6 +19,17 @@ const LAB: &str = r#"
                 if std::env::var_os(name).is_none() { unsafe { std::env::set_var(name, value) } }
             }
         }))"#;
+
+fn with_lab() -> Checkout {
+    let checkout = Checkout::new();
+    checkout.edit(
+        "app_lib/src/lib.rs",
+        "#![forbid(unsafe_code)]",
+        "#![allow(unsafe_code)]",
+    );
+    checkout.add_lab(LAB);
+    checkout
+}
 
 fn dotenv(greeting: &str, drain: u32) -> String {
     format!("{greeting}NESTED=${{GREETING}}!\nSHADOWED=of-the-file\nDRAIN_TIMEOUT_MS={drain}\n")
@@ -44,13 +56,7 @@ async fn source_of(host: &Host, name: &str, value: &str) -> String {
 
 #[tokio::test]
 async fn the_app_finds_what_dotenv_says_now_below_what_the_user_set() {
-    let checkout = Checkout::new();
-    checkout.edit(
-        "app_lib/src/lib.rs",
-        "#![forbid(unsafe_code)]",
-        "#![allow(unsafe_code)]",
-    );
-    checkout.add_lab(LAB);
+    let checkout = with_lab();
     checkout.write(".env", &dotenv("GREETING=hello\n", 9001));
     let host = Host::start_in(checkout, &[("SHADOWED", "of-the-user")]).await;
     assert_eq!(host.text("/env").await, "hello hello! of-the-user hello");
@@ -96,12 +102,55 @@ async fn the_app_finds_what_dotenv_says_now_below_what_the_user_set() {
     .await;
     assert_eq!(host.text("/env").await, "bye bye! of-the-user bye");
     assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9002").await, ".env");
+    // In this mode the app has a role of its own. What was found for it before has not become the user's.
+    assert_eq!(user_of_the_apps_url(&host).await, "app");
+    assert_eq!(source_of(&host, "DATABASE_URL", "").await, "default");
     let switched = source_of(&host, "HOST_ISOLATION", "off").await;
     assert_eq!(switched, "the dashboard");
     host.checkout.write(".env", &dotenv("", 9003));
     assert_eq!(source_of(&host, "DRAIN_TIMEOUT_MS", "9003").await, ".env");
     host.until_generation(4).await;
     assert_eq!(host.text("/env").await, "none ! of-the-user none");
+}
+
+/// Who connects with the URL that the app finds, which its build has found, too.
+async fn user_of_the_apps_url(host: &Host) -> String {
+    let found = host.text("/url").await;
+    let (url, built_with) = found.split_once(' ').unwrap();
+    assert_eq!(url, built_with);
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
+        .query_one("SELECT current_user::text", &[])
+        .await
+        .unwrap()
+        .get(0)
+}
+
+#[tokio::test]
+async fn the_app_and_its_build_find_the_url_of_the_private_cluster_unless_the_user_has_set_one() {
+    let host = Host::start_in(with_lab(), &[]).await;
+    assert_eq!(user_of_the_apps_url(&host).await, "postgres");
+    assert_eq!(source_of(&host, "DATABASE_URL", "").await, "default");
+    let ours = host.text("/url").await;
+    let observer = host.observe().await;
+    observer
+        .batch_execute("CREATE DATABASE theirs")
+        .await
+        .unwrap();
+    let (url, _) = ours.split_once(' ').unwrap();
+    let theirs = url.replace(":5432/postgres", ":5432/theirs");
+    host.checkout
+        .write(".env", &format!("DATABASE_URL={theirs}\n"));
+    host.until_generation(2).await;
+    // The file is the app's: what compiles it reads it by itself.
+    assert_eq!(host.text("/url").await, format!("{theirs} none"));
+    std::fs::remove_file(host.checkout.path(".env")).unwrap();
+    host.until_generation(3).await;
+    assert_eq!(host.text("/url").await, ours);
+    assert_eq!(source_of(&host, "DATABASE_URL", "").await, "default");
 }
 
 #[tokio::test]

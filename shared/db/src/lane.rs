@@ -193,12 +193,6 @@ impl Db {
         }
     }
 
-    /// Whether the process runs without a database: see [`DatabaseUrl::absent`](crate::DatabaseUrl::absent).
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        self.inner.refuse_absent().is_err()
-    }
-
     /// Whether the server can be reached, as far as known, with updates.
     #[must_use]
     pub fn reach(&self) -> watch::Receiver<Reach> {

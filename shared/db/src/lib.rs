@@ -92,6 +92,8 @@ mod slot;
 
 mod attempt;
 
+mod absent;
+
 mod demoted;
 
 mod silence;

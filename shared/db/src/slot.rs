@@ -55,7 +55,7 @@ pub(super) struct Source {
     /// TLS of its connections: a cancel must use the same.
     pub(super) tls: Tls,
     /// Why there is no server.
-    absent: Option<&'static str>,
+    pub(super) absent: Option<&'static str>,
     wait_limit: Duration,
     /// How long a connection that was lost may take to come back.
     pub(super) patience: Duration,
@@ -136,15 +136,6 @@ impl Inner {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-
-    /// Fails if there is no server that a connection could be opened to.
-    pub(super) fn refuse_absent(&self) -> Result<(), DbError> {
-        let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
-        match source.absent {
-            Some(why) => Err(DbError::Absent { why }),
-            None => Ok(()),
-        }
     }
 
     /// The shared connection, opened if necessary. It counts as in use until the result is dropped.

@@ -1,7 +1,8 @@
 //! The environment of this process: the original variables, and those added for the app.
 //!
 //! The app reads the variables of `.env` with `std::env::var`: the host adds them to its environment, unless the user
-//! has set them. This module keeps the two apart. The host's own settings, compilers and the next process image only
+//! has set them. It also adds `DATABASE_URL` for the private cluster, which the app's compiler gets too: macros look
+//! into the database as they expand. This module keeps the two apart. The host's own settings, compilers and the next process image only
 //! get the original variables: one that was added later, by the host or by an app that reads `.env` itself, would take
 //! precedence over the file, and later edits of the file would have no effect.
 
@@ -19,12 +20,16 @@ use std::{ffi::OsString, sync::OnceLock};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
+    process::Command,
     sync::{Mutex, PoisonError},
 };
 
 /// Tell the next process image which descriptors it inherits. No other process may see them.
 #[cfg(feature = "dev")]
 const LISTEN_VARIABLES: [&str; 2] = ["LISTEN_FDS", "LISTEN_PID"];
+
+#[cfg(feature = "dev")]
+const DATABASE_URL: &str = "DATABASE_URL";
 
 static ORIGINAL: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
 
@@ -51,27 +56,45 @@ pub(crate) fn was_added(name: &str) -> bool {
     !is_original(name.as_ref()) && std::env::var_os(name).is_some()
 }
 
-/// Adds the variables of `.env` to the environment, and removes those that came from an earlier version of the file.
-/// Returns whether anything has changed.
+/// The private cluster's URL, while the user has set none.
 #[cfg(feature = "dev")]
-pub(crate) fn apply_dotenv(file: &[(String, String)]) -> bool {
-    static FROM_FILE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-    let next: BTreeMap<String, String> = file
+static PRIVATE_URL: Mutex<Option<String>> = Mutex::new(None);
+
+/// Adds the variables of `.env` to the environment, and `private_url` as `DATABASE_URL`, and removes those of an earlier
+/// call. Returns whether anything has changed.
+#[cfg(feature = "dev")]
+pub(crate) fn apply(file: &[(String, String)], private_url: Option<String>) -> bool {
+    static ADDED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut next: BTreeMap<String, String> = file
         .iter()
         .filter(|(name, _)| !is_original(name.as_ref()))
         .cloned()
         .collect();
-    let mut now = FROM_FILE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(url) = &private_url {
+        // Over an empty value, which counts as none.
+        next.insert(DATABASE_URL.to_owned(), url.clone());
+    }
+    *PRIVATE_URL.lock().unwrap_or_else(PoisonError::into_inner) = private_url;
+    let mut now = ADDED.lock().unwrap_or_else(PoisonError::into_inner);
     if *now == next {
         return false;
     }
-    let of_the_file: BTreeSet<&OsStr> = now.keys().chain(next.keys()).map(OsStr::new).collect();
+    let ours: BTreeSet<&OsStr> = now.keys().chain(next.keys()).map(OsStr::new).collect();
     // Variables that the app has set itself stay.
-    let others = std::env::vars_os().filter(|(name, _)| !of_the_file.contains(name.as_os_str()));
-    let from_file = next
+    let others = std::env::vars_os().filter(|(name, _)| !ours.contains(name.as_os_str()));
+    let added = next
         .iter()
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    replace::replace(others.chain(from_file));
+    replace::replace(others.chain(added));
     *now = next;
     true
+}
+
+/// Gives a compiler the private cluster's URL, as the app gets it.
+#[cfg(feature = "dev")]
+pub(crate) fn give_private_url(command: &mut Command) {
+    let url = PRIVATE_URL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(url) = &*url {
+        command.env(DATABASE_URL, url);
+    }
 }

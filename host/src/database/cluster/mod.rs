@@ -27,7 +27,7 @@ mod initdb;
 mod wait;
 
 pub(crate) use binaries::Binaries;
-pub(crate) use paths::url_of;
+pub(crate) use paths::{USER, url_of};
 pub use server::Cluster;
 
 use std::{io, path::PathBuf};

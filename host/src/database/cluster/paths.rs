@@ -11,13 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use shared::db::DatabaseUrl;
 
 use super::{PostgresError, run_as::RunAs};
 
 /// The port in the socket's name. Can be the same for all private clusters, since each has its own folder.
 pub(super) const PORT: u16 = 5432;
-pub(super) const USER: &str = "postgres";
+pub(crate) const USER: &str = "postgres";
 const DATABASE: &str = "postgres";
 
 /// The maximum length of a Unix socket's path, in bytes.
@@ -69,6 +70,13 @@ impl Paths {
 
     pub(super) fn url(&self, user: &str) -> DatabaseUrl {
         DatabaseUrl::socket(&self.socket, PORT, user, DATABASE)
+    }
+
+    /// For drivers of all kinds: libpq, sqlx and tokio-postgres understand an encoded folder in the host's place. Beside
+    /// a host, as `?host=`, tokio-postgres takes it for a second server. The port is for those that read `PGPORT`.
+    pub(super) fn url_text(&self, user: &str) -> String {
+        let socket = percent_encode(self.socket.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+        format!("postgres://{user}@{socket}:{PORT}/{DATABASE}")
     }
 }
 

@@ -102,6 +102,11 @@ impl Cluster {
         self.paths.url(role)
     }
 
+    /// The same as text, for other drivers.
+    pub(crate) fn url_text(&self, role: &str) -> String {
+        self.paths.url_text(role)
+    }
+
     /// "15.18".
     pub(crate) fn version(&self) -> &str {
         &self.binaries.version

@@ -13,9 +13,9 @@ use nix::{
 };
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use crate::config::environment::restore_user_environment;
+use crate::config::environment::{give_private_url, restore_user_environment};
 
-/// A command that runs in `root` with the user's environment and piped output.
+/// A command that runs in `root` with piped output, the user's environment, and the URL of the app's database.
 pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -25,6 +25,7 @@ pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
         .stderr(Stdio::piped())
         .process_group(0);
     restore_user_environment(command.as_std_mut(), root);
+    give_private_url(command.as_std_mut());
     command
 }
 
