@@ -12,9 +12,10 @@ use std::{
 const README_LIMIT: usize = 9_000;
 
 /// Where the program's sources are.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "host/src",
     "host/accept/src",
+    "host/cli/src",
     "shared/src",
     "shared/db/src",
     "app_lib/src",
@@ -52,13 +53,13 @@ fn named_files_exist() {
     for (file, text) in documents() {
         for code in code_spans(&text) {
             let (first, is_path) = (code.split('/').next().unwrap(), !code.contains(' '));
-            let is_made = [".dev", "target"].contains(&first); // while the host runs
+            let is_made = [".dev", "dev", "target"].contains(&first); // by the host, and by `hot`
             let is_rooted =
                 is_path && !is_made && code.contains('/') && workspace().join(first).is_dir();
             let exists = match is_rooted && !first.is_empty() {
                 true => workspace().join(code).exists(),
                 // A file in the folder that the text has named.
-                false if is_path && code.ends_with(".rs") => {
+                false if is_path && !is_made && code.ends_with(".rs") => {
                     known.iter().any(|file| file.ends_with(code))
                 }
                 false => true,
@@ -82,6 +83,7 @@ fn commands_and_their_flags_exist() {
                     flags_of_recipe(recipe)
                 }
                 ["cargo", "dev", ..] => Some(of_dev.clone()),
+                ["hot", "init" | "new", ..] => Some(flags_of_hot()),
                 ["cargo", "host", command, ..] | ["host", command, ..] => Some(flags_of(command)),
                 [flag, ..] if flag.starts_with("--") && flag.len() > 2 => Some(of_dev.clone()),
                 _ => continue,
@@ -224,6 +226,12 @@ fn flags_of_recipe(recipe: &str) -> Option<BTreeSet<String>> {
         "connections" | "migrate" | "migration" => Some(flags_of(recipe)),
         _ => None,
     }
+}
+
+/// The flags of the program that sets up a project.
+fn flags_of_hot() -> BTreeSet<String> {
+    let sources = ["host/cli/src/cli.rs", "host/cli/src/source.rs"].map(read);
+    flags_in(&sources.concat())
 }
 
 /// The flags in a command's help. Empty for a command of the other binary, `serve`.
