@@ -80,7 +80,11 @@ pub(crate) fn plan<'a>(
 ) -> Result<(Dev<'a>, Plan), Failure> {
     let root = project.root();
     let dev = Dev::new(project, package, function, source)?;
-    let mut edits = vec![theirs::aliases(root)?];
+    let flags: &[&str] = match dev.has_database() {
+        true => &[],
+        false => &["--database", "none"],
+    };
+    let mut edits = vec![theirs::aliases(root, flags)?];
     edits.extend(theirs::ignored(root)?);
     edits.extend(theirs::excluded(root)?);
     let plan = Plan::new(root, dev.files()?, edits);
@@ -103,6 +107,11 @@ fn notes(dev: &Dev<'_>) -> Result<Vec<String>, Failure> {
         notes.push(format!(
             "rust-toolchain.toml asks for Rust {channel}, and the dev server needs {RUST}: raise it"
         ));
+    }
+    if !dev.has_database() {
+        notes.push(
+            "this project talks to no database, so `cargo dev` starts none: if that changes, remove `--database none` from .cargo/config.toml".to_owned(),
+        );
     }
     let missing = dev.missing();
     if !missing.is_empty() {

@@ -11,6 +11,11 @@ use cargo_metadata::{
 
 use crate::failure::{Failure, refuse};
 
+/// Crates that talk to a database, by a part of their names. Ours hands the connection in.
+const DRIVERS: [&str; 7] = [
+    "sqlx", "diesel", "sea-orm", "deadpool", "bb8", "postgres", "shared",
+];
+
 /// A cargo workspace, or a single package.
 pub(crate) struct Project {
     metadata: Metadata,
@@ -123,4 +128,10 @@ pub(crate) fn is_axum_current(axum: &Dependency) -> bool {
     let version = |text: &str| text.parse().expect("a version");
     // No more than a sample of what a requirement like `0.8.1` or `>=0.8` admits.
     (0..=99).any(|patch| requirement.matches(&version(&format!("0.8.{patch}"))))
+}
+
+/// Whether one of the packages talks to a database.
+pub(crate) fn has_database<'a>(mut packages: impl Iterator<Item = &'a Package>) -> bool {
+    let is_driver = |name: &str| DRIVERS.iter().any(|driver| name.contains(driver));
+    packages.any(|package| needed(package).any(|dependency| is_driver(&dependency.name)))
 }

@@ -23,15 +23,17 @@ pub(crate) struct Edited {
     pub(crate) after: String,
 }
 
-/// `.cargo/config.toml` with `cargo dev` and `cargo host`.
-pub(crate) fn aliases(root: &Path) -> Result<Edited, Failure> {
+/// `.cargo/config.toml` with `cargo dev`, which gets these flags, and `cargo host`.
+pub(crate) fn aliases(root: &Path, flags: &[&str]) -> Result<Edited, Failure> {
     // Cargo reads the old name first.
     let file = match root.join(".cargo/config").is_file() {
         true => ".cargo/config",
         false => ".cargo/config.toml",
     };
     let template = include_str!("../templates/aliases.toml");
-    let ours = parse_text(Path::new("aliases.toml"), template).expect("the template is TOML");
+    let mut ours = parse_text(Path::new("aliases.toml"), template).expect("the template is TOML");
+    let dev = ours["alias"]["dev"].as_array_mut();
+    dev.expect("a list").extend(flags.iter().copied());
 
     let before = read(&root.join(file))?;
     let Some(text) = &before else {

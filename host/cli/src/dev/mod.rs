@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, refuse},
     files::read,
     functions::Function,
-    project::{Project, library},
+    project::{Project, has_database, library},
     source::Source,
     wrapper::Wrapper,
 };
@@ -104,6 +104,11 @@ impl<'a> Dev<'a> {
         let lock = read(&self.project.root().join("Cargo.lock"))?;
         files.extend(lock.map(|lock| ("Cargo.lock", lock)));
         Ok(files)
+    }
+
+    /// Whether the app needs a database from the dev server.
+    pub(crate) fn has_database(&self) -> bool {
+        has_database(self.crates.values()) || self.project.root().join("migrations").is_dir()
     }
 
     /// Values that the user has to write.

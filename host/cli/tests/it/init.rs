@@ -32,8 +32,9 @@ fn a_single_package_gets_a_workspace_of_its_own() {
     let words: Vec<&str> = dev.iter().filter_map(|word| word.as_str()).collect();
     assert_eq!(
         words.join(" "),
-        "run --manifest-path dev/Cargo.toml --profile hot --bin dev -- dev"
+        "run --manifest-path dev/Cargo.toml --profile hot --bin dev -- dev --database none"
     );
+    assert!(text.contains("talks to no database"), "{text}");
     assert_eq!(shop.read(".gitignore"), "/target\n/.dev/\n/dev/target/\n");
     shop.resolves("dev");
     shop.write(".dev/host.json", "{}");
@@ -271,6 +272,7 @@ pub async fn router(state: AppState, db: Db, pool: &PgPool, database_url: &str, 
     );
     assert!(body.contains("let config = todo!("), "{body}");
     assert!(body.ends_with("    Ok(shop::router(state.clone(), state.db.clone(), &pool, &database_url, config).await?)\n}\n"), "{body}");
+    assert!(!shop.read(".cargo/config.toml").contains("none"));
     let app = shop.toml("dev/app/Cargo.toml");
     assert_eq!(
         app["dependencies"]["sqlx"]["version"].as_str(),

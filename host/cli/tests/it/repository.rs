@@ -113,11 +113,11 @@ impl Repository {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Lets cargo resolve the workspace in `folder`, with the packages that this machine has.
+    /// Lets cargo resolve the workspace in `folder`, and keep the versions in its lock file. Downloads nothing.
     pub(crate) fn resolves(&self, folder: &str) {
         let output = Command::new("cargo")
             .current_dir(self.path(folder))
-            .args(["metadata", "--offline", "--format-version", "1"])
+            .args(["update", "--workspace", "--offline"])
             .output()
             .unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
