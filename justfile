@@ -45,6 +45,7 @@ lint:
     cargo fmt --all --check
     cargo clippy --quiet --workspace --all-targets -- --deny warnings
     cargo clippy --quiet --package host --no-default-features --features bundled-app -- --deny warnings
+    cargo clippy --quiet --package host --lib --no-default-features --features production -- --deny warnings
     RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps --document-private-items
 
 # Run what CI runs

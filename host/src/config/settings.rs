@@ -31,7 +31,7 @@ pub(crate) fn limits(env: &Env) -> Limits {
 }
 
 /// Reads and validates the settings of the app and of production. An error lists every fault.
-#[cfg(feature = "bundled-app")]
+#[cfg(feature = "production")]
 pub(crate) fn read(
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
