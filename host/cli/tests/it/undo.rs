@@ -88,3 +88,25 @@ fn a_running_dev_server_is_not_pulled_away() {
     );
     assert!(shop.path("dev/Cargo.toml").exists());
 }
+
+#[test]
+fn lines_that_the_user_has_changed_are_named() {
+    let shop = Repository::of_one_package("shop");
+    shop.init(&[]);
+    let ours = shop.read(".cargo/config.toml");
+    let changed = ours.replace("\"--\", \"dev\"", "\"--\", \"dev\", \"--open\"");
+    assert_ne!(changed, ours);
+    shop.write(".cargo/config.toml", &changed);
+    let ran = shop.hot(&["init", "--undo", "--yes"]);
+    assert!(ran.ok, "{}", ran.text);
+    assert!(
+        ran.text.contains(
+            ".cargo/config.toml: `hot init` wrote these lines, which have changed since:\n[alias]\n"
+        ),
+        "{}",
+        ran.text
+    );
+    assert_eq!(shop.read(".cargo/config.toml"), changed);
+    assert!(!shop.path("dev").exists());
+    assert_eq!(shop.read(".gitignore"), "/target\n");
+}
