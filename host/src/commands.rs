@@ -32,9 +32,9 @@ pub(crate) async fn migrate() -> Result<(), BoxError> {
         database.migrate(&project, &env, events).await
     })
     .await?;
-    for file in migrate::unfinished(&project.migrations())? {
+    for file in migrate::unfinished(&project)?.paths() {
         terminal::line(format_args!(
-            "left out, since it has no statement yet: migrations/{file}.sql"
+            "left out, since it has no statement yet: {file}"
         ));
     }
     terminal::line(format_args!("the database is up to date"));
@@ -51,13 +51,15 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
         )
         .into());
     }
-    let folder = Project::find()?.migrations();
-    let last = migrate::last_version(&folder)?;
-    let file = format!("V{}__{name}.sql", last + 1);
-    fs::create_dir_all(&folder).map_err(|error| format!("migrations: {error}"))?;
-    File::create_new(folder.join(&file)).map_err(|error| format!("migrations/{file}: {error}"))?;
+    let (project, _) = here()?;
+    let Some(folder) = project.migrations() else {
+        return Err("this project has no migrations: HOST_MIGRATIONS is none".into());
+    };
+    let file = migrate::next(&project, name)?;
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    File::create_new(project.root().join(&file)).map_err(|error| format!("{file}: {error}"))?;
     terminal::line(format_args!(
-        "migrations/{file} is made: write SQL into it; `just dev` applies it once it is saved, or `just migrate`"
+        "{file} is made: write SQL into it; `just dev` applies it once it is saved, or `just migrate`"
     ));
     Ok(())
 }
@@ -184,11 +186,12 @@ fn pass_connection(command: &mut Command, url: &DatabaseUrl) {
 }
 
 fn here() -> Result<(Project, Env), BoxError> {
-    let project = Project::find()?;
+    let mut project = Project::find()?;
     let (env, host) = settings::read_dev(project.dotenv()?, &Flags::default(), &[])?;
     if !host.database {
         return Err("this project runs without a database: HOST_DATABASE is none".into());
     }
+    project.set_migrations(host.migrations.as_deref());
     Ok((project, env))
 }
 

@@ -61,7 +61,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     panics::belongs_to(&project);
     let (handle, db_config) = Handle::new(
         &database,
-        (host.database.then(|| project.migrations()), host.migrate),
+        (&project, host.migrate),
         &env,
         mode,
         carried.restarts,

@@ -151,7 +151,7 @@ pub(crate) fn slow_migration(state: &SchemaState) -> Option<Trouble> {
     let applying = state.applying.as_ref().filter(|applying| applying.slow)?;
     let mut what = match &applying.file {
         Some(file) => format!("{file} is being applied"),
-        None => "migrations/ is being compared with the database".to_owned(),
+        None => "the migrations are being compared with the database".to_owned(),
     };
     let mut remedy = "Wait, or cancel it: by the button here or on the dashboard, or with Ctrl-C.";
     if let Some(blocker) = &applying.waits_for {

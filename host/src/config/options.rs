@@ -1,6 +1,6 @@
 //! The dev server's own settings, typed.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 use shared::{
@@ -29,6 +29,8 @@ pub(crate) struct Options {
 pub(crate) struct HostSettings {
     /// Whether this project has a database.
     pub(crate) database: bool,
+    /// The folder of migrations, as it was written.
+    pub(crate) migrations: Option<PathBuf>,
     pub(crate) mode: Mode,
     pub(crate) migrate: Policy,
     /// How long a page waits for a running build.
@@ -62,6 +64,7 @@ impl HostSettings {
             "none" => Ok(false),
             other => Err(format!("`{other}` is neither postgres nor none")),
         };
+        let folder = |value: &str| Ok((value != "none").then(|| value.into()));
         let switch = |value: &str| match value {
             "on" => Ok(Isolation::On),
             "off" => Ok(Isolation::Off),
@@ -93,6 +96,7 @@ impl HostSettings {
         };
         let mut settings = Self {
             database: reader.take(&table::HOST_DATABASE, database),
+            migrations: reader.take(&table::HOST_MIGRATIONS, folder),
             mode: Mode {
                 pool: reader.take(&table::HOST_POOL, str::parse::<PoolOwner>),
                 isolation: reader.take(&table::HOST_ISOLATION, switch),

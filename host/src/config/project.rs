@@ -20,6 +20,9 @@ use super::{
 /// The folder of the workspace in a project that has its own.
 const WORKSPACE: &str = "dev";
 
+/// The folder of migrations, unless the settings name another.
+const MIGRATIONS: &str = "migrations";
+
 /// Why there is no project to work in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
@@ -55,6 +58,8 @@ pub(crate) struct Project {
     /// Where cargo and rustc run.
     workspace: PathBuf,
     app: App,
+    /// The folder of migrations.
+    migrations: Option<PathBuf>,
 }
 
 /// How to find a running host.
@@ -79,6 +84,7 @@ impl Project {
                 Ok(None) => {}
                 Ok(Some(found)) => {
                     return Ok(Self {
+                        migrations: Some(found.root.join(MIGRATIONS)),
                         root: found.root,
                         workspace,
                         app: found.app,
@@ -103,6 +109,7 @@ impl Project {
         };
         let (root, workspace) = (root.to_owned(), root.to_owned());
         Self {
+            migrations: Some(root.join(MIGRATIONS)),
             root,
             workspace,
             app,
@@ -131,8 +138,14 @@ impl Project {
         self.relative(&normalize(&self.workspace.join(path)))
     }
 
-    pub(crate) fn migrations(&self) -> PathBuf {
-        self.root.join("migrations")
+    /// Sets the folder of migrations; a relative one is in the root.
+    pub(crate) fn set_migrations(&mut self, folder: Option<&Path>) {
+        self.migrations = folder.map(|folder| normalize(&self.root.join(folder)));
+    }
+
+    /// The folder of migrations, absolute. It may be missing.
+    pub(crate) fn migrations(&self) -> Option<&Path> {
+        self.migrations.as_deref()
     }
 
     /// The variables of `.env`, if there is one.

@@ -41,8 +41,9 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 10] = [
+pub(crate) static DEV_FLAGS: [Flag; 11] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
+    flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     flag(&HOST_POOL, "pool", "host|app"),
     flag(&HOST_ISOLATION, "isolation", "on|off"),
     flag(&HOST_MAX_CONNECTIONS, "max-connections", "NUMBER"),
@@ -63,6 +64,16 @@ pub(super) static HOST_DATABASE: Setting = Setting {
     default: "postgres",
     example: "none",
     help: "none for a project without a database: nothing is started, connected or migrated",
+    note: "",
+    change: Change::Restart,
+};
+
+#[cfg(feature = "dev")]
+pub(super) static HOST_MIGRATIONS: Setting = Setting {
+    variable: "HOST_MIGRATIONS",
+    default: "migrations",
+    example: "db/migrations",
+    help: "The folder of migrations, relative to the project's root; none if something else applies them",
     note: "",
     change: Change::Restart,
 };

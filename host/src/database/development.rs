@@ -185,7 +185,7 @@ impl Database {
         env: &Env,
         events: &Events,
     ) -> Result<(), BoxError> {
-        let migrations = migrate::load(&project.migrations())?;
+        let migrations = migrate::load(project)?;
         let control = RunControl {
             before_file: &|_| {},
             stop: &CancellationToken::new(),

@@ -3,7 +3,7 @@
 //!
 //! Nothing is opened here.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use serde::Serialize;
 use shared::{
@@ -21,7 +21,7 @@ use super::{
     schema::Schema,
 };
 use crate::{
-    config::{Mode, Policy},
+    config::{Mode, Policy, Project},
     events::{Event, Events},
 };
 
@@ -50,7 +50,7 @@ impl Handle {
     /// name of its backends unique.
     pub(crate) fn new(
         database: &Database,
-        migrations: (Option<PathBuf>, Policy),
+        migrations: (&Project, Policy),
         env: &Arc<Env>,
         mode: Mode,
         restarts: u64,

@@ -18,7 +18,9 @@ use crate::{
 /// The 503 page while database and migrations differ. A trusted client gets the button.
 pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token>) -> Page {
     let SchemaState {
-        status: migrate::MigrationStatus { pending, .. },
+        status: migrate::MigrationStatus {
+            pending, folder, ..
+        },
         failure,
         ..
     } = state;
@@ -33,7 +35,7 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
         @if let Some(failure) = failure { (failed(failure)) }
         @if !pending.is_empty() {
             h2 { "Pending" }
-            ul { @for name in pending { li { code { "migrations/" (name) ".sql" } } } }
+            ul { @for name in pending { li { code { (folder) "/" (name) ".sql" } } } }
         }
         @if let Some(token) = token {
             form method="post" action="/__dev/actions/migrate" {

@@ -46,13 +46,15 @@ impl Start {
         let Inherited { listener, carried } = Inherited::take().map_err(|error| {
             format!("cannot use what the process before the restart left: {error}")
         })?;
-        let project = Project::find()?;
+        let mut project = Project::find()?;
         // Paths in backtraces and files that the app opens are relative to the root, wherever the host was started.
         std::env::set_current_dir(project.root())?;
         let flags = options.flags.0;
         let switched = carried.mode.map(Mode::switched);
         let switched = switched.as_ref().map_or(&[][..], |switched| switched);
         let (env, settings) = settings::read_dev(project.dotenv()?, &flags, switched)?;
+        let folder = settings.migrations.as_deref();
+        project.set_migrations(folder.filter(|_| settings.database));
         let env = Arc::new(env);
         if let Some(unread) = env.unread() {
             events.emit(Event::SettingsUnread {

@@ -31,7 +31,9 @@ pub(super) fn classify(
     let mut classified = Classified::default();
     for file in changes {
         let path = project.root().join(&file);
-        let schema = path.starts_with(project.migrations());
+        let schema = project
+            .migrations()
+            .is_some_and(|folder| path.starts_with(folder));
         classified.schema |= schema;
         if inputs.contains(&file) || !schema && (!inputs_known || is_input(&file)) {
             classified.build.insert(file);

@@ -281,3 +281,35 @@ async fn without_the_folder_there_are_none_until_it_appears() {
     let said = failure["message"].as_str().unwrap();
     assert!(said.contains("its file is gone"), "{said}");
 }
+
+#[tokio::test]
+async fn the_folder_is_the_one_that_is_set_and_none_leaves_the_tables_alone() {
+    let checkout = Checkout::new();
+    std::fs::create_dir(checkout.path("db")).unwrap();
+    std::fs::rename(checkout.path("migrations"), checkout.path("db/schema")).unwrap();
+    let set = [("HOST_MIGRATIONS", "db/schema")];
+    let host = Host::start_in(checkout, &set).await;
+    let mut next = host.checkout.host();
+    let made = next.envs(set).args(["migration", "colour"]).output();
+    assert!(made.unwrap().status.success());
+    let file = "db/schema/V3__colour.sql";
+    host.checkout.write(file, "SELEC 1;\n");
+    let status = host
+        .until("the failure", |status| {
+            !status.0["schema"]["failure"].is_null()
+        })
+        .await;
+    let schema = &status.0["schema"];
+    assert_eq!(schema["failure"]["file"], file);
+    assert_eq!(schema["applied"].as_array().unwrap().len(), 2);
+
+    let (_, checkout) = host.stop().await;
+    let host = Host::start_in(checkout, &[("HOST_MIGRATIONS", "none")]).await;
+    assert_eq!(host.get("/api/counters").await.status(), 200);
+    let status = host.status().await;
+    let schema = &status.0["schema"];
+    assert_eq!(
+        (&schema["applied"], &schema["failure"]),
+        (&json!([]), &json!(null))
+    );
+}

@@ -1,36 +1,70 @@
-//! The files of `migrations/`: reads them and refuses what refinery would leave out or mix up.
+//! The files of migrations: reads them and refuses what refinery would leave out or mix up.
 
-use std::path::Path;
+use std::{fmt::Display, path::Path};
 
 use refinery::Migration;
 
 use super::MigrationFailure;
+use crate::config::Project;
 
-/// The files in order, checked. A file without a statement is still being written and is left out.
-pub(crate) fn load(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
-    let mut files = all(directory)?;
+/// The files in order, and their folder.
+pub(crate) struct Files {
+    pub(super) list: Vec<Migration>,
+    /// As it is shown: relative to the root of the project.
+    pub(super) folder: String,
+}
+
+impl Files {
+    /// The path of a migration's file, as it is shown.
+    pub(crate) fn path(&self, migration: impl Display) -> String {
+        format!("{}/{migration}.sql", self.folder)
+    }
+
+    /// The path of each.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = String> {
+        self.list.iter().map(|migration| self.path(migration))
+    }
+}
+
+/// The files, checked. One without a statement is still being written and is left out.
+pub(crate) fn load(project: &Project) -> Result<Files, MigrationFailure> {
+    let mut files = all(project)?;
     refuse_same_numbers(&files)?;
-    files.retain(|file| has_statement(file.sql().unwrap_or_default()));
+    let list = &mut files.list;
+    list.retain(|file| has_statement(file.sql().unwrap_or_default()));
     Ok(files)
 }
 
 /// The files that [`load`] leaves out.
-pub(crate) fn unfinished(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
-    let mut files = all(directory)?;
-    files.retain(|file| !has_statement(file.sql().unwrap_or_default()));
+pub(crate) fn unfinished(project: &Project) -> Result<Files, MigrationFailure> {
+    let mut files = all(project)?;
+    let list = &mut files.list;
+    list.retain(|file| !has_statement(file.sql().unwrap_or_default()));
     Ok(files)
 }
 
-/// The highest version of all files, including those without a statement.
-pub(crate) fn last_version(directory: &Path) -> Result<i64, MigrationFailure> {
-    Ok(last_of(&all(directory)?))
+/// The path of a new file: with the number after the highest of all, including those without a statement.
+pub(crate) fn next(project: &Project, name: &str) -> Result<String, MigrationFailure> {
+    let files = all(project)?;
+    Ok(files.path(format_args!("V{}__{name}", last_of(&files.list) + 1)))
 }
 
 fn last_of(files: &[Migration]) -> i64 {
     files.last().map_or(0, |file| i64::from(file.version()))
 }
 
-fn all(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
+fn all(project: &Project) -> Result<Files, MigrationFailure> {
+    let (list, folder) = match project.migrations() {
+        Some(directory) => {
+            let folder = project.relative(directory).display().to_string();
+            (in_folder(directory, &folder)?, folder)
+        }
+        None => (Vec::new(), String::new()),
+    };
+    Ok(Files { list, folder })
+}
+
+fn in_folder(directory: &Path, shown: &str) -> Result<Vec<Migration>, MigrationFailure> {
     // No folder, no migrations: not every project has some, and not every branch.
     if !directory.exists() {
         return Ok(Vec::new());
@@ -45,7 +79,7 @@ fn all(directory: &Path) -> Result<Vec<Migration>, MigrationFailure> {
                 && !is_well_named(stem)
             {
                 return Err(MigrationFailure::new(
-                    Some(format!("migrations/{name}")),
+                    Some(format!("{shown}/{name}")),
                     "is not named V<number>__<name>.sql with letters, digits and _ in the name, for example V3__add_colour.sql".into(),
                 ));
             }
@@ -68,20 +102,17 @@ fn is_well_named(stem: &str) -> bool {
 
 /// refinery compares by number alone: the second file would fail on the history table's key, under the first one's
 /// name, or pass for a changed first one.
-fn refuse_same_numbers(files: &[Migration]) -> Result<(), MigrationFailure> {
+fn refuse_same_numbers(files: &Files) -> Result<(), MigrationFailure> {
     let same = |pair: &&[Migration]| pair[0].version() == pair[1].version();
-    let Some(pair) = files.windows(2).find(same) else {
+    let Some(pair) = files.list.windows(2).find(same) else {
         return Ok(());
     };
     let message = format!(
-        "has the same number as migrations/{}.sql: give the one of them that is not applied yet the number {}",
-        pair[0],
-        last_of(files) + 1
+        "has the same number as {}: give the one of them that is not applied yet the number {}",
+        files.path(&pair[0]),
+        last_of(&files.list) + 1
     );
-    Err(MigrationFailure::new(
-        Some(format!("migrations/{}.sql", pair[1])),
-        message,
-    ))
+    Err(MigrationFailure::new(Some(files.path(&pair[1])), message))
 }
 
 fn has_statement(sql: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Applies `migrations/` with refinery: each file and its history row in one transaction.
+//! Applies migrations with refinery: each file and its history row in one transaction.
 //!
 //! Does not need the app, which may not compile until the schema is right. Also has the error messages and the handling
 //! of statements that cannot run in a transaction. The caller provides the connection.
@@ -9,7 +9,7 @@ mod files;
 // Keeps two processes from migrating at once.
 mod lock;
 
-pub(crate) use files::{last_version, load, unfinished};
+pub(crate) use files::{Files, load, next, unfinished};
 pub(crate) use lock::{LOCKERS, named};
 
 use refinery::{Migration, Runner, Target};
@@ -62,6 +62,9 @@ impl MigrationFailure {
 pub(crate) struct MigrationStatus {
     pub(crate) applied: Vec<String>,
     pub(crate) pending: Vec<String>,
+    /// The folder of their files, as it is shown.
+    #[serde(skip)]
+    pub(crate) folder: String,
 }
 
 /// The result of a run.
@@ -75,7 +78,7 @@ pub(crate) struct RunOutcome {
 
 /// How the caller follows and stops a run.
 pub(crate) struct RunControl<'a> {
-    /// Called with the name of each file before it is applied.
+    /// Called with the path of each file before it is applied.
     pub(crate) before_file: &'a (dyn Fn(&str) + Send + Sync),
     /// When cancelled, no further file is begun. The caller cancels the running statement at the server.
     pub(crate) stop: &'a CancellationToken,
@@ -86,7 +89,7 @@ pub(crate) struct RunControl<'a> {
 /// A file that fails is rolled back completely; the files before it stay applied.
 pub(crate) async fn run(
     client: &mut Client,
-    files: &[Migration],
+    files: &Files,
     apply: bool,
     control: &RunControl<'_>,
 ) -> RunOutcome {
@@ -108,7 +111,7 @@ pub(crate) async fn run(
 
 async fn run_locked(
     client: &mut Client,
-    files: &[Migration],
+    files: &Files,
     apply: bool,
     control: &RunControl<'_>,
     outcome: &mut RunOutcome,
@@ -116,7 +119,7 @@ async fn run_locked(
     // Changing a large table may take long. The caller resets the session or closes the connection.
     drop(client.batch_execute("SET statement_timeout = 0").await);
     // refinery would make its table for nothing.
-    if files.is_empty() && !has_history(client).await? {
+    if files.list.is_empty() && !has_history(client).await? {
         return Ok(());
     }
     let verified = refine(client, files, NOTHING).await;
@@ -127,8 +130,8 @@ async fn run_locked(
             if control.stop.is_cancelled() {
                 return Err(stopped());
             }
-            (control.before_file)(&name);
-            let file = files.iter().find(|file| file.to_string() == name);
+            (control.before_file)(&files.path(&name));
+            let file = files.list.iter().find(|file| file.to_string() == name);
             apply_one(client, files, file.expect("names are of these files")).await?;
             outcome.status.pending.remove(0);
             outcome.status.applied.push(name.clone());
@@ -140,7 +143,7 @@ async fn run_locked(
 
 async fn apply_one(
     client: &mut Client,
-    files: &[Migration],
+    files: &Files,
     file: &Migration,
 ) -> Result<(), MigrationFailure> {
     let sql = file.sql().unwrap_or_default();
@@ -150,37 +153,36 @@ async fn apply_one(
     client
         .batch_execute(sql)
         .await
-        .map_err(|error| failed(file, &error))?;
+        .map_err(|error| failed(files, file, &error))?;
     refine(client, files, Target::FakeVersion(file.version())).await
 }
 
 /// One pass of refinery, up to `target`.
 async fn refine(
     client: &mut Client,
-    files: &[Migration],
+    files: &Files,
     target: Target,
 ) -> Result<(), MigrationFailure> {
-    let runner = Runner::new(files).set_target(target);
+    let runner = Runner::new(&files.list).set_target(target);
     match runner.run_async(client).await {
         Ok(_) => Ok(()),
         Err(error) => Err(explain(&error, files, target)),
     }
 }
 
-async fn compare(
-    client: &mut Client,
-    files: &[Migration],
-) -> Result<MigrationStatus, MigrationFailure> {
-    let applied = Runner::new(files)
+async fn compare(client: &mut Client, files: &Files) -> Result<MigrationStatus, MigrationFailure> {
+    let applied = Runner::new(&files.list)
         .get_applied_migrations_async(client)
         .await
         .map_err(|error| explain(&error, files, NOTHING))?;
     let pending = files
+        .list
         .iter()
         .filter(|file| applied.iter().all(|done| done.version() != file.version()));
     Ok(MigrationStatus {
         pending: pending.map(ToString::to_string).collect(),
         applied: applied.iter().map(ToString::to_string).collect(),
+        folder: files.folder.clone(),
     })
 }
 
@@ -201,7 +203,7 @@ fn stopped() -> MigrationFailure {
     MigrationFailure::new(None, "nothing more was begun".to_owned())
 }
 
-fn failed(file: &Migration, error: &tokio_postgres::Error) -> MigrationFailure {
+fn failed(files: &Files, file: &Migration, error: &tokio_postgres::Error) -> MigrationFailure {
     let position = error.as_db_error().and_then(|db| db.position());
     let line = match position {
         // Counted in characters, from 1. A position inside a function's body refers to another text.
@@ -212,7 +214,7 @@ fn failed(file: &Migration, error: &tokio_postgres::Error) -> MigrationFailure {
         _ => None,
     };
     MigrationFailure {
-        file: Some(format!("migrations/{file}.sql")),
+        file: Some(files.path(file)),
         line,
         message: describe(error),
         is_transient: false,
@@ -221,15 +223,15 @@ fn failed(file: &Migration, error: &tokio_postgres::Error) -> MigrationFailure {
 
 /// refinery's own message is only "`error applying migration V3__x`, `db error`"; PostgreSQL's message is in the
 /// source.
-fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> MigrationFailure {
+fn explain(error: &refinery::Error, files: &Files, target: Target) -> MigrationFailure {
     use refinery::error::Kind;
     let aimed_at = match target {
-        Target::Version(version) => files.iter().find(|file| file.version() == version),
+        Target::Version(version) => files.list.iter().find(|file| file.version() == version),
         _ => None,
     };
     let (file, message) = match error.kind() {
         Kind::Connection(what, source) => match (source.downcast_ref(), aimed_at) {
-            (Some(error), Some(file)) => return failed(file, error),
+            (Some(error), Some(file)) => return failed(files, file, error),
             (Some(error), None) => (None, format!("{what}: {}", describe(error))),
             (None, _) => (None, format!("{what}: {source}")),
         },
@@ -237,7 +239,8 @@ fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Migr
             Some(file),
             format!(
                 "takes the number of {applied}, which is applied and whose file is gone, as after a change of branch: if both belong \
-                 together, bring migrations/{applied}.sql back and give this file the next free number; otherwise `just db-reset`"
+                 together, bring {} back and give this file the next free number; otherwise `just db-reset`",
+                files.path(applied)
             ),
         ),
         Kind::DivergentVersion(applied, _) => (
@@ -246,13 +249,13 @@ fn explain(error: &refinery::Error, files: &[Migration], target: Target) -> Migr
         ),
         Kind::MissingVersion(missing) => (
             Some(missing),
-            match files.iter().any(|file| file.to_string() == missing.to_string()) {
+            match files.list.iter().any(|file| file.to_string() == missing.to_string()) {
                 true => "has a lower number than one that is applied: give it a higher one, or `just db-reset`",
-                false => "was applied, and its file is gone: restore it, or `just db-reset`",
+                false => "was applied, and its file is gone: restore it, or `just db-reset`; or name another folder, or none, with --migrations",
             }
             .to_owned(),
         ),
         _ => (None, error.to_string()),
     };
-    MigrationFailure::new(file.map(|file| format!("migrations/{file}.sql")), message)
+    MigrationFailure::new(file.map(|file| files.path(file)), message)
 }

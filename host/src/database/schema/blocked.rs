@@ -46,11 +46,8 @@ impl Schema {
 
     /// Unblocks the app if nothing is pending. Otherwise the state stays, since a check cannot tell why a file failed.
     async fn recheck(&self) -> Result<(), BoxError> {
-        let Some(folder) = &self.migrations else {
-            return Ok(());
-        };
         let _alone = self.running.lock().await;
-        let files = migrate::load(folder);
+        let files = migrate::load(&self.project);
         // A run of ours may have fixed the database meanwhile.
         let (true, Ok(files)) = (self.state.borrow().differs(), files) else {
             return Ok(());

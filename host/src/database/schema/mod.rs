@@ -14,7 +14,6 @@ mod run;
 mod state;
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -34,7 +33,7 @@ use super::{
     on_connection,
 };
 use crate::{
-    config::Policy,
+    config::{Policy, Project},
     events::{Event, Events},
 };
 use run::Run;
@@ -44,11 +43,10 @@ pub(crate) use state::SchemaState;
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a request to migrate is answered with where there is nothing to migrate.
-const NONE: &str = "this project has no migrations: HOST_DATABASE is none";
+const NONE: &str = "this project has no migrations: HOST_MIGRATIONS or HOST_DATABASE is none";
 
 pub(crate) struct Schema {
-    /// The folder; a project may have no migrations.
-    migrations: Option<PathBuf>,
+    project: Project,
     policy: Policy,
     /// The app's database.
     db: Db,
@@ -72,7 +70,7 @@ pub(crate) type Place = (DatabaseUrl, Arc<Env>);
 
 impl Schema {
     pub(crate) fn new(
-        (migrations, policy): (Option<PathBuf>, Policy),
+        (project, policy): (&Project, Policy),
         db: Db,
         may_migrate: bool,
         access: Arc<Access>,
@@ -80,7 +78,7 @@ impl Schema {
         events: Events,
     ) -> Arc<Self> {
         Arc::new(Self {
-            migrations,
+            project: project.clone(),
             policy,
             db,
             may_migrate,
@@ -152,16 +150,16 @@ impl Schema {
     /// On request: applies pending migrations and returns their number. Errors are about the connection; a faulty file
     /// is recorded in the state.
     pub(crate) async fn migrate(&self) -> Result<usize, BoxError> {
-        if self.migrations.is_none() {
+        if self.project.migrations().is_none() {
             return Err(NONE.into());
         }
         self.run(true).await
     }
 
     async fn run(&self, apply: bool) -> Result<usize, BoxError> {
-        let Some(folder) = &self.migrations else {
+        if self.project.migrations().is_none() {
             return Ok(0);
-        };
+        }
         let _alone = self.running.lock().await;
         let before = self.state.borrow().clone();
         let as_before = |failure| RunOutcome {
@@ -169,7 +167,7 @@ impl Schema {
             failure: Some(failure),
             ..RunOutcome::default()
         };
-        let (outcome, error) = match migrate::load(folder) {
+        let (outcome, error) = match migrate::load(&self.project) {
             Ok(files) => match self.run_on_current(&files, apply).await {
                 Ok(outcome) => (outcome, None),
                 Err(error) => {
@@ -211,18 +209,16 @@ impl Schema {
 
     /// Fails if a host started now could not read the files.
     pub(crate) fn check_files(&self) -> Result<(), MigrationFailure> {
-        self.migrations
-            .as_deref()
-            .map_or(Ok(()), |folder| migrate::load(folder).map(drop))
+        migrate::load(&self.project).map(drop)
     }
 
     /// Migrates another database before it is used. On an error it must not be used.
     pub(crate) async fn prepare(&self, place: Place) -> Result<(), BoxError> {
-        let Some(folder) = &self.migrations else {
+        if self.project.migrations().is_none() {
             return Ok(());
-        };
+        }
         let _alone = self.running.lock().await;
-        let files = migrate::load(folder)?;
+        let files = migrate::load(&self.project)?;
         let RunOutcome { now, failure, .. } =
             self.run_on(place, &files, self.auto_applies()).await?;
         self.report_applied(&now);
@@ -237,7 +233,7 @@ impl Schema {
 
     async fn run_on_current(
         &self,
-        files: &[refinery::Migration],
+        files: &migrate::Files,
         apply: bool,
     ) -> Result<RunOutcome, BoxError> {
         if self.may_migrate && self.db.status().size > 0 {
@@ -252,7 +248,7 @@ impl Schema {
     async fn run_on(
         &self,
         place: Place,
-        files: &[refinery::Migration],
+        files: &migrate::Files,
         apply: bool,
     ) -> Result<RunOutcome, BoxError> {
         let (url, env) = place.clone();

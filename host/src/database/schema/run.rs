@@ -7,7 +7,6 @@ use std::{
 };
 
 use chrono::Local;
-use refinery::Migration;
 use shared::db::Cancel;
 use tokio::{sync::watch, time::timeout};
 use tokio_postgres::Client;
@@ -41,15 +40,15 @@ impl Run<'_> {
     pub(super) async fn execute(
         &self,
         client: &mut Client,
-        files: &[Migration],
+        files: &migrate::Files,
         apply: bool,
     ) -> RunOutcome {
         let cancel = Cancel::of(client, &self.place.0);
         // Zero until the server has said it. Asked within the run, since it may not answer.
         let pid = AtomicI32::new(0);
         let start = self.since_now();
-        let before_file = |name: &str| {
-            let file = Some(format!("migrations/{name}.sql"));
+        let before_file = |path: &str| {
+            let file = Some(path.to_owned());
             let now = self.since_now();
             self.state
                 .send_modify(|state| state.applying = Some(Applying { file, ..now }));

@@ -42,7 +42,7 @@ pub(super) fn counts(
     {
         return true;
     }
-    if let Some(path) = below(&project.migrations()) {
+    if let Some(path) = project.migrations().and_then(below) {
         return in_migrations(path, folder);
     }
     // The innermost package decides. One whose folder contains the project does not decide about the project.

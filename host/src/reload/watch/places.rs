@@ -148,7 +148,9 @@ impl Places {
         let runtime = RUNTIME_FOLDERS
             .iter()
             .map(|folder| self.project.root().join(folder));
-        runtime.chain([self.project.migrations()]).collect()
+        runtime
+            .chain(self.project.migrations().map(Path::to_owned))
+            .collect()
     }
 
     fn root_files(&self) -> BTreeSet<PathBuf> {
