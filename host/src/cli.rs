@@ -8,7 +8,8 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use shared::{AppState, BoxError, abi::Building};
-use tracing_subscriber::EnvFilter;
+
+use crate::{config::settings, logs};
 
 #[derive(Parser)]
 #[command(version, about = "Hot-reload dev server for Rust and PostgreSQL", long_about = None)]
@@ -121,23 +122,11 @@ fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| {
-        EnvFilter::new(
-            "info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn,notify=error",
-        )
-    });
     // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
     let (writer, clock) = (|| crate::terminal::Log, crate::terminal::Clock);
     #[cfg(not(feature = "dev"))]
     let (writer, clock) = (std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_timer(clock)
-        .with_ansi(
-            std::io::stderr().is_terminal() && !crate::config::settings::wants_plain_output(),
-        )
-        .with_target(false)
-        .init();
+    let coloured = std::io::stderr().is_terminal() && !settings::wants_plain_output();
+    logs::install(writer, clock, coloured);
 }

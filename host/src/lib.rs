@@ -78,6 +78,9 @@ mod dev;
 #[cfg(feature = "production")]
 mod production;
 
+// What the log shows.
+mod logs;
+
 // The app's own failures, as text.
 mod failure;
 #[cfg(feature = "dev")]

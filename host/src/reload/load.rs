@@ -23,7 +23,10 @@ use hot_lib_reloader::{HotReloaderError, LibReloader};
 use libloading::os::unix::Library;
 use shared::abi::{ENTRY_SYMBOL, Entry, Mismatch, STAMP_SYMBOL, Stamp};
 
-use super::publish::{LiveFolder, PublishError};
+use super::{
+    once,
+    publish::{LiveFolder, PublishError},
+};
 use crate::config::App;
 
 /// hot-lib-reloader's debounce. A publication is a single rename, so there is nothing to wait for.
@@ -95,9 +98,12 @@ impl Loader {
         self.live.loaded(published);
         let (reloader, _) = self.reloader.as_ref().ok_or(LoadError::Unnoticed)?;
         let entry = checked_entry(reloader)?;
-        let image = pin(entry)?;
+        let (image, base) = pin(entry)?;
         if !self.seen.insert(entry as usize) {
             return Err(LoadError::SeenBefore(image));
+        }
+        if let Err(error) = once::make_repeatable(Path::new(&image), base) {
+            tracing::warn!("the app may fail to set its logger again: {image}: {error}");
         }
         Ok(Some(entry))
     }
@@ -160,7 +166,8 @@ fn checked_entry(reloader: &LibReloader) -> Result<Entry, LoadError> {
 }
 
 /// Takes a second reference to the image that contains `entry` and leaks it, so that the image is never unmapped.
-fn pin(entry: Entry) -> Result<String, LoadError> {
+/// Returns its file and its address.
+fn pin(entry: Entry) -> Result<(String, usize), LoadError> {
     let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
     // SAFETY: `entry` is an address in a mapped image; `info` is a place to write to.
     let found = unsafe { libc::dladdr(entry as *const c_void, info.as_mut_ptr()) };
@@ -184,5 +191,5 @@ fn pin(entry: Entry) -> Result<String, LoadError> {
     let _kept = image
         .map_err(|error| LoadError::Pin(error.to_string()))?
         .into_raw();
-    Ok(path)
+    Ok((path, info.dli_fbase.addr()))
 }

@@ -23,6 +23,7 @@ mod build;
 // Publishes the artifact, loads it as a library, and measures the memory that loaded libraries keep.
 mod kept;
 mod load;
+mod once;
 mod publish;
 
 // Starts the new generation and retires the old one.

@@ -26,6 +26,7 @@ impl Write for Log {
 }
 
 /// The clock.
+#[derive(Clone)]
 pub(crate) struct Clock;
 
 impl FormatTime for Clock {

@@ -63,8 +63,9 @@ mod api;
 // Rows as structs, and the schema that they stand for.
 mod types;
 
-// Variables, for the host and for the app.
+// Variables, for the host and for the app; the app's log.
 mod environment;
+mod logs;
 
 // How the host starts, refuses to, and ends.
 mod process;

@@ -42,11 +42,13 @@ async fn a_crate_that_the_app_depends_on_is_watched_from_the_moment_it_is_named(
     write("src/lib.rs", "pub fn word() -> &'static str { one }");
     write(
         "Cargo.toml",
-        "[package]\nname = \"words\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+        "[package]\nname = \"words\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
+         [dependencies]\nlog = \"0.4\"\nrustls = { version = \"0.23\", default-features = false, features = [\"ring\"] }\n\
+         tracing-subscriber = \"0.3\"\n",
     );
     let word = |before: &str| {
         let routes = format!(
-            r#"Router::new().route("/say", get(async || [{before:?}, words::word()].concat()))"#
+            r#"words::set_up(); Router::new().route("/say", get(async || [{before:?}, words::word()].concat()))"#
         );
         checkout.write_lab(&routes);
     };
@@ -56,7 +58,22 @@ async fn a_crate_that_the_app_depends_on_is_watched_from_the_moment_it_is_named(
         status.phase() == "build_failed" && told.contains("crates/words/src/lib.rs")
     })
     .await;
-    write("src/lib.rs", "pub fn word() -> &'static str { \"one\" }");
+    // What is set once per process, it sets in each generation.
+    let sets_up = r#"
+        struct Silent;
+        impl log::Log for Silent {
+            fn enabled(&self, _: &log::Metadata) -> bool { false }
+            fn log(&self, _: &log::Record) {}
+            fn flush(&self) {}
+        }
+        pub fn set_up() {
+            tracing_subscriber::fmt().init();
+            log::set_logger(&Silent).unwrap();
+            log::set_boxed_logger(Box::new(Silent)).unwrap();
+            rustls::crypto::ring::default_provider().install_default().unwrap();
+        }"#;
+    let words = |word: &str| format!("pub fn word() -> &'static str {{ {word:?} }}{sets_up}");
+    write("src/lib.rs", &words("one"));
     host.until_it_says("one").await;
     // The lock file has changed, but nothing that the host is built from.
     word("a ");
@@ -69,7 +86,7 @@ async fn a_crate_that_the_app_depends_on_is_watched_from_the_moment_it_is_named(
     word("number ");
     host.until_it_says("number one").await;
     assert_eq!(host.status().await.0["last_reload"]["compiler"], "rustc");
-    write("src/lib.rs", "pub fn word() -> &'static str { \"two\" }");
+    write("src/lib.rs", &words("two"));
     host.until_it_says("number two").await;
     let last = host.status().await;
     assert_eq!(last.0["last_reload"]["compiler"], "rustc");

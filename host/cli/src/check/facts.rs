@@ -10,8 +10,7 @@ use super::{Finding, calls::Body};
 use crate::{project::Project, sources::Module};
 
 const SOCKET: &str = "The dev server owns the socket and serves the router: bind and serve in `main`, which calls this function.";
-const LOG: &str =
-    "The dev server has set up the log already, and a second set-up panics: do it in `main`.";
+const LOG: &str = "The dev server shows the app's lines with its own log, as RUST_LOG says: in development this does nothing.";
 const POOL: &str = "Each reload makes a new one, which ends with its generation. Make the pool in the function that returns the router, and pass it on as state.";
 const ADDED: &str = "The dev server does not run `main`: add this in the library's function, so that it is there in development.";
 const SPAWNED: &str = "The dev server does not run `main`: start the task in the library's function if the app needs it in development.";
@@ -26,7 +25,7 @@ const POOLS: [&str; 6] = [
     "Client",
 ];
 
-/// What must not run when the router is built.
+/// What must not run when the router is built, or does nothing then.
 pub(crate) fn in_library(project: &Project, body: &Body<'_>) -> Vec<Finding> {
     let mut calls = Calls::of(body.module);
     calls.visit_block(body.block);
@@ -45,7 +44,7 @@ pub(crate) fn in_library(project: &Project, body: &Body<'_>) -> Vec<Finding> {
             place: format!("{}:{}", project.shown(&body.module.file), call.line),
             what: format!("`{}` in `{}`", call.shown(), body.name),
             advice,
-            must_change: true,
+            must_change: advice != LOG,
         })
     };
     calls.found.into_iter().filter_map(finding).collect()

@@ -67,21 +67,21 @@ async fn main() {
         places,
         [
             "src/server.rs:9: `tokio::net::TcpListener::bind()` in `listen` (must change)",
-            "src/lib.rs:15: `.init()` in `telemetry` (must change)",
+            "src/lib.rs:15: `.init()` in `telemetry` (to know)",
             "src/server.rs:3: `static POOL: std::sync::LazyLock<sqlx::PgPool>` (to know)",
             "src/main.rs:3: `tokio::spawn()` (to know)",
             "src/main.rs:4: `.layer()` (to know)",
         ]
     );
     assert!(
-        ran.text.ends_with("2 must change first; 3 to know.\n"),
+        ran.text.ends_with("1 must change first; 4 to know.\n"),
         "{}",
         ran.text
     );
     assert_eq!(shop.status(), "");
     let text = shop.init(&[]);
     assert!(
-        text.contains("names things in your code that must change"),
+        text.contains("names a thing in your code that must change"),
         "{text}"
     );
 }

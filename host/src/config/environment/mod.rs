@@ -87,6 +87,7 @@ pub(crate) fn apply(file: &[(String, String)], private_url: Option<String>) -> b
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
     replace::replace(others.chain(added));
     *now = next;
+    crate::logs::read_filter();
     true
 }
 

@@ -28,7 +28,7 @@ const ROOMS: [&[&str]; 12] = [
     &["events"],
     &["panics"],
     &["config"],
-    &["failure"],
+    &["failure", "logs"],
 ];
 
 #[test]
@@ -172,6 +172,7 @@ fn unsafe_stays_where_it_is_expected() {
         let here = code(&text).any(|line| line.contains("unsafe {"));
         let expected = [
             "reload/load.rs",
+            "reload/once.rs",
             "cluster/run_as.rs",
             "environment/replace.rs",
         ]

@@ -1,0 +1,103 @@
+//! What the log shows, and how: the subscriber for the records of the host and of the app, by tracing or by `log`.
+//!
+//! `RUST_LOG` decides what is shown. `.env` may set it too, so it is read again whenever that file is.
+
+use std::{fmt, sync::OnceLock};
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    filter::ParseError,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::{Format, Full, Writer},
+        time::FormatTime,
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    reload,
+    util::SubscriberInitExt,
+};
+
+const VARIABLE: &str = "RUST_LOG";
+
+/// What is shown without `RUST_LOG`: everything that is worth a line, without the routine of these crates.
+const DEFAULT: &str =
+    "info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn,notify=error";
+
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Shows all records from here on.
+pub(crate) fn install<W, T>(writer: W, clock: T, coloured: bool)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    T: FormatTime + Clone + Send + Sync + 'static,
+{
+    let (filter, handle) = reload::Layer::new(EnvFilter::new(DEFAULT));
+    FILTER.get_or_init(|| handle);
+    let format = Format::default().with_timer(clock);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(coloured)
+        .event_format(Lines {
+            own: format.clone().with_target(false),
+            others: format,
+        });
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .init();
+    read_filter();
+}
+
+/// Reads `RUST_LOG`, which may have changed.
+pub(crate) fn read_filter() {
+    let Some(handle) = FILTER.get() else {
+        return; // a command that logs nothing
+    };
+    let (filter, fault) = match wanted() {
+        Ok(filter) => (filter, None),
+        Err(fault) => (EnvFilter::new(DEFAULT), Some(fault)),
+    };
+    if let Err(gone) = handle.reload(filter) {
+        tracing::debug!("{VARIABLE}: {gone}");
+    }
+    if let Some(fault) = fault {
+        tracing::warn!("{VARIABLE}: {fault}; example: {VARIABLE}=info,my_crate=debug");
+    }
+}
+
+/// An empty variable counts as unset.
+fn wanted() -> Result<EnvFilter, ParseError> {
+    match std::env::var(VARIABLE) {
+        Ok(text) if !text.trim().is_empty() => EnvFilter::try_new(text),
+        _ => Ok(EnvFilter::new(DEFAULT)),
+    }
+}
+
+/// The format of a line. The host's own lines say enough without the module that they are from.
+struct Lines<T> {
+    own: Format<Full, T>,
+    others: Format<Full, T>,
+}
+
+impl<S, N, T> FormatEvent<S, N> for Lines<T>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    T: FormatTime,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let of = event.metadata().target().split("::").next();
+        let format = match of == Some(env!("CARGO_CRATE_NAME")) {
+            true => &self.own,
+            false => &self.others,
+        };
+        format.format_event(context, line, event)
+    }
+}
