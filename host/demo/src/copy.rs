@@ -57,11 +57,14 @@ fn tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a compiler made this file, as far as its name tells.
+pub fn is_compiled(file: &Path) -> bool {
+    let extension = file.extension();
+    extension.is_some_and(|it| it == "rlib" || it == "rmeta" || it == "so")
+}
+
 fn file(from: &Path, to: &Path, modified: std::time::SystemTime) -> io::Result<()> {
-    let compiled = from
-        .extension()
-        .is_some_and(|extension| extension == "rlib" || extension == "rmeta" || extension == "so");
-    if compiled {
+    if is_compiled(from) {
         return fs::hard_link(from, to);
     }
     fs::copy(from, to)?;

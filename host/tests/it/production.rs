@@ -139,7 +139,6 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         "finished"
     );
     assert_eq!(process.wait().await.unwrap().code(), Some(0));
-    checkout.remove();
 }
 
 fn terminate(process: &tokio::process::Child) {

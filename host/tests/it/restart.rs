@@ -227,5 +227,4 @@ async fn a_build_of_the_host_is_told_keeps_no_page_waiting_and_is_not_cancelled_
     let log = host.log();
     assert_eq!(log.matches(told).count(), 1, "{log}");
     assert!(log.contains("restarting it after a build of "), "{log}");
-    host.stop().await.1.remove();
 }

@@ -3,6 +3,8 @@
 mod checkout;
 mod chromium;
 mod host;
+mod mirror;
+mod seed;
 mod server;
 
 pub(crate) use checkout::Checkout;
