@@ -41,7 +41,11 @@ pub fn workspace(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn tree(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a folder in the same way.
+///
+/// # Errors
+/// As [`workspace`].
+pub fn tree(from: &Path, to: &Path) -> io::Result<()> {
     let data = fs::symlink_metadata(from)?;
     if !data.is_dir() {
         return file(from, to, data.modified()?);
@@ -64,8 +68,9 @@ pub fn is_compiled(file: &Path) -> bool {
 }
 
 fn file(from: &Path, to: &Path, modified: std::time::SystemTime) -> io::Result<()> {
-    if is_compiled(from) {
-        return fs::hard_link(from, to);
+    // Across file systems it is copied.
+    if is_compiled(from) && fs::hard_link(from, to).is_ok() {
+        return Ok(());
     }
     fs::copy(from, to)?;
     fs::File::options()

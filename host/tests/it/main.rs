@@ -73,6 +73,9 @@ mod process;
 // The other binary.
 mod production;
 
+// Projects of others.
+mod projects;
+
 // The shape of the source.
 mod docs;
 mod layering;

@@ -44,6 +44,19 @@ impl Checkout {
         Self { root }
     }
 
+    /// An empty folder for another project, removed with it. Outside of this repository: cargo would merge the
+    /// configuration of both.
+    pub(crate) fn of_others(folder: &Path) -> Self {
+        Self {
+            root: folder.to_owned(),
+        }
+    }
+
+    /// Removes it: it is none of this repository.
+    pub(crate) fn remove(mut self) {
+        fs::remove_dir_all(std::mem::take(&mut self.root)).unwrap();
+    }
+
     /// None: what is left when a checkout has been handed on.
     pub(crate) fn nowhere() -> Self {
         Self {

@@ -80,6 +80,16 @@ impl Host {
         host
     }
 
+    /// Starts the host by `command`, which ends up as the host, and waits for its first generation.
+    pub(crate) async fn start_by(checkout: Checkout, mut command: Command) -> Self {
+        let log = File::create(checkout.path("host.log")).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let host = Self::spawn(checkout, command).await;
+        host.until("the first generation", |status| status.phase() == "active")
+            .await;
+        host
+    }
+
     /// Starts the host and waits only until it listens.
     pub(crate) async fn spawn_in(checkout: Checkout, environment: &[(&str, &str)]) -> Self {
         let log = File::options()
@@ -113,7 +123,11 @@ impl Host {
             base: String::new(),
             process,
         };
+        let process = &mut host.process;
         host.base = eventually("the host to listen", async || {
+            if let Some(status) = process.try_wait().unwrap() {
+                panic!("the host has ended: {status}");
+            }
             let running: Value = serde_json::from_slice(&fs::read(&announced).ok()?).ok()?;
             Some(format!("http://{}", running["address"].as_str()?))
         })

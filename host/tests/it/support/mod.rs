@@ -2,6 +2,7 @@
 
 mod checkout;
 mod chromium;
+mod foreign;
 mod host;
 mod mirror;
 mod seed;
@@ -9,5 +10,6 @@ mod server;
 
 pub(crate) use checkout::Checkout;
 pub(crate) use chromium::Chromium;
+pub(crate) use foreign::{Foreign, give_back};
 pub(crate) use host::{Host, Status, client, eventually};
 pub(crate) use server::{ENCODED, Server, migrate};
