@@ -20,9 +20,11 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         "    let state = AppState {",
         "    if std::env::var_os(\"WANTS_A_FILE\").is_some() { std::fs::read(\"pages/home.html\")?; }\n    let starts = std::env::var(\"STARTS\").unwrap_or_default();\n    if !starts.is_empty() { std::fs::write(&starts, \"\")?; }\n    if starts == \"awaiting\" { std::future::pending::<()>().await; }\n    while starts == \"blocking\" { std::thread::park(); }\n    let state = AppState {",
     );
+    add_union(&checkout);
     let mut build = checkout.command("cargo");
     build.args(["build", "--profile", "hot", "--package", "host"]);
-    build.args(["--no-default-features", "--features", "bundled-app"]);
+    build.args(["--no-default-features", "--features", "host/bundled-app"]);
+    build.args(["--package", "union", "--bin", "host", "--offline"]);
     let built = build.output().unwrap();
     assert!(
         built.status.success(),
@@ -144,4 +146,21 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
 fn terminate(process: &tokio::process::Child) {
     let pid = Pid::from_raw(process.id().unwrap().cast_signed());
     kill(pid, Signal::SIGTERM).unwrap();
+}
+
+/// A package that depends on what the dev server does. Selected beside the host, though not built, it gives all
+/// dependencies the features with which they are compiled already; `just lint` compiles the host without it.
+fn add_union(checkout: &Checkout) {
+    let manifest = std::fs::read_to_string(checkout.path("host/Cargo.toml")).unwrap();
+    let of_the_dev_server: String = manifest
+        .split_inclusive('\n')
+        .filter(|line| line.contains(", optional = true"))
+        .filter(|line| !line.starts_with("app_lib") && !line.starts_with("shared_dylib"))
+        .map(|line| line.replace(", optional = true", ""))
+        .collect();
+    std::fs::create_dir_all(checkout.path("union/src")).unwrap();
+    checkout.write("union/src/lib.rs", "");
+    let package = "[package]\nname = \"union\"\n\n[dependencies]\n";
+    checkout.write("union/Cargo.toml", &format!("{package}{of_the_dev_server}"));
+    checkout.edit("Cargo.toml", "members = [", "members = [\"union\", ");
 }
