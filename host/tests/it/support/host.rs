@@ -253,7 +253,8 @@ impl Drop for Host {
     }
 }
 
-/// Asks again until there is an answer; the pause only spares the processor.
+/// Asks again until there is an answer. The pause leaves the processor to what is waited for: in this profile an
+/// answer costs both sides milliseconds.
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
@@ -265,7 +266,7 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
             "waited {} s for {what}",
             LIMIT.as_secs()
         );
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
 }
 
