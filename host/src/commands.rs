@@ -59,7 +59,7 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     File::create_new(project.root().join(&file)).map_err(|error| format!("{file}: {error}"))?;
     terminal::line(format_args!(
-        "{file} is made: write SQL into it; `just dev` applies it once it is saved, or `just migrate`"
+        "{file} is made: write SQL into it; `cargo dev` applies it once it is saved, or `cargo host migrate`"
     ));
     Ok(())
 }
@@ -100,7 +100,7 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
     if let Some(url) = &env.database_url {
         let name = url.config().get_dbname().unwrap_or_default();
         if confirmed.as_deref() != Some(name) {
-            return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: just db-reset --confirm {name}").into());
+            return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: cargo host db-reset --confirm {name}").into());
         }
     }
     printing(async |events| {

@@ -178,7 +178,7 @@ fn schema_trouble(state: &SchemaState) -> Option<Trouble> {
     let pending = &state.status.pending;
     (!pending.is_empty()).then(|| {
         let what = format!("Migrations are pending: {}", pending.join(", "));
-        let remedy = "Press m, or the button on the page, or run `just migrate`.";
+        let remedy = "Press m, or the button on the page, or run `cargo host migrate`.";
         Trouble::new(Cause::Schema, what, remedy)
     })
 }

@@ -72,10 +72,10 @@ impl Mode {
                 "the host owns the pool; app code runs on the host's runtime"
             }
             (PoolOwner::App, Isolation::Off) => {
-                "THE LEAK: the pool is a static in app_lib, and app code runs on the host's runtime"
+                "THE LEAK: the pool is a static of the app, and app code runs on the host's runtime"
             }
             (PoolOwner::App, Isolation::On) => {
-                "the pool is a static in app_lib, but ends with its generation's runtime"
+                "the pool is a static of the app, but ends with its generation's runtime"
             }
         }
     }

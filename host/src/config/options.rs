@@ -31,6 +31,8 @@ pub(crate) struct HostSettings {
     pub(crate) database: bool,
     /// The folder of migrations, as it was written.
     pub(crate) migrations: Option<PathBuf>,
+    /// Further folders that the app reads at run time, as they were written.
+    pub(crate) watch: Vec<PathBuf>,
     pub(crate) mode: Mode,
     pub(crate) migrate: Policy,
     /// How long a page waits for a running build.
@@ -94,9 +96,13 @@ impl HostSettings {
             let names = names.filter(|name| !name.is_empty());
             Ok(names.map(str::to_owned).collect())
         };
+        let folders = |value: &str| {
+            list(value).map(|all: Vec<String>| all.iter().map(PathBuf::from).collect())
+        };
         let mut settings = Self {
             database: reader.take(&table::HOST_DATABASE, database),
             migrations: reader.take(&table::HOST_MIGRATIONS, folder),
+            watch: reader.take(&table::HOST_WATCH, folders),
             mode: Mode {
                 pool: reader.take(&table::HOST_POOL, str::parse::<PoolOwner>),
                 isolation: reader.take(&table::HOST_ISOLATION, switch),

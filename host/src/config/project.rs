@@ -42,7 +42,7 @@ pub(crate) enum ProjectError {
     )]
     InUse { running: String },
     #[error(
-        "the private PostgreSQL of this checkout is in use: `host dev` is starting, or a command such as `just psql` is open; wait for it or end it"
+        "the private PostgreSQL of this checkout is in use: `host dev` is starting, or a command such as `cargo host psql` is open; wait for it or end it"
     )]
     Busy,
     #[error("`host dev` is not running in this checkout: start it with `cargo dev`")]
@@ -60,6 +60,8 @@ pub(crate) struct Project {
     app: App,
     /// The folder of migrations.
     migrations: Option<PathBuf>,
+    /// Folders that the app reads at run time, besides the usual ones.
+    watch: Vec<PathBuf>,
 }
 
 /// How to find a running host.
@@ -88,6 +90,7 @@ impl Project {
                         root: found.root,
                         workspace,
                         app: found.app,
+                        watch: Vec::new(),
                     });
                 }
                 Err(message) => {
@@ -113,6 +116,7 @@ impl Project {
             root,
             workspace,
             app,
+            watch: Vec::new(),
         }
     }
 
@@ -141,6 +145,17 @@ impl Project {
     /// Sets the folder of migrations; a relative one is in the root.
     pub(crate) fn set_migrations(&mut self, folder: Option<&Path>) {
         self.migrations = folder.map(|folder| normalize(&self.root.join(folder)));
+    }
+
+    /// Sets further folders that the app reads at run time; relative ones are in the root.
+    pub(crate) fn set_watch(&mut self, folders: &[PathBuf]) {
+        let in_root = |folder: &PathBuf| normalize(&self.root.join(folder));
+        self.watch = folders.iter().map(in_root).collect();
+    }
+
+    /// Those folders, absolute. They may be missing.
+    pub(crate) fn watch(&self) -> &[PathBuf] {
+        &self.watch
     }
 
     /// The folder of migrations, absolute. It may be missing.

@@ -41,9 +41,13 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 11] = [
+pub(crate) static DEV_FLAGS: [Flag; 12] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
+    Flag {
+        repeats: true,
+        ..flag(&HOST_WATCH, "watch", "FOLDER")
+    },
     flag(&HOST_POOL, "pool", "host|app"),
     flag(&HOST_ISOLATION, "isolation", "on|off"),
     flag(&HOST_MAX_CONNECTIONS, "max-connections", "NUMBER"),
@@ -79,11 +83,21 @@ pub(super) static HOST_MIGRATIONS: Setting = Setting {
 };
 
 #[cfg(feature = "dev")]
+pub(super) static HOST_WATCH: Setting = Setting {
+    variable: "HOST_WATCH",
+    default: "",
+    example: "content,locales",
+    help: "Further folders that the app reads at run time, relative to the project's root: a save reloads open pages",
+    note: "",
+    change: Change::Restart,
+};
+
+#[cfg(feature = "dev")]
 pub(super) static HOST_POOL: Setting = Setting {
     variable: "HOST_POOL",
     default: "host",
     example: "host",
-    help: "Who owns the pool: host is the cure; app keeps it in a static of app_lib, as the leak does",
+    help: "Who owns the pool: host is the cure; app keeps it in a static of the app, as the leak does",
     note: "",
     change: Change::Restart,
 };

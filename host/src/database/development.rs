@@ -134,7 +134,7 @@ impl Database {
     pub(crate) fn describe(&self) -> String {
         match &self.cluster {
             Some(cluster) => format!(
-                "{} · private cluster in .dev/postgres · open it with `just psql`",
+                "{} · private cluster in .dev/postgres · open it with `cargo host psql`",
                 cluster.version()
             ),
             None if self.url.absence().is_some() => "none (HOST_DATABASE)".to_owned(),

@@ -44,7 +44,7 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
                 button { @if failure.is_some() { "Try again" } @else { "Run migrations" } }
             }
         }
-        p { "This page reloads once they are applied; " code { "just migrate" } " works too." }
+        p { "This page reloads once they are applied; " code { "cargo host migrate" } " works too." }
     };
     let why = failure
         .as_ref()
@@ -63,9 +63,9 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
             "message": why,
             "files": pending,
             "failure": failure,
-            "run": "just migrate, or the button on the page",
+            "run": "cargo host migrate, or the button on the page",
         }}),
-        text: format!("{title}: {why}\nrun `just migrate`\n"),
+        text: format!("{title}: {why}\nrun `cargo host migrate`\n"),
     }
 }
 

@@ -55,6 +55,7 @@ impl Start {
         let (env, settings) = settings::read_dev(project.dotenv()?, &flags, switched)?;
         let folder = settings.migrations.as_deref();
         project.set_migrations(folder.filter(|_| settings.database));
+        project.set_watch(&settings.watch);
         let env = Arc::new(env);
         if let Some(unread) = env.unread() {
             events.emit(Event::SettingsUnread {

@@ -4,7 +4,10 @@
 //! What is neither a migration nor an input of the last build is read at run time if it is in the app's folder or in
 //! one where such files usually are. Only known while the inputs are.
 
-use std::{ffi::OsStr, path::Path};
+use std::{
+    ffi::OsStr,
+    path::{Component, Path},
+};
 
 use super::{
     build::Inputs,
@@ -38,7 +41,7 @@ pub(super) fn classify(
         if inputs.contains(&file) || !schema && (!inputs_known || is_input(&file)) {
             classified.build.insert(file);
         } else if !schema
-            && (path.starts_with(&project.app().folder) || is_in_runtime_folder(&file))
+            && (path.starts_with(&project.app().folder) || is_in_runtime_folder(project, &file))
         {
             classified.runtime_files.insert(file);
         }
@@ -62,13 +65,15 @@ fn is_input(file: &Path) -> bool {
         || file.extension().is_none()
 }
 
-fn is_in_runtime_folder(file: &Path) -> bool {
-    let mut parts = file.components().map(|part| part.as_os_str());
-    parts.any(|part| {
-        RUNTIME_FOLDERS
-            .iter()
-            .any(|folder| part == OsStr::new(folder))
-    })
+/// In a folder of a usual name, wherever it is, or in one that the user has named.
+fn is_in_runtime_folder(project: &Project, file: &Path) -> bool {
+    let path = project.root().join(file);
+    let mut parts = file.components().map(Component::as_os_str);
+    project
+        .watch()
+        .iter()
+        .any(|folder| path.starts_with(folder))
+        || parts.any(|part| RUNTIME_FOLDERS.iter().any(|name| part == OsStr::new(name)))
 }
 
 #[cfg(test)]
@@ -90,13 +95,16 @@ mod tests {
             .into(),
             script_reads: vec!["app_lib/words".into(), "migrations/V9__seen.sql".into()],
         };
-        let project = Project::in_folder(Path::new("/project"));
+        let mut project = Project::in_folder(Path::new("/project"));
+        project.set_watch(&["content/pages".into()]);
         for (file, inputs_known, schema, build, runtime) in [
             ("app_lib/static/page.css", true, false, false, true),
             ("app_lib/static/page.css", false, false, true, false),
             ("app_lib/mails/welcome.txt", true, false, false, true),
             ("domain/templates/list.html", true, false, false, true),
             ("static/page.css", true, false, false, true),
+            ("content/pages/home.md", true, false, false, true),
+            ("content/notes.md", true, false, false, false),
             ("domain/notes.md", true, false, false, false),
             ("domain/notes.md", false, false, true, false),
             ("domain/src/query.sql", true, false, true, false),

@@ -12,7 +12,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::Migrated { migration } => format!("migrated {migration}"),
         Event::MigrationFailed { message } => format!("✗ {message}"),
         Event::MigrationsPending { migrations } => format!(
-            "pending: {}; press m, use the button on the page, or run `just migrate`",
+            "pending: {}; press m, use the button on the page, or run `cargo host migrate`",
             migrations.join(", ")
         ),
         Event::MigrationsUpToDate => "Migrations up to date".to_owned(),

@@ -29,8 +29,8 @@ pub(super) async fn show(refusal: &Refusal, mode: Mode, observer: &Observer) {
     });
     let why = match (mode.pool, mode.isolation) {
         (PoolOwner::App, Isolation::Off) => {
-            "Each generation made its own pool, in a static of app_lib, on a runtime that outlives it, so nothing closes them.\n            \
-                 The cure: let the host own the pool (just dev), or end each generation with everything it opened (just leak --isolation on).\n            \
+            "Each generation made its own pool, in a static of the app, on a runtime that outlives it, so nothing closes them.\n            \
+                 The cure: let the host own the pool (cargo dev), or end each generation with everything it opened (cargo dev --pool app).\n            \
                  Ctrl-C frees them all; PostgreSQL is not at fault."
         }
         _ => {

@@ -77,7 +77,7 @@ async fn a_failing_file_is_rolled_back_and_shown_until_it_is_mended() {
         .await;
     let said = status.0["schema"]["failure"]["message"].as_str().unwrap();
     assert!(
-        said.contains("was changed after") && said.contains("just db-reset"),
+        said.contains("was changed after") && said.contains("cargo host db-reset"),
         "{said}"
     );
     std::fs::remove_file(host.checkout.path(file)).unwrap();
@@ -97,7 +97,7 @@ async fn a_failing_file_is_rolled_back_and_shown_until_it_is_mended() {
     for part in [
         "takes the number of V3__colour, which is applied and whose file is gone",
         "bring migrations/V3__colour.sql back",
-        "just db-reset",
+        "cargo host db-reset",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }

@@ -294,7 +294,7 @@ async fn the_commands_start_a_cluster_when_none_runs_and_stop_it() {
     // The host that was stopped has left its address behind.
     let (started, said) = beside("dev");
     assert!(
-        !started && said.contains("a command such as `just psql` is open"),
+        !started && said.contains("a command such as `cargo host psql` is open"),
         "{said}"
     );
     fs::remove_file(checkout.path(".dev/host.json")).unwrap();

@@ -131,7 +131,7 @@ async fn a_file_that_the_app_reads_as_it_runs_needs_no_build_and_open_pages_foll
             .route("/lab", get(async || Html(format!("{page}", include_str!("lab.txt")))))
             .route("/lab.css", get(async || ([(header::CONTENT_TYPE, "text/css")], std::fs::read_to_string("app_lib/lab.css").unwrap())))"#
     ));
-    let host = Host::start_in(checkout, &[]).await;
+    let host = Host::start_in(checkout, &[("HOST_WATCH", "content")]).await;
     browser.open(&host.url("/lab")).await;
     let looks = |color: &str, text: &str| {
         format!(
@@ -165,6 +165,17 @@ async fn a_file_that_the_app_reads_as_it_runs_needs_no_build_and_open_pages_foll
         (told == 2).then_some(())
     })
     .await;
+
+    // In a folder that the user has named, which is made only now.
+    fs::create_dir(host.checkout.path("content")).unwrap();
+    eventually("its line", async || {
+        host.checkout.write("content/words.txt", "new");
+        host.log()
+            .contains("content/words.txt  needs no build")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(host.status().await.generation(), 1);
 
     // One that rustc has read is a source.
     host.checkout.write("app_lib/src/lab.txt", "built");

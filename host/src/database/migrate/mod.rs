@@ -239,19 +239,19 @@ fn explain(error: &refinery::Error, files: &Files, target: Target) -> MigrationF
             Some(file),
             format!(
                 "takes the number of {applied}, which is applied and whose file is gone, as after a change of branch: if both belong \
-                 together, bring {} back and give this file the next free number; otherwise `just db-reset`",
+                 together, bring {} back and give this file the next free number; otherwise `cargo host db-reset`",
                 files.path(applied)
             ),
         ),
         Kind::DivergentVersion(applied, _) => (
             Some(applied),
-            "was changed after it was applied: undo the change and add a new file, or `just db-reset`".to_owned(),
+            "was changed after it was applied: undo the change and add a new file, or `cargo host db-reset`".to_owned(),
         ),
         Kind::MissingVersion(missing) => (
             Some(missing),
             match files.list.iter().any(|file| file.to_string() == missing.to_string()) {
-                true => "has a lower number than one that is applied: give it a higher one, or `just db-reset`",
-                false => "was applied, and its file is gone: restore it, or `just db-reset`; or name another folder, or none, with --migrations",
+                true => "has a lower number than one that is applied: give it a higher one, or `cargo host db-reset`",
+                false => "was applied, and its file is gone: restore it, or `cargo host db-reset`; or name another folder, or none, with --migrations",
             }
             .to_owned(),
         ),

@@ -15,8 +15,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 impl Schema {
-    /// While the app is blocked, checks whether another process has fixed the database, for example `just migrate` or
-    /// `just db-reset`. Runs until the host ends and aborts it.
+    /// While the app is blocked, checks whether another process has fixed the database, for example `cargo host migrate` or
+    /// `cargo host db-reset`. Runs until the host ends and aborts it.
     pub(crate) async fn poll_while_blocked(self: Arc<Self>) {
         let mut state = self.state();
         loop {

@@ -56,8 +56,14 @@ pub(super) fn counts(
         !is_in_other_package(path, package)
             && below(package).is_some_and(|path| in_package(path, folder))
     });
-    let mut runtime = RUNTIME_FOLDERS.iter().map(|name| root.join(name));
+    let mut runtime = runtime_folders(project);
     of_package || runtime.any(|place| below(&place).is_some_and(|path| in_package(path, folder)))
+}
+
+/// The folders in the project's root that the app may read at run time, and those that the user has named.
+pub(super) fn runtime_folders(project: &Project) -> impl Iterator<Item = PathBuf> {
+    let usual = RUNTIME_FOLDERS.iter().map(|name| project.root().join(name));
+    usual.chain(project.watch().iter().cloned())
 }
 
 /// Whether a file in the project's root or in its workspace counts, by its path from there, whatever package it is in.

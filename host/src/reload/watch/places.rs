@@ -12,7 +12,7 @@ use std::{
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{
-    filter::{self, ROOT_FILES, RUNTIME_FOLDERS},
+    filter::{self, ROOT_FILES},
     links::Links,
 };
 use crate::{
@@ -145,10 +145,7 @@ impl Places {
 
     /// Folders of the project that need not be in a package.
     fn folders(&self) -> Vec<PathBuf> {
-        let runtime = RUNTIME_FOLDERS
-            .iter()
-            .map(|folder| self.project.root().join(folder));
-        runtime
+        filter::runtime_folders(&self.project)
             .chain(self.project.migrations().map(Path::to_owned))
             .collect()
     }
