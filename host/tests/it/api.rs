@@ -253,7 +253,7 @@ async fn what_the_database_said_is_logged_and_not_sent() {
     assert!(!answer.text().await.unwrap().contains("relation"));
     let log = host.log();
     assert!(
-        log.contains(" ERROR 42P01: relation \"counter\" does not exist")
+        log.contains(" ERROR app_lib::error: 42P01: relation \"counter\" does not exist")
             && !log.contains("ERROR ERROR"),
         "with its code, and its severity once: {log}"
     );
