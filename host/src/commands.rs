@@ -191,7 +191,7 @@ fn here() -> Result<(Project, Env), BoxError> {
     if !host.database {
         return Err("this project runs without a database: HOST_DATABASE is none".into());
     }
-    project.set_migrations(host.migrations.as_deref());
+    project.configure(&host);
     Ok((project, env))
 }
 

@@ -8,13 +8,12 @@ use std::{
     collections::VecDeque,
     fmt,
     panic::PanicHookInfo,
-    path::Component,
     sync::{Mutex, OnceLock, PoisonError},
 };
 
 use tokio::task::{Id, JoinError};
 
-use crate::config::Project;
+use crate::config::{Project, packages::is_tool_folder};
 
 /// A panic as text. The payload is an object of the app and must not be kept.
 #[derive(Debug)]
@@ -173,11 +172,7 @@ fn shown(file: &str) -> String {
 fn own(place: &str) -> Option<String> {
     let (file, position) = place.split_once(':')?;
     let file = PROJECT.get()?.named_by_rustc(file);
-    let is_tool_s = |part: Component<'_>| {
-        part.as_os_str()
-            .to_str()
-            .is_some_and(|name| name.starts_with('.') || name == "target")
-    };
-    let is_own = file.is_relative() && !file.components().any(is_tool_s);
+    let mut parts = file.components();
+    let is_own = file.is_relative() && !parts.any(|part| is_tool_folder(part.as_os_str()));
     is_own.then(|| format!("{}:{position}", file.display()))
 }

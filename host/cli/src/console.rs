@@ -12,7 +12,7 @@ pub struct Console<'a> {
 }
 
 impl<'a> Console<'a> {
-    /// Writes to `out` and reads answers from `answers`, if somebody is there.
+    /// Writes to `out`, and reads answers from `answers` if there is a terminal.
     pub fn new(out: &'a mut dyn Write, answers: Option<&'a mut dyn BufRead>) -> Self {
         Self { out, answers }
     }

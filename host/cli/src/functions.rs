@@ -247,7 +247,7 @@ fn parameters(module: &Module, item: &ItemFn) -> Vec<Parameter> {
     typed.enumerate().map(read).collect()
 }
 
-/// A type as a person would write it, from the text that it was parsed from.
+/// A type as it stands in the source.
 fn shown(of: &Type) -> String {
     of.span()
         .source_text()

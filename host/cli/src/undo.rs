@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use crate::{
     console::Console,
     failure::{Failure, refuse},
@@ -140,14 +142,11 @@ fn check_running(root: &Path) -> Result<(), Failure> {
     let Some(announced) = read(&file)? else {
         return Ok(());
     };
-    let pid = announced
-        .split_once("\"pid\":")
-        .map_or("", |(_, rest)| rest.trim_start());
-    let pid: String = pid.chars().take_while(char::is_ascii_digit).collect();
-    match !pid.is_empty() && Path::new("/proc").join(&pid).exists() {
-        true => refuse(format!(
+    let announced: Value = serde_json::from_str(&announced).unwrap_or_default();
+    match announced["pid"].as_u64() {
+        Some(pid) if Path::new("/proc").join(pid.to_string()).exists() => refuse(format!(
             "the dev server is running (pid {pid}): stop it, then try again"
         )),
-        false => Ok(()),
+        _ => Ok(()),
     }
 }

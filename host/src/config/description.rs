@@ -9,21 +9,18 @@
 //! Only reads manifests and never runs cargo: a start must not wait for it, and must work while a manifest is broken
 //! somewhere else.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use toml::{Table, Value};
+use toml::Value;
 
-use super::packages::{declared, normalize};
+use super::packages::{declared, manifest, normalize};
 
 /// The package whose library the host loads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct App {
     pub(crate) package: String,
-    /// The name of its library, as rustc is told: without dashes.
+    /// The name of its library as a crate, without dashes.
     pub(crate) crate_name: String,
     /// Absolute.
     pub(crate) folder: PathBuf,
@@ -63,7 +60,7 @@ pub(super) fn read(workspace: &Path) -> Result<Option<Description>, String> {
 
 /// Without its errors: cargo reports what is wrong with a manifest.
 fn metadata(workspace: &Path) -> Option<Value> {
-    let mut manifest = manifest(workspace)?;
+    let mut manifest = manifest(workspace);
     let workspace = manifest.get_mut("workspace")?.as_table_mut()?;
     workspace
         .get_mut("metadata")?
@@ -71,14 +68,9 @@ fn metadata(workspace: &Path) -> Option<Value> {
         .remove("host")
 }
 
-fn manifest(folder: &Path) -> Option<Table> {
-    let text = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
-    text.parse().ok()
-}
-
 /// The package in `folder`, if it has this name.
 fn named(folder: &Path, name: &str) -> Option<App> {
-    let manifest = manifest(folder)?;
+    let manifest = manifest(folder);
     let package = manifest.get("package")?.get("name")?.as_str()?;
     let library = manifest
         .get("lib")
@@ -92,6 +84,8 @@ fn named(folder: &Path, name: &str) -> Option<App> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn project(workspace: &str, app: &str) -> tempfile::TempDir {

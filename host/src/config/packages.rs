@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     path::{Component, Path, PathBuf},
 };
@@ -32,6 +33,14 @@ fn reachable(mut unread: Vec<PathBuf>, without: &[&Path]) -> BTreeSet<PathBuf> {
         }
     }
     found
+}
+
+/// Whether a tool keeps its own files in a folder of this name, and not the user their sources. Hidden folders are
+/// tools' too.
+pub(crate) fn is_tool_folder(folder: &OsStr) -> bool {
+    folder
+        .to_str()
+        .is_some_and(|name| matches!(name, "target" | "node_modules") || name.starts_with('.'))
 }
 
 /// Removes `..` without touching the file system, so that paths that do not exist can be compared.
@@ -123,7 +132,8 @@ fn path_of(dependency: &Value) -> Option<&str> {
     dependency.get("path")?.as_str()
 }
 
-fn manifest(folder: &Path) -> Table {
+/// The manifest in `folder`; empty if it cannot be read.
+pub(super) fn manifest(folder: &Path) -> Table {
     let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
     text.parse().unwrap_or_default()
 }

@@ -14,14 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     description::{self, App},
     dotenv,
+    options::HostSettings,
     packages::normalize,
 };
 
 /// The folder of the workspace in a project that has its own.
 const WORKSPACE: &str = "dev";
-
-/// The folder of migrations, unless the settings name another.
-const MIGRATIONS: &str = "migrations";
 
 /// Why there is no project to work in.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +56,9 @@ pub(crate) struct Project {
     /// Where cargo and rustc run.
     workspace: PathBuf,
     app: App,
-    /// The folder of migrations.
+    /// The folder of migrations, once the settings are known.
     migrations: Option<PathBuf>,
-    /// Folders that the app reads at run time, besides the usual ones.
+    /// Folders that the app reads at run time, besides the usual ones; once the settings are known.
     watch: Vec<PathBuf>,
 }
 
@@ -86,7 +84,7 @@ impl Project {
                 Ok(None) => {}
                 Ok(Some(found)) => {
                     return Ok(Self {
-                        migrations: Some(found.root.join(MIGRATIONS)),
+                        migrations: None,
                         root: found.root,
                         workspace,
                         app: found.app,
@@ -102,7 +100,7 @@ impl Project {
         Err(ProjectError::NotFound(here))
     }
 
-    /// The sample's layout in any folder.
+    /// The sample's layout in any folder, with `content/pages` for the app to read.
     #[cfg(test)]
     pub(crate) fn in_folder(root: &Path) -> Self {
         let app = App {
@@ -112,11 +110,11 @@ impl Project {
         };
         let (root, workspace) = (root.to_owned(), root.to_owned());
         Self {
-            migrations: Some(root.join(MIGRATIONS)),
+            migrations: Some(root.join("migrations")),
+            watch: vec![root.join("content/pages")],
             root,
             workspace,
             app,
-            watch: Vec::new(),
         }
     }
 
@@ -142,18 +140,15 @@ impl Project {
         self.relative(&normalize(&self.workspace.join(path)))
     }
 
-    /// Sets the folder of migrations; a relative one is in the root.
-    pub(crate) fn set_migrations(&mut self, folder: Option<&Path>) {
-        self.migrations = folder.map(|folder| normalize(&self.root.join(folder)));
-    }
-
-    /// Sets further folders that the app reads at run time; relative ones are in the root.
-    pub(crate) fn set_watch(&mut self, folders: &[PathBuf]) {
+    /// Sets the folders that the settings name; relative ones are in the root.
+    pub(crate) fn configure(&mut self, settings: &HostSettings) {
         let in_root = |folder: &PathBuf| normalize(&self.root.join(folder));
-        self.watch = folders.iter().map(in_root).collect();
+        let migrations = settings.migrations.as_ref().filter(|_| settings.database);
+        self.migrations = migrations.map(in_root);
+        self.watch = settings.watch.iter().map(in_root).collect();
     }
 
-    /// Those folders, absolute. They may be missing.
+    /// Further folders that the app reads at run time, absolute. They may be missing.
     pub(crate) fn watch(&self) -> &[PathBuf] {
         &self.watch
     }

@@ -53,9 +53,7 @@ impl Start {
         let switched = carried.mode.map(Mode::switched);
         let switched = switched.as_ref().map_or(&[][..], |switched| switched);
         let (env, settings) = settings::read_dev(project.dotenv()?, &flags, switched)?;
-        let folder = settings.migrations.as_deref();
-        project.set_migrations(folder.filter(|_| settings.database));
-        project.set_watch(&settings.watch);
+        project.configure(&settings);
         let env = Arc::new(env);
         if let Some(unread) = env.unread() {
             events.emit(Event::SettingsUnread {

@@ -3,13 +3,14 @@
 //! The inode is not compared, since cargo links unchanged files into place again.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, Metadata},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 /// The stamps of files at one moment. A file that was missing counts as changed once it exists.
-pub(crate) struct FileStamps(Vec<(PathBuf, Option<Stamp>)>);
+pub(crate) struct FileStamps(BTreeMap<PathBuf, Option<Stamp>>);
 
 type Stamp = (u64, i64, i64);
 

@@ -95,8 +95,7 @@ mod tests {
             .into(),
             script_reads: vec!["app_lib/words".into(), "migrations/V9__seen.sql".into()],
         };
-        let mut project = Project::in_folder(Path::new("/project"));
-        project.set_watch(&["content/pages".into()]);
+        let project = Project::in_folder(Path::new("/project"));
         for (file, inputs_known, schema, build, runtime) in [
             ("app_lib/static/page.css", true, false, false, true),
             ("app_lib/static/page.css", false, false, true, false),

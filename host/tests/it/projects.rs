@@ -1,4 +1,4 @@
-//! Projects of others take the dev server on, reload every file of theirs, and give it back without a trace.
+//! Users' projects adopt the dev server, reload each of their files, and remove it again without a trace.
 
 use std::fs;
 
@@ -228,7 +228,7 @@ async fn pid(State(state): State<AppState>) -> String {
     assert_eq!(host.text("/static/page.css").await, "two");
     assert_eq!(host.text("/pid").await, pid);
 
-    // What does not compile is told by the name that the user knows.
+    // An error names the file by its path in the project.
     host.checkout
         .edit("crates/domain/src/lib.rs", "\"hey\"", "hey");
     let failed = host

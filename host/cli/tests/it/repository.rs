@@ -28,6 +28,14 @@ pub(crate) struct Ran {
     pub(crate) text: String,
 }
 
+impl Ran {
+    /// It failed, and said this.
+    #[track_caller]
+    pub(crate) fn refused(&self, because: &str) {
+        assert!(!self.ok && self.text.contains(because), "{}", self.text);
+    }
+}
+
 impl Repository {
     /// Commits these files.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {

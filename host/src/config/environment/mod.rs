@@ -1,10 +1,10 @@
 //! The environment of this process: the original variables, and those added for the app.
 //!
 //! The app reads the variables of `.env` with `std::env::var`: the host adds them to its environment, unless the user
-//! has set them. It also adds `DATABASE_URL` for the private cluster, which the app's compiler gets too: macros look
-//! into the database as they expand. This module keeps the two apart. The host's own settings, compilers and the next process image only
-//! get the original variables: one that was added later, by the host or by an app that reads `.env` itself, would take
-//! precedence over the file, and later edits of the file would have no effect.
+//! has set them. It also adds `DATABASE_URL` for the private cluster. This module keeps the two apart. The host's own
+//! settings, compilers and the next process image only get the original variables: one that was added later, by the
+//! host or by an app that reads `.env` itself, would take precedence over the file, and later edits of the file would
+//! have no effect. Compilers get one more, that `DATABASE_URL`: macros query the database while they expand.
 
 #[cfg(feature = "dev")]
 mod replace;

@@ -35,10 +35,11 @@ const WARM_UP_DELAY: Duration = Duration::from_secs(1);
 /// Commands that replace cargo as long as they are known to be valid.
 pub(super) struct Captured {
     project: Project,
-    /// Dependencies first; the app is last.
-    crates: Vec<Crate>,
+    /// The commands, with all output in `out_dir`.
     chain: Chain,
-    /// Their own output folder, which also has their incremental data.
+    /// What is known of each crate of the chain, in its order.
+    crates: Vec<Crate>,
+    /// A folder of its own, which also has the incremental data.
     out_dir: PathBuf,
     incremental: Incremental,
     /// Everything that goes into the app besides the sources of these crates.
@@ -49,8 +50,6 @@ pub(super) struct Captured {
 
 /// One crate of the chain.
 struct Crate {
-    /// Writes to the output folder.
-    invocation: Invocation,
     /// What cargo made of it.
     cargo_artifacts: Vec<PathBuf>,
     sources: BTreeSet<PathBuf>,
@@ -89,7 +88,6 @@ impl Captured {
             let warnings = output.warnings.iter().filter(|(of, _)| of == name);
             let folder = command.folder(project.workspace());
             Some(Crate {
-                invocation: command.moved_to(&out_dir, &stems),
                 cargo_artifacts: ["rmeta", "rlib", DLL_EXTENSION]
                     .map(|kind| deps.join(format!("{DLL_PREFIX}{}.{kind}", command.stem())))
                     .into(),
@@ -117,7 +115,7 @@ impl Captured {
             project: project.clone(),
             warnings: others.map(|(_, warning)| warning.clone()).collect(),
             crates,
-            chain,
+            chain: chain.moved_to(&out_dir),
             out_dir,
             incremental: Incremental::Cold(0),
             stamps,
@@ -167,7 +165,7 @@ impl Captured {
                         return false;
                     }
                     one.stale = false;
-                    let mut command = one.invocation.niced_command(self.project.workspace());
+                    let mut command = self.chain.0[next].niced_command(self.project.workspace());
                     match Group::spawn_silent(&mut command) {
                         Ok(group) => self.incremental = Incremental::Warming(next, group),
                         Err(_) => return false,
@@ -200,9 +198,9 @@ impl Captured {
         }
         let (mut artifact, mut failed) = (None, false);
         for at in affected {
-            let one = &mut self.crates[at];
+            let (one, command) = (&mut self.crates[at], &self.chain.0[at]);
             one.replayed = true;
-            let compiled = compiler::run(&one.invocation, &self.project).await?;
+            let compiled = compiler::run(command, &self.project).await?;
             let (library, diagnostics) = match compiled {
                 Compiled::Library { library, warnings } => (library, warnings),
                 Compiled::Failed { diagnostics } => {
@@ -211,8 +209,8 @@ impl Captured {
                     break;
                 }
             };
-            let folder = one.invocation.folder(self.project.workspace());
-            let dep_info = one.invocation.dep_info(&self.out_dir);
+            let folder = command.folder(self.project.workspace());
+            let dep_info = command.dep_info(&self.out_dir);
             one.sources = files_in(&dep_info, folder, &self.project)?;
             one.warnings = diagnostics;
             one.stale = false;

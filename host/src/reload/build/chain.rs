@@ -3,10 +3,11 @@
 //! A chain is in the order in which its crates must be compiled. Crates that the host contains too are not in it, nor
 //! are procedural macros and what build scripts use: cargo must compile those.
 
+use std::path::Path;
+
 use super::invocation::Invocation;
 
 /// Commands by crate, dependencies first. The app is last.
-#[derive(Clone, Debug, Default)]
 pub(super) struct Chain(pub(super) Vec<Invocation>);
 
 impl Chain {
@@ -43,6 +44,13 @@ impl Chain {
             ordered.push(left.remove(at).clone());
         }
         Some(Self(ordered))
+    }
+
+    /// The same commands with all output in `folder`, where they also read each other's.
+    pub(super) fn moved_to(&self, folder: &Path) -> Self {
+        let stems: Vec<String> = self.0.iter().map(Invocation::stem).collect();
+        let moved = self.0.iter().map(|one| one.moved_to(folder, &stems));
+        Self(moved.collect())
     }
 
     pub(super) fn app(&self) -> &Invocation {
@@ -116,8 +124,8 @@ mod tests {
     #[test]
     fn its_crates_are_read_where_they_are_written() {
         let chain = Chain::new("dev_app", &commands()).expect("the app was compiled");
-        let stems: Vec<String> = chain.0.iter().map(Invocation::stem).collect();
-        let moved = chain.0[1].moved_to("/t/replay".as_ref(), &stems);
+        let chain = chain.moved_to("/t/replay".as_ref());
+        let moved = &chain.0[1];
         let read: Vec<_> = moved
             .extern_paths()
             .map(|path| path.display().to_string())

@@ -10,7 +10,7 @@ use std::{
 use crate::config::Project;
 
 /// Empty before the first build. Relative to the project's root if inside it, absolute otherwise.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Inputs {
     pub(crate) files: BTreeSet<PathBuf>,
     /// Files and folders that build scripts read: a change of one makes its script run again, which only cargo does.

@@ -70,7 +70,9 @@ pub(super) struct Builder {
     /// What cargo last ran for each path package, since its configuration last changed.
     commands: Vec<Invocation>,
     inputs: Inputs,
-    /// Folders of path packages, from the manifests and from cargo's output.
+    /// Folders of path packages according to the manifests, as of the last change of one.
+    declared: BTreeSet<PathBuf>,
+    /// The same and those in cargo's output. Forgets what is declared no more only once a build succeeds.
     packages: BTreeSet<PathBuf>,
     /// Those of them that only the app is built from: the host does not contain them.
     own: BTreeSet<PathBuf>,
@@ -86,6 +88,7 @@ impl Builder {
             captured: None,
             commands: Vec::new(),
             inputs: Inputs::default(),
+            declared: BTreeSet::new(),
             packages: BTreeSet::new(),
             own: BTreeSet::new(),
             pace: Pace::default(),
@@ -96,16 +99,11 @@ impl Builder {
     pub(super) fn look_for_packages(&mut self, changes: &BTreeSet<PathBuf>) {
         let is_source = |file: &PathBuf| file.extension().is_some_and(|it| it == "rs");
         if changes.is_empty() || !changes.iter().all(is_source) {
-            let mut declared = self.declared();
-            self.packages.append(&mut declared);
+            let workspace = self.project.workspace();
+            self.own = packages::only_of(&self.project.app().folder, workspace);
+            self.declared = packages::declared(workspace);
+            self.packages.extend(self.declared.iter().cloned());
         }
-    }
-
-    /// The path packages according to the manifests.
-    fn declared(&mut self) -> BTreeSet<PathBuf> {
-        let workspace = self.project.workspace();
-        self.own = packages::only_of(&self.project.app().folder, workspace);
-        packages::declared(workspace)
     }
 
     /// What a build of `changes` will probably compile, and how long that should take.
@@ -189,7 +187,7 @@ impl Builder {
         let (outcome, mut output) = cargo::build(&self.project, &self.own, on_update).await;
         chain::remember(&mut self.commands, Invocation::all_in(&output.stderr));
         if let BuildOutcome::Built { .. } = &outcome {
-            self.packages = self.declared();
+            self.packages.clone_from(&self.declared);
             self.read_inputs(&output);
         }
         self.packages.append(&mut output.packages);

@@ -8,7 +8,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::config::Project;
+use crate::config::{Project, packages::is_tool_folder};
 
 /// Files in the project's root and in its workspace that count, wherever the packages are.
 pub(super) const ROOT_FILES: [&str; 5] = [
@@ -84,13 +84,6 @@ fn in_package(path: &Path, folder: bool) -> bool {
     !(below && matches!(first, Some("tests" | "benches")))
         && is_user_file(path)
         && (folder || path.extension().is_some())
-}
-
-/// Whether a tool keeps its own files in a folder of this name. Hidden folders are tools' too.
-pub(super) fn is_tool_folder(folder: &OsStr) -> bool {
-    folder
-        .to_str()
-        .is_some_and(|name| matches!(name, "target" | "node_modules") || name.starts_with('.'))
 }
 
 /// Whether any folder of this path is a tool's.

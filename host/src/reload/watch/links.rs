@@ -10,7 +10,7 @@ use std::{
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::filter;
+use crate::config::packages::is_tool_folder;
 
 /// Each link and its target.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Links {
         let walk = WalkDir::new(path)
             .follow_links(true)
             .into_iter()
-            .filter_entry(|entry| entry.depth() == 0 || !filter::is_tool_folder(entry.file_name()));
+            .filter_entry(|entry| entry.depth() == 0 || !is_tool_folder(entry.file_name()));
         let found = walk.flatten().filter(DirEntry::path_is_symlink);
         let links = found.map(DirEntry::into_path);
         for link in links.chain(path.is_symlink().then(|| path.to_owned())) {

@@ -28,7 +28,9 @@ pub(super) struct Places {
     project: Project,
     /// Folders of path packages, absolute.
     packages: BTreeSet<PathBuf>,
-    /// Inputs outside of all packages, such as `include_str!("../../README.md")`. Absolute.
+    /// What the app is built from, as of the last call of [`set_inputs`](Self::set_inputs).
+    inputs: Inputs,
+    /// Those outside of all packages, such as `include_str!("../../README.md")`. Absolute.
     files: BTreeSet<PathBuf>,
     links: Links,
     watched: BTreeMap<PathBuf, RecursiveMode>,
@@ -42,6 +44,7 @@ impl Places {
         let mut places = Self {
             packages: packages::declared(project.workspace()),
             project,
+            inputs: Inputs::default(),
             files: BTreeSet::new(),
             links: Links::default(),
             watched: BTreeMap::new(),
@@ -54,11 +57,22 @@ impl Places {
 
     /// Sets what the app is built from: the folders of its path packages, and its inputs.
     pub(super) fn set_inputs(&mut self, packages: &BTreeSet<PathBuf>, inputs: &Inputs) {
-        if *packages != self.packages {
+        let moved = *packages != self.packages;
+        if moved {
             self.packages = packages.clone();
             self.find_links();
         }
-        self.files = inputs
+        // Asks the file system about each input, and most saves change none.
+        if moved || *inputs != self.inputs {
+            self.inputs = inputs.clone();
+            self.files = self.files_elsewhere();
+        }
+        self.watch_all();
+    }
+
+    fn files_elsewhere(&self) -> BTreeSet<PathBuf> {
+        let inputs = &self.inputs;
+        inputs
             .files
             .iter()
             .chain(&inputs.script_reads)
@@ -66,8 +80,7 @@ impl Places {
             .filter(|file| !filter::is_in_tool_folder(file))
             .map(|file| self.project.root().join(file))
             .filter(|file| self.names_of(file, false).is_empty())
-            .collect();
-        self.watch_all();
+            .collect()
     }
 
     /// The relevant names of a changed path, itself or through links; relative to the root if inside it.
@@ -186,7 +199,7 @@ impl Places {
                     .filter(|entry| {
                         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                         is_folder
-                            && !filter::is_tool_folder(&entry.file_name())
+                            && !packages::is_tool_folder(&entry.file_name())
                             && !root.starts_with(entry.path())
                             && !workspace.starts_with(entry.path())
                     })

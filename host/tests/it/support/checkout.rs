@@ -163,7 +163,7 @@ fn put_in_order(root: &Path) {
     }
 }
 
-/// Where the cluster of a checkout waits to be lent again: making its thousand files anew takes longer than a test.
+/// Where a checkout's cluster is kept for its next test: creating its thousand files again takes longer than most tests.
 fn used_cluster(root: &Path) -> PathBuf {
     root.with_extension("cluster")
 }

@@ -1,4 +1,4 @@
-//! A project of somebody else, in a git repository of its own, that takes the dev server on and off again.
+//! A user's project in a git repository of its own, which adopts the dev server and gives it back.
 //!
 //! The first one to be served compiles the host for a workspace like theirs; the others get a copy of that build, as
 //! checkouts do.
@@ -13,7 +13,10 @@ use std::{
 use host_cli::Console;
 use host_demo::copy;
 
-use super::{Checkout, Host, seed::seed};
+use super::{
+    Checkout, Host,
+    seed::{run, seed},
+};
 
 /// The build of the project that was served first.
 static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -59,10 +62,7 @@ impl Foreign {
 
     /// `git status`, or what another command of git says.
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
-        let mut git = self.checkout.command("git");
-        let said = git.args(arguments).output().unwrap();
-        assert!(said.status.success(), "git {arguments:?}: {said:?}");
-        String::from_utf8(said.stdout).unwrap()
+        run(self.checkout.command("git").args(arguments))
     }
 
     /// `hot init` with these arguments, taking the dev server from this repository: whether it succeeded, and what it
@@ -118,12 +118,7 @@ impl Foreign {
             "--profile",
             "hot",
         ]);
-        let output = build.output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        run(&mut build);
         if built.is_none() {
             let kept = seed().with_file_name("foreign");
             copy::tree(&self.checkout.path("dev/target/hot"), &kept).unwrap();

@@ -1,7 +1,6 @@
 //! Makes a folder as another one is, and leaves alone what is right already: cargo then finds it fresh.
 //!
-//! A file is right if its size and its time of modification are. It gets both from here, and whoever writes into it
-//! changes the time.
+//! A file is right if its size and modification time are: every write changes the time.
 
 use std::{
     fs::{self, File, Metadata},

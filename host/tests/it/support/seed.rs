@@ -15,29 +15,25 @@ pub(super) fn seed() -> &'static Path {
     SEED.get_or_init(|| {
         remove_finished_runs();
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let built = clean_command(Path::new("cargo"), workspace)
-            .args(["build", "--profile", "hot"])
-            .output()
-            .unwrap();
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
+        run(clean_command(Path::new("cargo"), workspace).args(["build", "--profile", "hot"]));
         let seed = runs().join(format!("{}/seed", std::process::id()));
         copy::workspace(workspace, &seed).unwrap();
         // Starts the cluster, and stops it again: what is left is an empty one, as initdb makes it.
-        let made = clean_command(&seed.join("target/hot/host"), &seed)
-            .args(["psql", "-c", "SELECT 1"])
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let host = seed.join("target/hot/host");
+        run(clean_command(&host, &seed).args(["psql", "-c", "SELECT 1"]));
         seed
     })
+}
+
+/// Runs a command to its end, and returns what it printed. Shows its errors if it fails.
+pub(super) fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// On the file system of `target`, which links cannot leave.
@@ -64,11 +60,11 @@ pub(super) fn clean_command(program: &Path, folder: &Path) -> Command {
     command.current_dir(folder);
     for (name, _) in env::vars_os() {
         let name = name.into_string().unwrap();
-        let person_s = matches!(
+        let of_the_user = matches!(
             name.as_str(),
             "CARGO_HOME" | "CARGO_TERM_COLOR" | "CARGO_NET_OFFLINE"
         );
-        let ours = name.starts_with("CARGO") && !person_s;
+        let ours = name.starts_with("CARGO") && !of_the_user;
         let settings = ["DATABASE_", "PG", "RUST_LOG"]
             .iter()
             .any(|prefix| name.starts_with(prefix));

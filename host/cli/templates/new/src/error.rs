@@ -1,4 +1,4 @@
-//! Why a request failed, and what its client is told. What went wrong inside is logged, since it may contain data.
+//! Why a request failed, and what the client is told. Internal errors are logged and not sent: they may contain data.
 
 use axum::{
     http::StatusCode,
