@@ -20,7 +20,7 @@ pub struct AppState {
     /// Cancelled when this generation starts to drain. Streams and WebSockets that never end by themselves should end
     /// then, so that clients reconnect to the new code; anything still open at the deadline is cut off.
     pub shutdown: CancellationToken,
-    /// The validated settings.
+    /// The validated settings; [`own`](Env::own) reads variables of the app's own.
     pub env: Arc<Env>,
     /// Who should own the pool. Anything but [`PoolOwner::Host`] demonstrates what goes wrong.
     pub pool_owner: PoolOwner,

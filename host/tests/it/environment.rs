@@ -1,7 +1,7 @@
 //! Variables: what the app finds, and what outranks what.
 
 use crate::{
-    support::{Checkout, Host, eventually},
+    support::{Checkout, Chromium, Host, eventually},
     web::{act, token},
 };
 
@@ -190,5 +190,82 @@ async fn the_hosts_own_settings_are_read_from_dotenv_too_and_those_that_wait_for
         "PORT (from --port)",
     ] {
         assert!(said.contains(fault), "{fault}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_apps_own_variables_is_told_at_once_and_the_right_ones_go_live() {
+    let checkout = Checkout::new();
+    let read = r#"
+    let own = state.env.own(|own| (
+        own.required::<String>("API_KEY", "sk-123"), own.or::<u16>("WORKERS", "4"), own.optional::<bool>("DEBUG"),
+        own.required::<String>("DATABASE_URL", "postgres://localhost/app"),
+    ))?;
+    let own = format!("{} {} {:?} {}", own.0, own.1, own.2, own.3.starts_with("postgres://"));
+    let state = AppState {"#;
+    checkout.edit("app_lib/src/lib.rs", "    let state = AppState {", read);
+    let page =
+        ".merge(page::routes()).route(\"/own\", get(async move || axum::response::Html(own)))";
+    checkout.edit("app_lib/src/lib.rs", ".merge(page::routes())", page);
+    let host = Host::spawn_in(checkout, &[("DEBUG", "hunter2")]).await;
+    let failed = |status: &crate::support::Status| status.phase() == "load_failed";
+    host.until("the refused start", failed).await;
+    let faults = [
+        "2 settings are wrong:",
+        "API_KEY\n    is not set\n    example: API_KEY=sk-123",
+        "DEBUG (from the environment)\n    does not parse: provided string was not `true` or `false`",
+    ];
+    let log = eventually("the message in the log", async || {
+        let log = host.log();
+        log.contains("DEBUG (from").then_some(log)
+    })
+    .await;
+    for fault in faults {
+        assert!(log.contains(fault), "{fault}: {log}");
+    }
+    let browser = Chromium::start().await;
+    let dialog =
+        "document.documentElement.lastElementChild.shadowRoot?.querySelector('dialog')?.innerText";
+    if let Some(browser) = &browser {
+        browser.open(&host.url("/own")).await;
+        for fault in faults {
+            let shown = format!("{dialog}.includes({})", serde_json::json!(fault));
+            browser.until(fault, &shown).await;
+        }
+        browser.screenshot("overlay-own-variables").await;
+    }
+    // One of the two is right.
+    host.checkout
+        .write(".env", "API_KEY=sk-hunter3\nWORKERS=\n");
+    host.until("the other fault alone", |status| {
+        failed(status) && status.0["build"].to_string().contains("1 setting is wrong")
+    })
+    .await;
+    let status = host.status().await.0.to_string();
+    let log = host.log();
+    for secret in ["hunter2", "hunter3"] {
+        assert!(!status.contains(secret) && !log.contains(secret), "{log}");
+    }
+    let (_, checkout) = host.stop().await;
+    let host = Host::spawn_in(checkout, &[]).await;
+    host.until_generation(1).await;
+    assert_eq!(host.text("/own").await, "sk-hunter3 4 None true");
+
+    host.checkout.write(".env", "API_KEY=\nWORKERS=hunter4\n");
+    host.until("the refused reload", failed).await;
+    assert_eq!(host.text("/own").await, "sk-hunter3 4 None true");
+    if let Some(browser) = &browser {
+        browser.open(&host.url("/own")).await;
+        let shown = format!("{dialog}.includes('example: WORKERS=4')");
+        browser.until("the overlay", &shown).await;
+    }
+    host.checkout.write(".env", "API_KEY=sk-5\nWORKERS=6\n");
+    host.until("the next generation", |status| status.phase() == "active")
+        .await;
+    assert_eq!(host.text("/own").await, "sk-5 6 None true");
+    if let Some(browser) = browser {
+        let shown = "document.body.textContent.includes('sk-5 6')";
+        browser.until("the page, by itself", shown).await;
+        browser.close().await;
     }
 }

@@ -18,7 +18,7 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     checkout.edit(
         "app_lib/src/lib.rs",
         "    let state = AppState {",
-        "    if std::env::var_os(\"WANTS_A_FILE\").is_some() { std::fs::read(\"pages/home.html\")?; }\n    let starts = std::env::var(\"STARTS\").unwrap_or_default();\n    if !starts.is_empty() { std::fs::write(&starts, \"\")?; }\n    if starts == \"awaiting\" { std::future::pending::<()>().await; }\n    while starts == \"blocking\" { std::thread::park(); }\n    let state = AppState {",
+        "    if std::env::var_os(\"WORKERS\").is_some() { state.env.own(|own| (own.required::<String>(\"API_KEY\", \"sk-123\"), own.or::<u16>(\"WORKERS\", \"4\")))?; }\n    if std::env::var_os(\"WANTS_A_FILE\").is_some() { std::fs::read(\"pages/home.html\")?; }\n    let starts = std::env::var(\"STARTS\").unwrap_or_default();\n    if !starts.is_empty() { std::fs::write(&starts, \"\")?; }\n    if starts == \"awaiting\" { std::future::pending::<()>().await; }\n    while starts == \"blocking\" { std::thread::park(); }\n    let state = AppState {",
     );
     add_union(&checkout);
     let mut build = checkout.command("cargo");
@@ -76,6 +76,17 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         elsewhere.path().display()
     );
     assert!(said.contains(&wanted), "{said}");
+    let refused = checkout
+        .command(&binary)
+        .args(["serve", "--port", "0"])
+        .envs([("DATABASE_URL", &*url), ("WORKERS", "hunter2")])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    let wanted = "app() failed: 2 settings are wrong:\n\n  API_KEY\n    is not set\n    example: API_KEY=sk-123\n\n  \
+         WORKERS (from the environment)\n    does not parse: invalid digit found in string\n    example: WORKERS=4";
+    assert!(said.contains(wanted) && !said.contains("hunter2"), "{said}");
     for starts in ["awaiting", "blocking"] {
         let mut process = tokio::process::Command::from(checkout.command(&binary))
             .args(["serve", "--port", "0"])

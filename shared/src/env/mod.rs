@@ -1,13 +1,16 @@
 //! The settings, typed and validated once, before anything starts.
 //!
 //! Owns the list of variables, their defaults and their rules. All faults are reported together, so that fixing one
-//! does not reveal the next. Nothing else in the project reads settings from the environment.
+//! does not reveal the next. Nothing else in the project reads settings from the environment. The variables of an app's
+//! own are in [`own`](Env::own).
 
+mod own;
 mod parse;
 mod setting;
 mod table;
 mod unread;
 
+pub use own::Own;
 use parse::{address, up_to};
 pub use parse::{milliseconds, on_or_off};
 pub use setting::{Change, Reader, Setting, ShownSetting};
@@ -51,6 +54,8 @@ pub struct Env {
     pub http_header_timeout: Duration,
     /// All of it, to be shown.
     entries: Vec<ShownSetting>,
+    /// Where each variable came from: for the faults of [`Env::own`].
+    sources: BTreeMap<String, String>,
     /// libpq's variables that are set: for [`Env::unread`] only.
     libpq_variables: Vec<&'static str>,
 }
@@ -93,10 +98,10 @@ impl Variables {
 /// One wrong setting.
 #[derive(Debug)]
 pub struct Fault {
-    variable: &'static str,
+    variable: String,
     problem: String,
-    source: String,
-    example: &'static str,
+    source: Option<String>,
+    example: Option<String>,
 }
 
 /// Every wrong setting of one start.
@@ -118,12 +123,26 @@ impl fmt::Display for Faults {
             example,
         } in &self.0
         {
-            write!(
-                f,
-                "\n\n  {variable} (from {source})\n    {problem}\n    example: {variable}={example}"
-            )?;
+            write!(f, "\n\n  {variable}")?;
+            if let Some(source) = source {
+                write!(f, " (from {source})")?;
+            }
+            write!(f, "\n    {problem}")?;
+            if let Some(example) = example {
+                write!(f, "\n    example: {variable}={example}")?;
+            }
         }
         Ok(())
+    }
+}
+
+impl Faults {
+    /// `value`, unless there are faults.
+    fn unless<T>(faults: Vec<Fault>, value: T) -> Result<T, Self> {
+        match faults.is_empty() {
+            true => Ok(value),
+            false => Err(Self(faults)),
+        }
     }
 }
 
@@ -182,6 +201,11 @@ impl Env {
             http_max_connections: reader.take(&table::HTTP_MAX_CONNECTIONS, up_to(100_000)),
             http_header_timeout: reader.take(&table::HTTP_HEADER_TIMEOUT_MS, milliseconds(1)),
             entries: Vec::new(),
+            sources: variables
+                .values
+                .iter()
+                .map(|(name, (_, source))| (name.clone(), source.clone()))
+                .collect(),
             libpq_variables: unread::found(variables),
         };
         env.entries = reader.entries();

@@ -99,10 +99,10 @@ impl<'a> Reader<'a> {
                 Ok(value) => (value, text.trim(), source.as_str()),
                 Err(problem) => {
                     self.faults.push(Fault {
-                        variable: setting.variable,
+                        variable: setting.variable.to_owned(),
                         problem,
-                        source: source.clone(),
-                        example: setting.example,
+                        source: Some(source.clone()),
+                        example: Some(setting.example.to_owned()),
                     });
                     (default(), setting.default, "default")
                 }
@@ -129,9 +129,6 @@ impl<'a> Reader<'a> {
     ///
     /// [`Faults`], if a value was wrong.
     pub fn finish(self) -> Result<(), Faults> {
-        match self.faults.is_empty() {
-            true => Ok(()),
-            false => Err(Faults(self.faults)),
-        }
+        Faults::unless(self.faults, ())
     }
 }
