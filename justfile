@@ -40,12 +40,15 @@ screenshots:
     cp target/tmp/screenshots/overlay-dark.png host/assets/overlay.png
     cp target/tmp/screenshots/dashboard-light.png host/assets/dashboard.png
 
-# Check formatting, clippy and rustdoc, with warnings denied
+# Check formatting, clippy, packages and rustdoc, with warnings denied
 lint:
     cargo fmt --all --check
     cargo clippy --quiet --workspace --all-targets -- --deny warnings
     cargo clippy --quiet --package host --no-default-features --features bundled-app -- --deny warnings
     cargo clippy --quiet --package host --lib --no-default-features --features production -- --deny warnings
+    cargo package --quiet --allow-dirty --workspace --no-verify --exclude-lockfile
+    cargo package --quiet --allow-dirty --manifest-path shared/dylib/Cargo.toml --no-verify --exclude-lockfile --target-dir target
+    cargo package --quiet --allow-dirty --package host_cli
     RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --workspace --no-deps --document-private-items
 
 # Run what CI runs

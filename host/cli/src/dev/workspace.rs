@@ -84,9 +84,11 @@ mod tests {
             let manifest: serde_json::Value = toml_edit::de::from_str(manifest).unwrap();
             manifest["profile"]["hot"].clone()
         };
+        // Read as the test runs: in a package of this crate there is none, and its tests compile all the same.
+        let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
         assert_eq!(
             hot(include_str!("../../templates/dev/workspace.toml")),
-            hot(include_str!("../../../../Cargo.toml"))
+            hot(&std::fs::read_to_string(ours).unwrap())
         );
     }
 }
