@@ -22,7 +22,7 @@ pub(crate) struct ActionInfo {
 }
 
 /// All of them, in the order of the terminal's help.
-pub(crate) const ACTIONS: [ActionInfo; 6] = [
+pub(crate) const ACTIONS: [ActionInfo; 7] = [
     ActionInfo {
         kind: ActionKind::Rebuild,
         name: "rebuild",
@@ -59,6 +59,13 @@ pub(crate) const ACTIONS: [ActionInfo; 6] = [
         help: "end a backend of the database",
     },
     ActionInfo {
+        kind: ActionKind::Drop,
+        name: "drop",
+        key: None,
+        title: "Drop",
+        help: "drop a value that the app keeps over reloads",
+    },
+    ActionInfo {
         kind: ActionKind::Mode,
         name: "mode",
         key: None,
@@ -75,6 +82,8 @@ pub(crate) enum ActionKind {
     NewPool,
     /// Needs the PID of a backend.
     Terminate,
+    /// Needs the name of a kept value.
+    Drop,
     /// Needs both switches.
     Mode,
 }
@@ -102,7 +111,7 @@ impl ActionKind {
             Self::Rebuild => Some(Action::Rebuild),
             Self::Migrate => Some(Action::Migrate),
             Self::NewPool => Some(Action::NewPool),
-            Self::CancelMigration | Self::Terminate | Self::Mode => None,
+            Self::CancelMigration | Self::Terminate | Self::Drop | Self::Mode => None,
         }
     }
 
@@ -127,6 +136,7 @@ mod tests {
             ActionKind::CancelMigration,
             ActionKind::NewPool,
             ActionKind::Terminate,
+            ActionKind::Drop,
             ActionKind::Mode,
         ] {
             let entries = ACTIONS.iter().filter(|entry| entry.kind == kind);

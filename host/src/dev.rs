@@ -17,6 +17,7 @@ use crate::{
     events::{Event, Events, Report},
     generation::Generations,
     health::{Health, HealthInputs},
+    keep::Keeping,
     lifecycle::{Restart, Running, SettingsReload, Signals, Start, burning},
     panics,
     reload::{Notifiers, Reload},
@@ -69,7 +70,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     );
     // Set the variables of `.env` before app code runs. Programs that must not see them get the user's environment.
     environment::apply(&project.dotenv()?, database.private_url(mode));
-    let generations = Generations::new();
+    let (generations, keeping) = (Generations::new(), Keeping::new(&project));
     let (report, report_rx) = watch::channel(Report::new(carried.reloads));
     let (settings, settings_rx) = watch::channel(Settings {
         env: env.clone(),
@@ -101,6 +102,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         settings: settings_rx.clone(),
         database: handle.clone(),
         generations: generations.clone(),
+        kept: keeping.kept.clone(),
         journal: Arc::<Journal>::default(),
         requests: Arc::<Requests>::default(),
         unreloadable: Arc::<UnreloadablePages>::default(),
@@ -180,6 +182,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         notifiers: notifiers.clone(),
         replay: host.replay,
         generations: generations.clone(),
+        kept: keeping.kept.clone(),
         keep_memory_mb: host.keep_memory_mb,
         image,
         last_id: carried.last_id,
@@ -206,6 +209,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         settings_reload,
         stop,
         generations,
+        keeping,
         retiring,
         drain: env.drain_timeout,
         report_rx,

@@ -10,6 +10,7 @@
 //! Around them:
 //!
 //! - [`database`] is the private cluster or the server in `DATABASE_URL`: its migrations, and whether it answers.
+//! - [`keep`] is where the app's values live that outlive generations.
 //! - [`events`] is what happens, one typed stream. Services report there. Nothing but a renderer prints.
 //! - [`health`] is what is wrong, all in all: one value that every page and the terminal show.
 //! - [`terminal`] and [`devtools`] are the renderers: lines and keys; pages, dashboard, `status.json`. They show events
@@ -55,6 +56,10 @@ mod reload;
 // The database.
 #[cfg(feature = "dev")]
 pub mod database;
+
+// What outlives generations.
+#[cfg(feature = "dev")]
+mod keep;
 
 // What happens, and how the host is.
 #[cfg(feature = "dev")]

@@ -6,7 +6,7 @@ use axum::{body::Body, http::Response};
 use clap::Args;
 use host_accept::{Answer, Tether};
 use hyper::{Request, body::Incoming};
-use shared::{AppState, BoxError, Db, PoolOwner, abi::Building};
+use shared::{AppState, BoxError, Db, PoolOwner, abi::Building, keep::Kept};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
 
@@ -52,6 +52,7 @@ pub(crate) async fn serve(
         generation: 1,
         shutdown: shutdown.clone(),
         env: env.clone(),
+        kept: Kept::default(),
         pool_owner: PoolOwner::Host,
         db_config,
     };

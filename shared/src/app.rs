@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Db, db::DbConfig, env::Env};
+use crate::{Db, db::DbConfig, env::Env, keep::Kept};
 
 /// Any error, as `app()` may return it; the host prints it and keeps the running generation.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,6 +22,8 @@ pub struct AppState {
     pub shutdown: CancellationToken,
     /// The validated settings; [`own`](Env::own) reads variables of the app's own.
     pub env: Arc<Env>,
+    /// The values that outlive generations: [`keep`](Self::keep) makes one, or hands it out.
+    pub kept: Kept,
     /// Who should own the pool. Anything but [`PoolOwner::Host`] demonstrates what goes wrong.
     pub pool_owner: PoolOwner,
     /// Configuration for a pool of the app's own; its runtime is the one `app()` runs on.

@@ -6,9 +6,14 @@
 //!
 //! In reading order:
 
+// Each dependency is named here or below, since only then it is linked, and so in the dylib. Of any other, host and
+// generations would each link a copy, and what may outlive a generation is decided by the list of dependencies.
+#![deny(unused_crate_dependencies)]
+
 // What an app author uses.
 pub mod app;
 pub mod env;
+pub mod keep;
 pub mod routing;
 
 // What the host checks before it trusts a library.
@@ -16,6 +21,15 @@ pub mod abi;
 
 pub use app::{AppState, BoxError, PoolOwner};
 pub use db::{Db, DbError, request, row};
+pub use keep::KeepError;
 
 /// The one connection.
 pub use shared_db as db;
+
+// In the dylib for host and app.
+use {
+    bytes as _, chrono as _, deadpool_postgres as _, http_body as _, hyper as _, hyper_util as _,
+    rust_decimal as _, rustls as _, rustls_native_certs as _, sea_query as _,
+    sea_query_postgres as _, serde_json as _, tokio_postgres as _, tokio_postgres_rustls as _,
+    uuid as _,
+};

@@ -13,7 +13,7 @@ use axum::{
     routing::post,
 };
 use serde::Deserialize;
-use shared::PoolOwner;
+use shared::{PoolOwner, keep::Kept};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -43,6 +43,7 @@ impl Token {
 pub(super) struct Buttons {
     pub(super) token: Token,
     pub(super) schema: Arc<Schema>,
+    pub(super) kept: Kept,
     pub(super) actions: mpsc::UnboundedSender<Action>,
 }
 
@@ -53,6 +54,8 @@ struct Sent {
     /// Where to redirect a page without scripts afterwards.
     back: Option<String>,
     pid: Option<i32>,
+    /// The name of a kept value.
+    kept: Option<String>,
     pool: Option<PoolOwner>,
     isolation: Option<Isolation>,
 }
@@ -140,6 +143,15 @@ impl Buttons {
                         StatusCode::NOT_FOUND,
                         format!("{pid} is not a backend of this database"),
                     )),
+                }
+            }
+            ActionKind::Drop => {
+                let Some(name) = sent.kept else {
+                    return incomplete("kept");
+                };
+                match self.kept.forget(&name) {
+                    true => Ok(format!("dropped {name}; the next call makes it anew")),
+                    false => Err((StatusCode::NOT_FOUND, format!("no value is kept as {name}"))),
                 }
             }
             ActionKind::Rebuild => self.ask(Action::Rebuild, "rebuilding"),

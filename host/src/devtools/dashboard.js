@@ -64,7 +64,7 @@ async function act(button, name, body = "") {
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-action]");
-  if (button) act(button, button.dataset.action, button.value && `pid=${button.value}`);
+  if (button) act(button, button.dataset.action, button.name && new URLSearchParams({ [button.name]: button.value }).toString());
 });
 
 get("lab").addEventListener("change", renderOutcome);
@@ -105,6 +105,7 @@ function render(status) {
   renderLatency(status.latency);
   renderPool(status);
   renderGenerations(status.generations);
+  renderKept(status.kept);
   renderLab(status);
   renderActivity(status.activity);
   renderRequests(status.requests);
@@ -309,24 +310,35 @@ function renderGenerations(generations) {
   });
 }
 
+// One that is being made has no button.
+function renderKept(kept) {
+  rows("kept", kept, {
+    key: ({ name, made }) => `${name} ${made}`,
+    cells: ({ name, type, generation, age_s, made }) => [
+      name, type, generation, age(age_s), made ? () => rowButton("drop", "Drop", "kept", name) : "being made",
+    ],
+    none: "none: state.keep makes one",
+  });
+}
+
 // Sorted by PID, so that rows do not move under the pointer.
 function renderActivity(activity) {
   rows("activity", (activity ?? []).toSorted((a, b) => a.pid - b.pid), {
     key: ({ pid }) => pid,
     mark: ({ ours }) => (ours ? "ours" : ""),
     cells: ({ pid, application_name, ours, state, age_s, query }) => [
-      pid, application_name, ours ? "ours" : "other", state ?? "", age(age_s), shorten(query), () => terminator(pid),
+      pid, application_name, ours ? "ours" : "other", state ?? "", age(age_s), shorten(query), () => rowButton("terminate", "Terminate", "pid", pid),
     ],
     none: activity ? "none" : "PostgreSQL did not say",
   });
 }
 
-function terminator(pid) {
-  const button = element("button", "Terminate");
-  button.type = "button";
-  button.value = pid;
-  button.dataset.action = "terminate";
-  button.setAttribute("aria-label", `Terminate backend ${pid}`);
+// An action on what a row shows: sends `value` as the form's `field`.
+function rowButton(action, title, field, value) {
+  const button = element("button", title);
+  Object.assign(button, { type: "button", name: field, value });
+  button.dataset.action = action;
+  button.setAttribute("aria-label", `${title} ${value}`);
   return button;
 }
 

@@ -69,6 +69,7 @@ impl Devtools {
         let buttons = buttons::routes(Buttons {
             token: token.clone(),
             schema: sources.database.schema.clone(),
+            kept: sources.kept.clone(),
             actions,
         });
         let dashboard = dashboard::routes(Dashboard {

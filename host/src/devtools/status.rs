@@ -4,7 +4,12 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use axum::{Json, Router, extract::State, routing::get};
 use serde::Serialize;
-use shared::{PoolOwner, db::DbStatus, env::ShownSetting};
+use shared::{
+    PoolOwner,
+    db::DbStatus,
+    env::ShownSetting,
+    keep::{Kept, KeptValue},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -29,6 +34,7 @@ pub(crate) struct Sources {
     pub(crate) settings: watch::Receiver<Settings>,
     pub(crate) database: Handle,
     pub(crate) generations: Arc<Generations>,
+    pub(crate) kept: Kept,
     pub(crate) journal: Arc<Journal>,
     pub(crate) requests: Arc<Requests>,
     pub(crate) unreloadable: Arc<UnreloadablePages>,
@@ -65,6 +71,8 @@ pub(crate) struct Status {
     /// Counts saves of files that the app reads as it runs.
     revision: u64,
     generations: Vec<Snapshot>,
+    /// Values of the app that outlive generations.
+    kept: Vec<KeptValue>,
     images: KeptCode,
     db: Connections,
     /// All backends of this database; `null` like `db.backends`.
@@ -193,6 +201,7 @@ impl Sources {
             replays,
             revision,
             generations,
+            kept: self.kept.list(),
             images: KeptCode {
                 kept: images.map(|images| images.kept),
                 memory_kb: images.map(|images| images.memory_kb),

@@ -25,6 +25,7 @@ use crate::{
     database::{Database, Handle},
     events::{Event, Phase, Report},
     generation::{Absence, Generations},
+    keep::Keeping,
     reload::{Notifiers, RestartNeeded, retire},
 };
 
@@ -44,6 +45,7 @@ pub(crate) struct Running {
     pub(crate) settings_reload: SettingsReload,
     pub(crate) stop: CancellationToken,
     pub(crate) generations: Arc<Generations>,
+    pub(crate) keeping: Keeping,
     pub(crate) retiring: TaskTracker,
     pub(crate) drain: Duration,
     pub(crate) report_rx: watch::Receiver<Report>,
@@ -242,6 +244,7 @@ impl Running {
         }
         self.retiring.close();
         self.retiring.wait().await;
+        self.keeping.end().await;
         self.settings_reload.database.db.close().await;
     }
 

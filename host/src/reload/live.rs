@@ -144,6 +144,7 @@ impl Reload {
             generation: id,
             shutdown: CancellationToken::new(),
             env: env.clone(),
+            kept: self.kept.clone(),
             pool_owner: self.mode.pool,
             db_config: DbConfig {
                 application_name: format!("{}:gen-{id}", db_config.application_name),

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use shared::{BoxError, Db};
+use shared::{BoxError, Db, keep::Kept};
 use tokio::sync::{Notify, watch as published};
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +32,8 @@ pub(crate) struct Reload {
     /// Whether rustc may be run without cargo.
     pub(crate) replay: bool,
     pub(crate) generations: Arc<Generations>,
+    /// Values of the app that outlive generations.
+    pub(crate) kept: Kept,
     /// How much memory the code of earlier generations may use; `None` means no limit.
     pub(crate) keep_memory_mb: Option<u64>,
     /// The host's executable files as they were when this process started.

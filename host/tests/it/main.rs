@@ -15,6 +15,7 @@ mod watch;
 
 // What happens to requests, streams and tasks of a generation that is replaced.
 mod generations;
+mod keep;
 
 // The host's own code changes.
 mod restart;

@@ -145,14 +145,17 @@ pub fn router(state: AppState) -> Router {
         .route("/", get(async || Page { greeting: domain::greeting() }.render().unwrap()))
         .route("/pid", get(pid))
         .route("/agent", get(async || agent()))
+        .route("/kept", get(kept))
         .nest_service("/static", ServeDir::new("static"))
         .with_state(state)
 }
 
 fn agent() -> &'static str { "one" }
 
-#[allow(dead_code)]
-fn client() -> reqwest::Client { reqwest::Client::new() }
+async fn kept(State(state): State<AppState>) -> String {
+    let client = state.keep("client", || async { Ok(reqwest::Client::new()) }).await;
+    client.unwrap_err().to_string()
+}
 
 async fn pid(State(state): State<AppState>) -> String {
     let row = state.db.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
@@ -167,6 +170,13 @@ async fn pid(State(state): State<AppState>) -> String {
     let host = project.serve().await;
     assert_eq!(host.text("/").await, "hello, world");
     let pid = host.text("/pid").await;
+    let refused = host.text("/kept").await;
+    let remedy = format!("add it to {shared}/Cargo.toml").replace("/host/..", "");
+    assert!(
+        refused.contains("each generation has its own copy of `reqwest`")
+            && refused.contains(&remedy),
+        "{refused}"
+    );
 
     edit(
         &host,

@@ -12,7 +12,7 @@ use modules::{Module, Modules};
 
 /// The rooms, in the order in which they may use each other: only those in a later row. Rooms in one row do not know
 /// each other.
-const ROOMS: [&[&str]; 12] = [
+const ROOMS: [&[&str]; 13] = [
     &["cli"],
     // The commands: they build every part, and know who shows what.
     &["dev", "commands", "production"],
@@ -22,6 +22,8 @@ const ROOMS: [&[&str]; 12] = [
     &["server", "reload"],
     &["health"],
     &["database"],
+    // What outlives generations.
+    &["keep"],
     // Where the streets meet.
     &["generation"],
     &["actions"],
