@@ -138,6 +138,7 @@ impl SettingsReload {
         let before = self.settings.borrow().db_config.clone();
         let config = DbConfig {
             on_refusal: before.on_refusal,
+            relay: before.relay,
             ..env.db_config(url.clone(), before.application_name)
         };
         db.replace(&config).await?;

@@ -148,6 +148,7 @@ impl Reload {
             pool_owner: self.mode.pool,
             db_config: DbConfig {
                 application_name: format!("{}:gen-{id}", db_config.application_name),
+                relay: None, // of the host's `Db` alone
                 ..db_config
             },
         };

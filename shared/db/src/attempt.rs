@@ -8,11 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deadpool_postgres::{Client as Object, PoolError, TimeoutType};
+use deadpool_postgres::{Client as Object, Pool, PoolError, TimeoutType};
 
 use super::{
     error::{DbError, connect_reason, may_pass},
     slot::Inner,
+    source::Source,
     tls::Tls,
     usage::CallSite,
 };
@@ -60,12 +61,13 @@ impl Inner {
         }
     }
 
-    /// A connection from the pool, opened if necessary, and the TLS for its cancels. If another caller's attempt has
+    /// A connection from `pool`, opened if necessary, and the TLS for its cancels. If another caller's attempt has
     /// failed since `since`, that error is returned instead of trying again.
     pub(super) async fn open_with_retries(
         &self,
         line: CallSite,
         since: Instant,
+        pool: fn(&Source) -> &Pool,
     ) -> Result<(Object, Tls), DbError> {
         let _mine = self.opening.lock().await;
         let source = self.source();
@@ -81,7 +83,7 @@ impl Inner {
         let began = Instant::now();
         let mut pauses = PAUSES.iter().chain(PAUSES.last().into_iter().cycle());
         let opened = loop {
-            match source.pool.get().await {
+            match pool(&source).get().await {
                 Err(error) if may_pass(&error) && began.elapsed() < patience => {
                     tokio::time::sleep(*pauses.next().expect("it cycles")).await;
                 }
@@ -111,11 +113,14 @@ impl Inner {
         let source = self.source();
         let got = {
             let _waiting = self.counts.usage.wait();
-            self.counts.usage.turn(line, source.pool.get()).await
+            let others = source.others().get();
+            self.counts.usage.turn(line, others).await
         };
         match got {
             Ok(client) => Ok((client, source.tls)),
-            Err(error) if may_pass(&error) => self.open_with_retries(line, since).await,
+            Err(error) if may_pass(&error) => {
+                self.open_with_retries(line, since, Source::others).await
+            }
             Err(error) => Err(self.connect_error(line, error)),
         }
     }

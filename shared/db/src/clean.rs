@@ -1,25 +1,40 @@
 //! Cleans a connection for its next user, whatever the previous one left behind.
 
-use std::{pin::pin, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use deadpool_postgres::Client as Object;
 use tokio::time::timeout;
 
-use super::{connect::cancel, tls::Tls};
+use super::peer::Peer;
+
+/// The server or the network stood in the way: the connection is to be discarded.
+pub(super) struct Unclean;
+
+impl From<tokio_postgres::Error> for Unclean {
+    fn from(_: tokio_postgres::Error) -> Self {
+        Self
+    }
+}
+
+impl From<io::Error> for Unclean {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
 
 /// Rolls back, cancels a statement that still runs, and after raw use resets the session.
 pub(super) async fn clean_up(
     client: &Object,
-    tls: &Tls,
+    peer: &Peer,
     rollback: &str,
     abandoned: bool,
     raw: bool,
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<(), Unclean> {
     // The server answers this only after the abandoned statement has ended.
     let mut rolled_back = pin!(client.batch_execute(rollback));
     match timeout(GRACE, &mut rolled_back).await {
         Err(_) if abandoned => {
-            cancel(client, tls).await?;
+            peer.cancel(client).send().await?;
             // The cancel travels on a connection of its own and may arrive late, in the middle of this ROLLBACK.
             if rolled_back.await.is_err() {
                 client.batch_execute(rollback).await?;

@@ -1,13 +1,12 @@
-//! The one place that opens connections and cancels statements.
+//! Opens connections, and says why none could be opened.
 //!
-//! Owns the order of the addresses: as in the URL, each with the full time limit, until one is what the URL asks for. A
-//! cancel uses the same TLS as the connection: in clear text it would expose the session's cancel key.
+//! Owns the order of the addresses: as in the URL, each with the full time limit, until one is what the URL asks for.
 
 use std::{error::Error, fmt, io, time::Duration};
 
 use futures_util::stream;
 use tokio_postgres::{
-    CancelToken, Client, Config, NoTls, Socket, config::TargetSessionAttrs, tls::MakeTlsConnect,
+    Client, Config, NoTls, Socket, config::TargetSessionAttrs, tls::MakeTlsConnect,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::io::StreamReader;
@@ -28,6 +27,11 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
+    pub(super) fn new(url: &DatabaseUrl, tried: FailedAttempts) -> Self {
+        let url = url.to_string();
+        Self { url, tried }
+    }
+
     pub(super) fn reason(&self) -> String {
         format!("{}: {}", self.url, self.tried)
     }
@@ -41,11 +45,25 @@ pub(super) struct FailedAttempts {
 }
 
 #[derive(Debug)]
-enum ConnectFailure {
+pub(super) enum ConnectFailure {
     /// No answer within the limit.
     Timeout(Duration),
     /// An error from the server or the network.
     Error(tokio_postgres::Error),
+    /// The same, where the socket is ours: tokio-postgres makes such an error of it only for its own.
+    Socket(io::Error),
+}
+
+impl From<tokio_postgres::Error> for ConnectFailure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<io::Error> for ConnectFailure {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
 }
 
 /// Opens a connection outside any pool, on the current runtime.
@@ -56,26 +74,36 @@ enum ConnectFailure {
 pub async fn connect(config: &DbConfig) -> Result<(Client, Connection), ConnectError> {
     let settings = config.connection();
     let opened = open(&settings, config.url.tls()).await;
-    opened.map_err(|tried| ConnectError {
-        url: config.url.to_string(),
-        tried,
-    })
+    opened.map_err(|tried| ConnectError::new(&config.url, tried))
 }
 
-/// `connect_timeout` of `config` limits the whole attempt at each address: tokio-postgres applies it to the TCP connect
-/// only, and a server may accept and then not answer.
 pub(super) async fn open(
     config: &Config,
     tls: &Tls,
 ) -> Result<(Client, Connection), FailedAttempts> {
+    let connect = |address: Config| {
+        let tls = tls.connector();
+        async move { Ok(address.connect(tls).await?) }
+    };
+    at_first_address(config, connect).await
+}
+
+/// Runs `connect` for each address of `config` until one succeeds. `connect_timeout` limits the whole attempt at each:
+/// tokio-postgres applies it to the TCP connect only, and a server may accept and then not answer.
+pub(super) async fn at_first_address<T, F>(
+    config: &Config,
+    connect: impl Fn(Config) -> F,
+) -> Result<T, FailedAttempts>
+where
+    F: Future<Output = Result<T, ConnectFailure>>,
+{
     let mut failures = Vec::new();
     let limit = config.get_connect_timeout().copied();
     let limit = limit.unwrap_or(Duration::MAX);
     for address in addresses(config) {
-        let opening = address.config.connect(tls.connector());
-        match tokio::time::timeout(limit, opening).await {
+        match tokio::time::timeout(limit, connect(address.config)).await {
             Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) => failures.push((address.name, ConnectFailure::Error(error))),
+            Ok(Err(failure)) => failures.push((address.name, failure)),
             Err(_) => failures.push((address.name, ConnectFailure::Timeout(limit))),
         }
     }
@@ -83,38 +111,6 @@ pub(super) async fn open(
         wanted: config.get_target_session_attrs(),
         failures,
     })
-}
-
-/// Asks the server to cancel the statement that `client` runs. `tls` must be that of the URL that `client` was opened
-/// with.
-pub(super) async fn cancel(client: &Client, tls: &Tls) -> Result<(), tokio_postgres::Error> {
-    client.cancel_token().cancel_query(tls.connector()).await
-}
-
-/// Cancels a connection's running statement while other code owns the connection.
-pub struct Cancel {
-    token: CancelToken,
-    tls: Tls,
-}
-
-impl Cancel {
-    /// `url` must be the one that `client` was opened with.
-    #[must_use]
-    pub fn of(client: &Client, url: &DatabaseUrl) -> Self {
-        Self {
-            token: client.cancel_token(),
-            tls: url.tls().clone(),
-        }
-    }
-
-    /// Sends the request. The server does not report whether there was anything to cancel.
-    ///
-    /// # Errors
-    ///
-    /// The request could not be sent.
-    pub async fn send(&self) -> Result<(), tokio_postgres::Error> {
-        self.token.cancel_query(self.tls.connector()).await
-    }
 }
 
 impl FailedAttempts {
@@ -132,14 +128,21 @@ impl FailedAttempts {
         io.get_ref()?.downcast_ref()
     }
 
-    /// The errors, without timeouts.
+    /// Those of tokio-postgres.
     pub(super) fn errors(&self) -> impl Iterator<Item = &tokio_postgres::Error> {
         self.failures
             .iter()
-            .filter_map(|(_, failures)| match failures {
-                ConnectFailure::Timeout(_) => None,
+            .filter_map(|(_, failure)| match failure {
                 ConnectFailure::Error(error) => Some(error),
+                ConnectFailure::Timeout(_) | ConnectFailure::Socket(_) => None,
             })
+    }
+
+    /// Whether at one of the addresses there was no connection at all.
+    pub(super) fn has_socket_error(&self) -> bool {
+        self.failures
+            .iter()
+            .any(|(_, failure)| matches!(failure, ConnectFailure::Socket(_)))
     }
 
     /// deadpool accepts only `tokio_postgres::Error`. A single server's error is returned as it is. There is no
@@ -147,7 +150,7 @@ impl FailedAttempts {
     pub(super) async fn into_pg_error(mut self) -> tokio_postgres::Error {
         match self.failures.pop() {
             Some((_, ConnectFailure::Error(error)))
-                if self.failures.is_empty() && !has_wrong_role(&error) =>
+                if self.failures.is_empty() && !is_wrong_role(error.source()) =>
             {
                 error
             }
@@ -165,13 +168,30 @@ impl FailedAttempts {
     }
 
     fn has_wrong_role(&self) -> bool {
-        self.errors().any(has_wrong_role)
+        self.failures
+            .iter()
+            .any(|(_, failure)| failure.is_wrong_role())
     }
 }
 
-/// Whether the server works but is not what `target_session_attrs` asks for: tokio-postgres checks once connected.
-fn has_wrong_role(error: &tokio_postgres::Error) -> bool {
-    let io = error.source().and_then(|source| source.downcast_ref());
+impl ConnectFailure {
+    /// Whether the server works but is not what `target_session_attrs` asks for: tokio-postgres checks once connected.
+    fn is_wrong_role(&self) -> bool {
+        match self {
+            Self::Timeout(_) => false,
+            Self::Error(error) => is_wrong_role(error.source()),
+            Self::Socket(error) => is_wrong_role(Some(error)),
+        }
+    }
+}
+
+/// As tokio-postgres says it.
+pub(super) fn wrong_role() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "another role")
+}
+
+fn is_wrong_role(error: Option<&(dyn Error + 'static)>) -> bool {
+    let io = error.and_then(|error| error.downcast_ref());
     io.is_some_and(|io: &io::Error| {
         io.kind() == io::ErrorKind::PermissionDenied && io.raw_os_error().is_none()
     })
@@ -197,21 +217,22 @@ impl fmt::Display for FailedAttempts {
         if wrong_role {
             write!(f, "no server that is {wanted} was found (")?;
         }
-        for (i, (name, failures)) in self.failures.iter().enumerate() {
+        for (i, (name, failure)) in self.failures.iter().enumerate() {
             if i > 0 {
                 f.write_str("; ")?;
             }
             if self.failures.len() > 1 {
                 write!(f, "{name}: ")?;
             }
-            match failures {
+            match failure {
                 ConnectFailure::Timeout(limit) => write!(
                     f,
                     "no answer within {} ms (DATABASE_CONNECT_TIMEOUT_MS)",
                     limit.as_millis()
                 )?,
-                ConnectFailure::Error(error) if has_wrong_role(error) => f.write_str(found)?,
+                wrong if wrong.is_wrong_role() => f.write_str(found)?,
                 ConnectFailure::Error(error) => f.write_str(&describe(error))?,
+                ConnectFailure::Socket(error) => write!(f, "{error}")?,
             }
         }
         if wrong_role {

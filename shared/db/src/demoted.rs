@@ -16,11 +16,16 @@ pub(super) fn refused_a_write(error: &Error) -> bool {
 /// Whether a transaction that begins now may not write.
 pub(super) async fn is_read_only(client: &Object) -> bool {
     let said = client.simple_query("SHOW transaction_read_only").await;
+    said.is_ok_and(|said| says_on(&said))
+}
+
+/// Whether this is a row with `on`.
+pub(super) fn says_on(said: &[SimpleQueryMessage]) -> bool {
     let on = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
         _ => false,
     };
-    said.is_ok_and(|messages| messages.iter().any(on))
+    said.iter().any(on)
 }
 
 /// Records the loss of a connection that is discarded because it is read-only.

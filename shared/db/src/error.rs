@@ -205,7 +205,7 @@ pub(super) fn may_pass(error: &PoolError) -> bool {
 
 fn passes(error: &tokio_postgres::Error) -> bool {
     if let Some(tried) = FailedAttempts::find_in(error) {
-        return tried.errors().any(passes);
+        return tried.has_socket_error() || tried.errors().any(passes);
     }
     let io = error
         .source()

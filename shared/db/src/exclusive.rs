@@ -9,7 +9,7 @@ use std::{
     panic::Location,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -19,14 +19,15 @@ use deadpool_postgres::Client as Object;
 use tokio::{runtime::Handle, sync::OwnedRwLockWriteGuard};
 
 use super::{
-    clean::clean_up,
+    cancel::Cancel,
+    clean::{Unclean, clean_up},
     demoted::{is_read_only, refused_a_write},
     error::{DbError, describe, ends_connection, is_stale},
     failure::recording_failure,
     lane::Db,
+    peer::{Hold, Peer},
     pooler::MissedTypes,
     silence::Silence,
-    tls::Tls,
     usage::{CallSite, UsageGuard},
 };
 use crate::request::Request;
@@ -45,6 +46,7 @@ impl Db {
         let line = Location::caller();
         async move {
             let mut checkout = recording_failure(line, None, self.take(line)).await?;
+            checkout.hold();
             let has_others = self.has_others();
             if let Some(usage_guard) = &mut checkout.usage_guard {
                 usage_guard.mark_as_checkout(!has_others);
@@ -55,24 +57,25 @@ impl Db {
 
     /// Whether exclusive use of one connection leaves another for everyone else.
     pub(super) fn has_others(&self) -> bool {
-        self.inner().pool().status().max_size > 1
+        self.inner().source().max() > 1
     }
 
     pub(super) async fn take(&self, line: CallSite) -> Result<Checkout, DbError> {
         let inner = self.inner();
         inner.refuse_absent()?;
-        let (held, tls) = if self.has_others() {
+        let (held, peer) = if self.has_others() {
             let taken = inner.take_from_pool(line, Instant::now());
             let (client, tls) = inner.counts.silence.or_unsent(taken).await?;
-            (Held::Pooled(Box::new(client)), tls)
+            (Held::Pooled(Box::new(client)), Peer::Server(tls))
         } else {
             let held = inner.exclusive(line).await?;
             // Read after the wait: `replace` cannot run while we hold the slot.
-            (Held::Slot(held), inner.tls())
+            (Held::Slot(held), inner.peer())
         };
         Ok(Checkout {
             held: Some(held),
-            tls,
+            peer,
+            hold: OnceLock::new(),
             usage_guard: Some(inner.counts.usage.begin_use(line, true)),
             running: AtomicUsize::new(0),
             clean: false,
@@ -119,8 +122,9 @@ impl Held {
 pub struct Checkout {
     /// Empty only while dropping.
     held: Option<Held>,
-    /// TLS of the URL it was opened with, for a cancel: the pool's URL may have changed since.
-    tls: Tls,
+    peer: Peer,
+    /// Keeps others off the session until it is clean again.
+    hold: OnceLock<Option<Hold>>,
     /// Records the use until the connection is clean again. Empty only while dropping.
     usage_guard: Option<UsageGuard>,
     /// Statements sent and not yet answered. Above zero on drop, the holder abandoned one.
@@ -159,6 +163,17 @@ impl Checkout {
                 .expect("`exclusive` opened it, and only this guard could empty it"),
             Held::Pooled(client) => client,
         }
+    }
+
+    /// Cancels what runs on it, while something else has the connection.
+    #[must_use]
+    pub fn cancel(&self) -> Cancel {
+        self.peer.cancel(self.client())
+    }
+
+    /// Before a statement that leaves something in the session.
+    pub(super) fn hold(&self) {
+        self.hold.get_or_init(|| self.peer.hold());
     }
 
     /// Awaits a statement and counts it, so that a drop half-way is noticed.
@@ -213,19 +228,20 @@ impl Drop for Checkout {
         } else {
             "ROLLBACK"
         };
-        let (tls, silence) = (self.tls.clone(), self.silence.clone());
+        let (peer, hold) = (self.peer.clone(), self.hold.take());
+        let silence = self.silence.clone();
         // The guard moves into the task, so the next user gets the connection only once it is clean.
         self.runtime.spawn(async move {
             let cleaning = async {
                 let client = held.client();
-                clean_up(client, &tls, rollback, abandoned, marked).await?;
+                clean_up(client, &peer, rollback, abandoned, marked).await?;
                 if let Some(refusal) = refusal
                     && is_read_only(client).await
                 {
                     usage_guard.record_demotion(refusal);
                     return Ok(false);
                 }
-                Ok::<_, tokio_postgres::Error>(!outdated)
+                Ok::<_, Unclean>(!outdated)
             };
             let cleaned = async {
                 let mut cleaning = pin!(cleaning);
@@ -243,9 +259,12 @@ impl Drop for Checkout {
                 () = silence.left() => false,
             };
             if is_clean {
+                drop(hold);
                 drop(held);
             } else {
                 held.discard();
+                peer.cut();
+                drop(hold);
             }
             drop(usage_guard);
         });

@@ -24,7 +24,8 @@ use super::{
     failure::recording_failure,
     pool::{DbConfig, DbStatus},
     query::{at_most_one, one},
-    slot::{Inner, Source},
+    slot::Inner,
+    source::Source,
     usage::CallSite,
 };
 
@@ -177,13 +178,13 @@ impl Db {
     /// The state of the pool, without a query to PostgreSQL.
     #[must_use]
     pub fn status(&self) -> DbStatus {
-        let (pool, counts) = (self.inner.pool().status(), &self.inner.counts);
+        let (source, counts) = (self.inner.source(), &self.inner.counts);
         let opened_total = counts.opened.load(Relaxed);
         let backend_pid = (opened_total > 0).then(|| counts.backend_pid.load(Relaxed));
         let (waiting, longest_wait) = counts.usage.waits();
         DbStatus {
-            max: pool.max_size,
-            size: pool.size,
+            max: source.max(),
+            size: source.size(),
             opened_total,
             backend_pid,
             waiting,
@@ -212,7 +213,9 @@ impl Db {
 
     /// Forgets every prepared statement: plans may belong to an older schema, and texts to code that is gone.
     pub fn forget_statements(&self) {
-        self.inner.pool().manager().statement_caches.clear();
+        for pool in self.inner.source().pools() {
+            pool.manager().statement_caches.clear();
+        }
     }
 
     /// Switches every clone of this `Db` to a new pool and closes the old one.
@@ -236,7 +239,7 @@ impl Db {
         );
         // Close the old connection before the new pool can open one.
         *slot = None;
-        before.pool.close();
+        before.close();
         inner.counts.reach.send_replace(Reach::Untried);
         Ok(())
     }
@@ -252,12 +255,10 @@ impl Db {
         };
         match &*slot {
             Some(client) if !client.is_closed() => {
-                let tls = self.inner.tls();
-                let clean = tokio::time::timeout(
-                    RESET_LIMIT,
-                    clean_up(client, &tls, "ROLLBACK", false, true),
-                );
-                matches!(clean.await, Ok(Ok(())))
+                let peer = self.inner.peer();
+                let _hold = peer.hold();
+                let clean = clean_up(client, &peer, "ROLLBACK", false, true);
+                matches!(tokio::time::timeout(RESET_LIMIT, clean).await, Ok(Ok(())))
             }
             _ => true, // the next one opened is clean
         }
@@ -267,7 +268,7 @@ impl Db {
     ///
     /// Waits at most `DATABASE_WAIT_TIMEOUT_MS`, then leaves it to the exit of the process.
     pub async fn close(&self) {
-        self.inner.pool().close();
+        self.inner.source().close();
         if let Ok(mut slot) =
             tokio::time::timeout(self.inner.wait_limit(), self.inner.slot.write()).await
         {

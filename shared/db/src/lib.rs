@@ -119,18 +119,40 @@ mod connect;
 
 mod address;
 
+mod cancel;
+
 // How the connection is made.
 mod pool;
 
+mod source;
+
+mod opener;
+
+// The connection in the hands of another, who shares it.
+mod relay;
+
+mod peer;
+
+mod establish;
+
+mod socket;
+
+mod startup;
+
+mod tap;
+
 pub use attempt::Reach;
-pub use connect::{Cancel, ConnectError, Connection, connect};
+pub use cancel::Cancel;
+pub use connect::{ConnectError, Connection, connect};
 pub use error::{DbError, describe, unreached_because};
+pub use establish::establish;
 pub use exclusive::Checkout;
 pub use failure::Failure;
 pub use holder::{Holder, Loss};
 pub use lane::Db;
 pub use pool::{DbConfig, DbStatus, OnRefusal, Refusal, create_pool};
 pub use query::Query;
+pub use relay::{Established, Relay, Stream};
 pub use row::{Column, FromRow, column};
 /// What a statement returns, for [`FromRow`].
 pub use tokio_postgres::Row;

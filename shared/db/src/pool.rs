@@ -1,32 +1,30 @@
 //! Makes the pool: deadpool, lazy, one connection unless told otherwise.
 //!
-//! Owns how a connection is opened and named. A socket belongs to the reactor it was opened on, and the first query
-//! may come from any generation, so connections are opened on the runtime given here: that of the process.
+//! Owns the settings of a connection, and how it is named.
 
 use std::{
     fmt,
     sync::{
-        Arc,
-        atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI32, AtomicU64},
     },
     time::Duration,
 };
 
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use futures_util::future::BoxFuture;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use serde::Serialize;
-use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
-use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::{runtime::Handle, sync::watch};
+use tokio_postgres::error::SqlState;
 
 use super::{
     address::addresses,
     attempt::Reach,
-    connect::{self, FailedAttempts},
     holder::{Holder, Loss},
-    pooler::{MissedTypes, load_types},
+    opener::Opener,
+    pooler::MissedTypes,
+    relay::Relay,
     silence::Silence,
-    tls::Tls,
+    tap::Valve,
     url::{DatabaseUrl, add_options},
     usage::UsageTracker,
 };
@@ -52,6 +50,8 @@ pub struct DbConfig {
     pub runtime: Handle,
     /// Called when PostgreSQL refuses a connection because it has too many.
     pub on_refusal: OnRefusal,
+    /// Shares the connection of a [`Db`](crate::Db) with others; by default nobody.
+    pub relay: Option<Arc<dyn Relay>>,
 }
 
 /// PostgreSQL had no slot for a connection: SQLSTATE 53300, whatever the words.
@@ -76,7 +76,7 @@ impl OnRefusal {
         Self(Some(Arc::new(report)))
     }
 
-    fn report(&self, error: &tokio_postgres::Error, application_name: Option<&str>) {
+    pub(super) fn report(&self, error: &tokio_postgres::Error, application_name: Option<&str>) {
         if let (Some(report), Some(db)) = (&self.0, error.as_db_error())
             && *db.code() == SqlState::TOO_MANY_CONNECTIONS
         {
@@ -126,6 +126,7 @@ impl DbConfig {
             pipeline: true,
             runtime: Handle::current(),
             on_refusal: OnRefusal::default(),
+            relay: None,
         }
     }
 
@@ -159,6 +160,14 @@ pub(super) struct Counts {
     pub(super) missed_types: Arc<MissedTypes>,
     pub(super) reach: watch::Sender<Reach>,
     pub(super) silence: Arc<Silence>,
+    /// Of the connection that the relay has, or had last.
+    valve: Mutex<Option<Valve>>,
+}
+
+impl Counts {
+    pub(super) fn valve(&self) -> MutexGuard<'_, Option<Valve>> {
+        self.valve.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The pool's state.
@@ -182,20 +191,19 @@ pub struct DbStatus {
     pub reconnects: Vec<Loss>,
 }
 
-/// A pool of at most `max_connections`. Opens nothing yet.
+/// A pool of at most `max_connections`, all of them to the server itself. Opens nothing yet.
 #[must_use]
 pub fn create_pool(config: &DbConfig) -> Pool {
-    counted_pool(config, &Arc::default())
+    counted_pool(config, config.max_connections, None, &Arc::default())
 }
 
-pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
-    let opener = Opener {
-        runtime: config.runtime.clone(),
-        tls: config.url.tls().clone(),
-        on_refusal: config.on_refusal.clone(),
-        counts: counts.clone(),
-        behind_a_pooler: !config.pipeline,
-    };
+pub(super) fn counted_pool(
+    config: &DbConfig,
+    max_connections: usize,
+    relay: Option<Arc<dyn Relay>>,
+    counts: &Arc<Counts>,
+) -> Pool {
+    let opener = Opener::new(config, relay, counts.clone());
     // Fast: a health query on each checkout would cost a round trip; a dead connection is noticed by its socket.
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
@@ -208,93 +216,10 @@ pub(super) fn counted_pool(config: &DbConfig, counts: &Arc<Counts>) -> Pool {
         .saturating_mul(tries.saturating_add(1));
     let manager = Manager::from_connect(connection, opener, recycling);
     Pool::builder(manager)
-        .max_size(config.max_connections)
+        .max_size(max_connections)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(config.wait_timeout))
         .create_timeout(Some(create_timeout))
         .build()
         .expect("a runtime is given, the only thing the builder checks")
-}
-
-/// Opens connections on the given runtime.
-struct Opener {
-    runtime: Handle,
-    tls: Tls,
-    on_refusal: OnRefusal,
-    /// Records how connections are opened and lost.
-    counts: Arc<Counts>,
-    behind_a_pooler: bool,
-}
-
-impl Connect for Opener {
-    fn connect(
-        &self,
-        config: &tokio_postgres::Config,
-    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        // Aborted with the caller: a request that is dropped while it connects must not leave a backend half open.
-        let name = config.get_application_name().map(str::to_owned);
-        let opening = open(
-            config.clone(),
-            self.tls.clone(),
-            self.counts.clone(),
-            self.behind_a_pooler,
-        );
-        let opening = AbortOnDropHandle::new(self.runtime.spawn(opening));
-        Box::pin(async move {
-            match opening.await {
-                Ok(Err(tried)) => {
-                    for error in tried.errors() {
-                        self.on_refusal.report(error, name.as_deref());
-                    }
-                    Err(tried.into_pg_error().await)
-                }
-                Ok(Ok(opened)) => Ok(opened),
-                // The process's runtime is ending, and this caller with it; `create_timeout` bounds the wait.
-                Err(_) => std::future::pending().await,
-            }
-        })
-    }
-}
-
-async fn open(
-    config: tokio_postgres::Config,
-    tls: Tls,
-    counts: Arc<Counts>,
-    behind_a_pooler: bool,
-) -> Result<(Client, JoinHandle<()>), FailedAttempts> {
-    let (client, mut connection) = connect::open(&config, &tls).await?;
-    let counted = counts.clone();
-    let driver = tokio::spawn(async move {
-        if let Err(error) = (&mut connection).await {
-            let reason = counted.usage.record_loss(super::describe(&error));
-            tracing::warn!(
-                "the database connection ended: {reason}; the next statement opens another"
-            );
-            counted.reach.send_replace(Reach::Lost);
-        }
-        // Clients notice the end only now, so that `Lost` cannot overwrite the result of the next attempt.
-        drop(connection);
-    });
-    let missed_types = behind_a_pooler.then_some(&*counts.missed_types);
-    let prepared = prepare_connection(&client, missed_types).await;
-    let pid = prepared.map_err(|error| FailedAttempts::during_setup(&config, error))?;
-    counts.backend_pid.store(pid.unwrap_or_default(), Relaxed);
-    counts.opened.fetch_add(1, Relaxed);
-    Ok((client, driver))
-}
-
-/// Queries a new connection needs before its first use: loads types behind a pooler, and returns the backend's PID.
-async fn prepare_connection(
-    client: &Client,
-    missed_types: Option<&MissedTypes>,
-) -> Result<Option<i32>, tokio_postgres::Error> {
-    if let Some(missed_types) = missed_types {
-        load_types(client, missed_types).await?;
-    }
-    // In one message: behind a pooler a second one may reach another backend.
-    let answer = client.simple_query("SELECT pg_backend_pid()").await?;
-    Ok(answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
-        _ => None,
-    }))
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deadpool_postgres::{Client as Object, Pool};
+use deadpool_postgres::Client as Object;
 use tokio::{
     runtime::Handle,
     sync::{
@@ -19,15 +19,15 @@ use tokio::{
         RwLockWriteGuard,
     },
 };
-use tokio_postgres::config::TargetSessionAttrs;
 
 use super::{
     attempt::FAILURE_TTL,
     demoted::{is_read_only, record_demotion, refused_a_write},
     error::{DbError, describe, ends_connection},
     mark::refuse_marks,
-    pool::{Counts, DbConfig, counted_pool},
-    tls::Tls,
+    peer::Peer,
+    pool::{Counts, DbConfig},
+    source::Source,
     usage::{CallSite, UsageGuard},
 };
 use crate::request::Request;
@@ -45,41 +45,6 @@ pub(super) struct Inner {
     pub(super) opening: AsyncMutex<()>,
     /// The connection in the slot works but takes no writes, which the URL asks for. The next caller replaces it.
     unusable: AtomicBool,
-}
-
-/// Where connections come from, and under which rules.
-#[derive(Clone)]
-pub(super) struct Source {
-    /// The shared connection comes from here. If more than one is allowed, connections for exclusive use do too.
-    pub(super) pool: Pool,
-    /// TLS of its connections: a cancel must use the same.
-    pub(super) tls: Tls,
-    /// Why there is no server.
-    pub(super) absent: Option<&'static str>,
-    wait_limit: Duration,
-    /// How long a connection that was lost may take to come back.
-    pub(super) patience: Duration,
-    /// The URL asks for a server that takes writes.
-    wants_writes: bool,
-    /// Whether statements may share the connection. Behind a pooler each needs a transaction of its own instead.
-    pipeline: bool,
-    statement_timeout: Duration,
-}
-
-impl Source {
-    pub(super) fn new(config: &DbConfig, counts: &Arc<Counts>) -> Self {
-        Self {
-            pool: counted_pool(config, counts),
-            tls: config.url.tls().clone(),
-            absent: config.url.absence(),
-            wait_limit: config.wait_timeout,
-            patience: config.connect_timeout,
-            wants_writes: config.url.config().get_target_session_attrs()
-                == TargetSessionAttrs::ReadWrite,
-            pipeline: config.pipeline,
-            statement_timeout: config.statement_timeout,
-        }
-    }
 }
 
 /// The shared connection, recorded as in use.
@@ -109,14 +74,13 @@ impl Inner {
         }
     }
 
-    /// The current pool.
-    pub(super) fn pool(&self) -> Pool {
-        self.source().pool
-    }
-
-    /// TLS of the current pool's connections.
-    pub(super) fn tls(&self) -> Tls {
-        self.source().tls
+    /// Whom the shared connection leads to. The caller must hold the slot: then neither can be replaced.
+    pub(super) fn peer(&self) -> Peer {
+        let Source { relay, tls, .. } = self.source();
+        match (relay, self.counts.valve().clone()) {
+            (Some(relay), Some(valve)) => Peer::Relay { relay, valve },
+            _ => Peer::Server(tls),
+        }
     }
 
     pub(super) fn wait_limit(&self) -> Duration {
@@ -206,7 +170,7 @@ impl Inner {
         }
         // Remove the old one from the pool first: with a limit of one, the pool would not open another.
         drop(slot.take().map(Object::take));
-        *slot = Some(self.open_with_retries(line, since).await?.0);
+        *slot = Some(self.open_with_retries(line, since, Source::shared).await?.0);
         self.unusable.store(false, Relaxed);
         Ok(())
     }

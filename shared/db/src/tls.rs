@@ -16,7 +16,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
 };
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{relay::Stream, tap::Handshake};
 
 /// How a server is verified. Built once per URL and used for every connection to it.
 #[derive(Clone)]
@@ -86,6 +89,19 @@ impl Tls {
 
     pub(super) fn connector(&self) -> MakeRustlsConnect {
         self.connector.clone()
+    }
+
+    /// The same over a socket of ours.
+    pub(super) fn handshake(&self, hostname: Option<&str>) -> Handshake {
+        let (mut maker, has_name) = (self.connector(), hostname.is_some());
+        let hostname = hostname.unwrap_or_default();
+        match MakeTlsConnect::<Box<dyn Stream>>::make_tls_connect(&mut maker, hostname) {
+            Ok(connector) => Handshake {
+                connector,
+                has_name,
+            },
+            Err(never) => match never {},
+        }
     }
 }
 

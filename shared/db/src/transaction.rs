@@ -224,6 +224,7 @@ impl Transaction {
         match mark_of(sql) {
             Mark::None | Mark::Savepoint => Ok(()),
             Mark::Session => {
+                self.checkout.hold();
                 self.checkout.marked.store(true, Relaxed);
                 Ok(())
             }

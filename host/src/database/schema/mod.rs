@@ -20,7 +20,7 @@ use std::{
 
 use shared::{
     BoxError, Db, DbError,
-    db::{DatabaseUrl, unreached_because},
+    db::{Cancel, DatabaseUrl, unreached_because},
     env::Env,
     request::Request,
 };
@@ -240,7 +240,9 @@ impl Schema {
             let me = Request::of_the_host("migrations");
             let mut checkout = me.scope(self.db.checkout()).await?;
             let run = self.new_run(self.place());
-            return Ok(run.execute(checkout.client_mut(), files, apply).await);
+            let cancel = checkout.cancel();
+            let client = checkout.client_mut();
+            return Ok(run.execute(client, cancel, files, apply).await);
         }
         self.run_on(self.place(), files, apply).await
     }
@@ -254,7 +256,8 @@ impl Schema {
         let (url, env) = place.clone();
         let run = self.new_run(place);
         on_connection(&url, &env, async |client| {
-            Ok(run.execute(client, files, apply).await)
+            let cancel = Cancel::of(client, &run.place.0);
+            Ok(run.execute(client, cancel, files, apply).await)
         })
         .await
     }

@@ -40,10 +40,10 @@ impl Run<'_> {
     pub(super) async fn execute(
         &self,
         client: &mut Client,
+        cancel: Cancel,
         files: &migrate::Files,
         apply: bool,
     ) -> RunOutcome {
-        let cancel = Cancel::of(client, &self.place.0);
         // Zero until the server has said it. Asked within the run, since it may not answer.
         let pid = AtomicI32::new(0);
         let start = self.since_now();

@@ -1,0 +1,184 @@
+//! A PostgreSQL of a test's own: on a Unix socket, and on loopback with passwords and TLS.
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, Uid, User},
+};
+use rcgen::{CertificateParams, KeyPair};
+use shared_db::{DatabaseUrl, DbConfig, connect};
+use tempfile::TempDir;
+use tokio_postgres::Client;
+
+/// Of the roles `plain` and `secure`, of which the second comes in with TLS only. `open` needs none.
+const PASSWORD: &str = "correct horse";
+const HBA: &str = "local all all trust
+hostssl all secure 127.0.0.1/32 scram-sha-256
+host all plain 127.0.0.1/32 scram-sha-256
+host all open 127.0.0.1/32 trust
+";
+
+/// Guards against hanging only.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) port: u16,
+    folder: TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        give_away(folder.path(), 0o755);
+        let data = folder.path().join("data");
+        let made = program("initdb")
+            .arg("-D")
+            .arg(&data)
+            .args(["-U", "postgres", "-A", "trust", "--no-sync", "--locale=C"])
+            .args(["--encoding=UTF8", "--no-instructions"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        fs::write(data.join("pg_hba.conf"), HBA).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = certificate.self_signed(&key).unwrap();
+        let [certificate_file, key_file] = ["root.pem", "key.pem"].map(|it| folder.path().join(it));
+        fs::write(&certificate_file, certificate.pem()).unwrap();
+        fs::write(&key_file, key.serialize_pem()).unwrap();
+        give_away(&key_file, 0o600);
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .unwrap()
+            .port();
+        let setting = |name: &str, value: &Path| format!("{name}={}", value.display());
+        let process = program("postgres")
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(folder.path())
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", "fsync=off", "-c", "ssl=on"])
+            .args(["-c", &setting("ssl_cert_file", &certificate_file)])
+            .args(["-c", &setting("ssl_key_file", &key_file)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let server = Self {
+            process,
+            port,
+            folder,
+        };
+        eventually("the server", async || server.try_client().await).await;
+        let client = server.client().await;
+        for role in ["plain", "secure", "open"] {
+            let make = format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'");
+            client.batch_execute(&make).await.unwrap();
+        }
+        server
+    }
+
+    /// Through the socket, as the superuser.
+    pub(crate) fn config(&self) -> DbConfig {
+        let url = DatabaseUrl::socket(self.folder.path(), self.port, "postgres", "postgres");
+        DbConfig::new(url, "relay-test".to_owned())
+    }
+
+    /// Over TCP, as `role`; `where_to` is the rest of the URL.
+    pub(crate) fn at(&self, role: &str, where_to: &str) -> DbConfig {
+        let password = PASSWORD.replace(' ', "%20");
+        let url = format!("postgres://{role}:{password}@{where_to}");
+        DbConfig::new(DatabaseUrl::parse(&url).unwrap(), "relay-test".to_owned())
+    }
+
+    /// Of a server certificate that vouches for itself.
+    pub(crate) fn root(&self) -> String {
+        self.folder.path().join("root.pem").display().to_string()
+    }
+
+    /// A connection beside those of the test.
+    pub(crate) async fn client(&self) -> Client {
+        self.try_client().await.unwrap()
+    }
+
+    async fn try_client(&self) -> Option<Client> {
+        let (client, connection) = connect(&self.config()).await.ok()?;
+        tokio::spawn(connection);
+        Some(client)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            eprintln!("--- PostgreSQL\n{log}\n---");
+        }
+        let pid = Pid::from_raw(self.process.id().cast_signed());
+        kill(pid, Signal::SIGINT).unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Asks again until there is an answer.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let asked = tokio::time::timeout(LIMIT, asking).await;
+    asked.unwrap_or_else(|_| panic!("waited too long for {what}"))
+}
+
+/// From `PGBIN`, the path, or where Debian has it; not as root, which PostgreSQL refuses.
+fn program(name: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::var_os("PGBIN").map(PathBuf::from);
+    let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let folders = named.into_iter().chain(std::env::split_paths(&path));
+    let folders = folders.chain(packaged.map(|version| version.unwrap().path().join("bin")));
+    // Links resolved: not all of the programs may have one.
+    let initdb = folders
+        .filter_map(|folder| folder.join("initdb").canonicalize().ok())
+        .next()
+        .expect("PostgreSQL's binaries");
+    let mut command = Command::new(initdb.with_file_name(name));
+    command.current_dir("/").process_group(0);
+    if let Some(user) = stand_in() {
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    command
+}
+
+fn stand_in() -> Option<User> {
+    let root = Uid::effective().is_root();
+    root.then(|| {
+        User::from_name("nobody")
+            .unwrap()
+            .expect("every system has nobody")
+    })
+}
+
+fn give_away(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    if let Some(user) = stand_in() {
+        chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+    }
+}
