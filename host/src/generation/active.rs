@@ -191,15 +191,18 @@ impl Generations {
         (self.active_id(), all)
     }
 
-    /// How many requests have entered so far, or `None` if one is running. Two equal results mean that no request ran
-    /// app code in between.
+    /// How many requests have entered so far, or `None` if a generation does not rest. Two equal results mean that no
+    /// app code ran in between.
     pub(crate) fn at_rest(&self) -> Option<u64> {
         let history = self.history();
         // Read before checking: a request that comes and goes meanwhile then changes the next result.
         let entered = self.entered.load(SeqCst);
-        history
-            .iter()
-            .all(|listed| listed.snapshot().in_flight == 0)
+        let mut alive = history.iter().filter_map(|listed| match listed {
+            Listed::Alive(generation) => Some(generation),
+            Listed::Retired(_) => None,
+        });
+        alive
+            .all(|generation| generation.rests())
             .then_some(entered)
     }
 

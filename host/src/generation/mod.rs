@@ -181,6 +181,16 @@ impl Generation {
             .collect()
     }
 
+    /// Whether nothing of the app runs or can start to by itself: no request, no task, and no thread besides the
+    /// runtime's own. Without a runtime of its own its tasks cannot be told from the host's, so it never rests.
+    fn rests(&self) -> bool {
+        let runtime = self.handle.metrics();
+        self.inside().leases.is_empty()
+            && runtime.num_alive_tasks() == 0
+            // Threads without a name have that of the one that started them.
+            && Threads::named(&thread_name(self.id)).count() <= runtime.num_workers()
+    }
+
     /// Tells the app to end its streams because the process is about to end. Requests may still come in.
     pub(crate) fn end_streams(&self) {
         self.shutdown.cancel();

@@ -1,5 +1,7 @@
 //! The lines of a save: its build, while that is slow, and its outcome.
 
+use std::time::Duration;
+
 use super::{
     BAD, DIM, GOOD, NOTE, Terminal, line,
     measure::{columns, fits},
@@ -10,6 +12,9 @@ use super::{
     words::{files_label, rendered, still_serving},
 };
 use crate::events::{Diagnostic, Event};
+
+/// How long the result of a build waits for tasks that end. An app with tasks that stay gets its lines this much later.
+const SETTLES_WITHIN_MS: u32 = 20;
 
 impl Terminal {
     /// Shows a step of a save. Other events have been shown already.
@@ -38,36 +43,33 @@ impl Terminal {
             None => String::new(),
         };
         match event {
-            Event::Refreshed { files } => self.refreshed(files),
+            Event::Refreshed { files } => self.refreshed(files).await,
             Event::BuildFailed {
                 diagnostics,
                 serving,
-            } => self.show_outcome(
-                "not built",
-                &diagnostics,
-                &format!(
+            } => {
+                let text = format!(
                     "{BAD}✗ not built{BAD:#}{} — {}",
                     after("after"),
                     still_serving(serving)
-                ),
-            ),
-            Event::Refused { why, serving } => self.show_outcome(
-                &why,
-                &[],
-                &format!("{BAD}✗ not live:{BAD:#} {why} — {}", still_serving(serving)),
-            ),
-            Event::Unchanged { files, warnings } => self.show_outcome(
-                "unchanged",
-                &warnings,
-                &match &files[..] {
+                );
+                self.show_outcome("not built", &diagnostics, &text).await;
+            }
+            Event::Refused { why, serving } => {
+                let text = format!("{BAD}✗ not live:{BAD:#} {why} — {}", still_serving(serving));
+                self.show_outcome(&why, &[], &text).await;
+            }
+            Event::Unchanged { files, warnings } => {
+                let text = match &files[..] {
                     [] => format!("{DIM}= rebuilt{}, no change{DIM:#}", after("in")),
                     files => format!(
                         "{DIM}= {}: rebuilt{}, no change{DIM:#}",
                         files_label(files),
                         after("in")
                     ),
-                },
-            ),
+                };
+                self.show_outcome("unchanged", &warnings, &text).await;
+            }
             Event::Live { last, warnings } => match self.banner.take() {
                 Some(banner) => {
                     let (new, _) = self.warnings.select_new(&warnings, true);
@@ -76,7 +78,7 @@ impl Terminal {
                 }
                 None => {
                     let text = reloaded::line(&last, &self.connections().await, columns());
-                    self.show_outcome("live", &warnings, &text);
+                    self.show_outcome("live", &warnings, &text).await;
                 }
             },
             Event::Restarting {
@@ -114,7 +116,7 @@ impl Terminal {
         }
     }
 
-    fn refreshed(&mut self, files: Vec<String>) {
+    async fn refreshed(&mut self, files: Vec<String>) {
         if files == self.files {
             screen::move_back(self.generations.at_rest());
         }
@@ -123,11 +125,11 @@ impl Terminal {
             files_label(&files)
         );
         self.files = files;
-        self.show_outcome("refreshed", &[], &text);
+        self.show_outcome("refreshed", &[], &text).await;
     }
 
     /// Outcomes are equal if `of`, the files and the compiler's messages are.
-    fn show_outcome(&mut self, of: &str, diagnostics: &[Diagnostic], text: &str) {
+    async fn show_outcome(&mut self, of: &str, diagnostics: &[Diagnostic], text: &str) {
         let (new, known) = self
             .warnings
             .select_new(diagnostics, matches!(of, "live" | "unchanged"));
@@ -142,6 +144,20 @@ impl Terminal {
         } else {
             text
         };
-        outcome(result, format_args!("{text}"), self.generations.at_rest());
+        let at_rest = self.settled().await;
+        outcome(result, format_args!("{text}"), at_rest);
+    }
+
+    /// [`at_rest`](crate::generation::Generations::at_rest), a moment later if need be: the task that has started the
+    /// app, or the one that drops the router before it, may be about to end.
+    async fn settled(&self) -> Option<u64> {
+        for _ in 0..SETTLES_WITHIN_MS {
+            let at_rest = self.generations.at_rest();
+            if at_rest.is_some() || !screen::is_ours() {
+                return at_rest;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        None
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the cursor. tracing's lines pass through here too. A line is replaced only while it is the last one and the
 //! terminal is ours, so that no other output is erased. Replacing takes two steps. When a build begins, the cursor
-//! moves back to the end of the line, if no request has run app code since it was printed. When the build has ended,
+//! moves back to the end of the line, if no code of the app can have run since it was printed. When the build has ended,
 //! the line is rewritten from there; if the app has printed something meanwhile, the cursor has moved past it.
 //!
 //! Nothing here may log, since the log is written here.

@@ -346,7 +346,15 @@ async fn nothing_that_an_app_or_the_log_has_printed_is_erased() {
         )
     };
     let quiet = |generation: u8| format!(r#"println!("start {generation} speaks"); {GOOD}"#);
-    let task = r#"tokio::spawn(async { gate("late").await; tracing::warn!("a task logs"); });"#;
+    let task = r#"
+        tokio::spawn(async {
+            gate("late").await; tracing::warn!("a task logs");
+            gate("later").await; println!("a task speaks");
+        });
+        std::thread::spawn(|| {
+            while !std::path::Path::new("latest").exists() { std::thread::sleep(std::time::Duration::from_millis(5)) }
+            println!("a thread speaks");
+        });"#;
     let terminal = Terminal::with_lab(&speaks(1)).await;
     let host = &terminal.host;
     // app() prints between the two lines.
@@ -367,6 +375,16 @@ async fn nothing_that_an_app_or_the_log_has_printed_is_erased() {
     terminal.until("a task logs").await;
     host.checkout.write_lab(BROKEN);
     terminal.until_count("✗ not built", 3).await;
+    // Past the host, and nothing else.
+    for (gate, says, lines) in [
+        ("later", "a task speaks", 4),
+        ("latest", "a thread speaks", 5),
+    ] {
+        host.checkout.write(gate, "");
+        terminal.until(says).await;
+        host.checkout.write_lab(BROKEN);
+        terminal.until_count("✗ not built", lines).await;
+    }
 
     let screen = terminal.screen();
     for said in [
@@ -379,6 +397,8 @@ async fn nothing_that_an_app_or_the_log_has_printed_is_erased() {
         "log 5",
         "a request speaks",
         "a task logs",
+        "a task speaks",
+        "a thread speaks",
     ] {
         assert!(screen.contains(said), "{said}: {screen}");
     }
