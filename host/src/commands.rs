@@ -17,7 +17,7 @@ use shared::{
 use tokio_postgres::config::Host;
 
 use crate::{
-    config::{Flags, Project, settings},
+    config::{Flags, Project, Style, settings},
     database::{Database, cluster::Binaries, migrate, on_watched_connection},
     events::{Event, Events},
     lifecycle::Signals,
@@ -32,16 +32,21 @@ pub(crate) async fn migrate() -> Result<(), BoxError> {
         database.migrate(&project, &env, events).await
     })
     .await?;
-    for file in migrate::unfinished(&project)?.paths() {
+    let files = migrate::load(&project)?;
+    for file in files.unfinished() {
         terminal::line(format_args!(
             "left out, since it has no statement yet: {file}"
         ));
+    }
+    for migrate::Ignored { file, why } in &files.ignored {
+        terminal::line(format_args!("left out: {file} {why}"));
     }
     terminal::line(format_args!("the database is up to date"));
     Ok(())
 }
 
-/// `host migration`: creates an empty file with the next number. An empty file is not a migration yet.
+/// `host migration`: creates the next file, empty, and the one to undo it if the others have one. An empty file is not a
+/// migration yet.
 pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || !name.chars().all(fits) {
@@ -52,15 +57,26 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
         .into());
     }
     let (project, _) = here()?;
-    let Some(folder) = project.migrations() else {
+    if project.migrations().is_none() {
         return Err("this project has no migrations: HOST_MIGRATIONS is none".into());
-    };
-    let file = migrate::next(&project, name)?;
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    File::create_new(project.root().join(&file)).map_err(|error| format!("{file}: {error}"))?;
-    terminal::line(format_args!(
-        "{file} is made: write SQL into it; `cargo dev` applies it once it is saved, or `cargo host migrate`"
-    ));
+    }
+    let files = migrate::next(&project, name)?;
+    for file in &files {
+        let path = project.root().join(file);
+        let folder = path.parent().unwrap_or(project.root());
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        File::create_new(&path).map_err(|error| format!("{file}: {error}"))?;
+    }
+    if let [file, others @ ..] = &files[..] {
+        terminal::line(format_args!(
+            "{file} is made: write SQL into it; `cargo dev` applies it once it is saved, or `cargo host migrate`"
+        ));
+        for file in others {
+            terminal::line(format_args!(
+                "{file} is made, to undo it; the dev server never applies that"
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -105,12 +121,17 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
     }
     printing(async |events| {
         let database = Database::find_or_borrow(&project, &env, events).await?;
-        on_watched_connection(&database.url(), &env, events, async |client| {
-            Ok(client
-                .batch_execute(DROP_EVERYTHING)
-                .await
-                .map_err(|error| describe(&error))?)
-        })
+        on_watched_connection(
+            &database.url(),
+            &env,
+            (events, Style::default()),
+            async |client| {
+                Ok(client
+                    .batch_execute(DROP_EVERYTHING)
+                    .await
+                    .map_err(|error| describe(&error))?)
+            },
+        )
         .await?;
         let place = env.database_url.as_ref().map(ToString::to_string);
         let place = place.unwrap_or_else(|| "the private PostgreSQL".to_owned());

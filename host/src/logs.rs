@@ -22,8 +22,7 @@ use tracing_subscriber::{
 const VARIABLE: &str = "RUST_LOG";
 
 /// What is shown without `RUST_LOG`: everything that is worth a line, without the routine of these crates.
-const DEFAULT: &str =
-    "info,tokio_postgres=warn,refinery_core=warn,hot_lib_reloader=warn,notify=error";
+const DEFAULT: &str = "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=error";
 
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 

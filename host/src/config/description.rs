@@ -4,6 +4,7 @@
 //! [workspace.metadata.host]
 //! app = "app_lib"   # the package whose library is loaded
 //! root = ".."       # the project's folder, with `.env` and `migrations`; without this line, the workspace's own
+//! style = "sqlx"    # whose migrations: refinery, sqlx or diesel; without this line, as the files are named
 //! ```
 //!
 //! Only reads manifests and never runs cargo: a start must not wait for it, and must work while a manifest is broken
@@ -14,7 +15,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Value;
 
-use super::packages::{declared, manifest, normalize};
+use super::{
+    packages::{declared, manifest, normalize},
+    style::Style,
+};
 
 /// The package whose library the host loads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,7 @@ pub(crate) struct App {
 pub(super) struct Description {
     pub(super) root: PathBuf,
     pub(super) app: App,
+    pub(super) style: Option<Style>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +43,7 @@ pub(super) struct Description {
 struct Metadata {
     app: String,
     root: Option<PathBuf>,
+    style: Option<Style>,
 }
 
 /// The description in the manifest of the workspace at this folder. `None` if there is none.
@@ -45,7 +51,7 @@ pub(super) fn read(workspace: &Path) -> Result<Option<Description>, String> {
     let Some(metadata) = metadata(workspace) else {
         return Ok(None);
     };
-    let Metadata { app, root } = metadata.try_into().map_err(|error: toml::de::Error| {
+    let Metadata { app, root, style } = metadata.try_into().map_err(|error: toml::de::Error| {
         format!("[workspace.metadata.host]: {}", error.message())
     })?;
     let root = normalize(&workspace.join(root.unwrap_or_default()));
@@ -55,7 +61,7 @@ pub(super) fn read(workspace: &Path) -> Result<Option<Description>, String> {
     let app = found.ok_or_else(|| {
         format!("[workspace.metadata.host] names the app `{app}`, but no member or path dependency has that name")
     })?;
-    Ok(Some(Description { root, app }))
+    Ok(Some(Description { root, app, style }))
 }
 
 /// Without its errors: cargo reports what is wrong with a manifest.
@@ -133,6 +139,11 @@ mod tests {
                 "app = \"dev_app\"\nroots = \"..\"",
                 "dev_app",
                 "unknown field `roots`",
+            ),
+            (
+                "app = \"dev_app\"\nstyle = \"flyway\"",
+                "dev_app",
+                "expected one of `refinery`, `sqlx`, `diesel`",
             ),
         ] {
             let workspace =

@@ -16,6 +16,8 @@ pub(crate) mod packages;
 #[cfg(feature = "dev")]
 mod project;
 pub(crate) mod settings;
+#[cfg(feature = "dev")]
+mod style;
 mod table;
 
 #[cfg(feature = "dev")]
@@ -30,4 +32,5 @@ pub(crate) use self::{
     options::{HostSettings, Options, Policy},
     project::{Lock, Project, ProjectError},
     settings::Settings,
+    style::Style,
 };

@@ -16,6 +16,7 @@ use super::{
     dotenv,
     options::HostSettings,
     packages::normalize,
+    style::Style,
 };
 
 /// The folder of the workspace in a project that has its own.
@@ -58,6 +59,7 @@ pub(crate) struct Project {
     app: App,
     /// The folder of migrations, once the settings are known.
     migrations: Option<PathBuf>,
+    style: Option<Style>,
     /// Folders that the app reads at run time, besides the usual ones; once the settings are known.
     watch: Vec<PathBuf>,
 }
@@ -85,6 +87,7 @@ impl Project {
                 Ok(Some(found)) => {
                     return Ok(Self {
                         migrations: None,
+                        style: found.style,
                         root: found.root,
                         workspace,
                         app: found.app,
@@ -111,6 +114,7 @@ impl Project {
         let (root, workspace) = (root.to_owned(), root.to_owned());
         Self {
             migrations: Some(root.join("migrations")),
+            style: None,
             watch: vec![root.join("content/pages")],
             root,
             workspace,
@@ -156,6 +160,11 @@ impl Project {
     /// The folder of migrations, absolute. It may be missing.
     pub(crate) fn migrations(&self) -> Option<&Path> {
         self.migrations.as_deref()
+    }
+
+    /// Whose migrations they are, if the workspace says so.
+    pub(crate) fn migration_style(&self) -> Option<Style> {
+        self.style
     }
 
     /// The variables of `.env`, if there is one.

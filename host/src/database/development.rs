@@ -185,15 +185,16 @@ impl Database {
         env: &Env,
         events: &Events,
     ) -> Result<(), BoxError> {
-        let migrations = migrate::load(project)?;
+        let files = migrate::load(project)?;
         let control = RunControl {
             before_file: &|_| {},
             stop: &CancellationToken::new(),
         };
-        let outcome = on_watched_connection(&self.url, env, events, async |client| {
-            Ok(migrate::run(client, &migrations, true, &control).await)
-        })
-        .await?;
+        let outcome =
+            on_watched_connection(&self.url, env, (events, files.style), async |client| {
+                Ok(migrate::run(client, &files, true, &control).await)
+            })
+            .await?;
         for migration in outcome.now {
             events.emit(Event::Migrated { migration });
         }

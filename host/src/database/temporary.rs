@@ -11,7 +11,10 @@ use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::blocker::watch_blocker;
-use crate::events::{Event, Events};
+use crate::{
+    config::Style,
+    events::{Event, Events},
+};
 
 /// How long closing a connection may wait for outstanding responses.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -33,11 +36,11 @@ pub(crate) async fn on_connection<T>(
     result
 }
 
-/// The same for a command: reports whose lock `work` waits for.
+/// The same for a command: reports whose lock `work` waits for, which may apply migrations of this style.
 pub(crate) async fn on_watched_connection<T>(
     url: &DatabaseUrl,
     env: &Env,
-    events: &Events,
+    (events, style): (&Events, Style),
     work: impl AsyncFnOnce(&mut Client) -> Result<T, BoxError>,
 ) -> Result<T, BoxError> {
     on_connection(url, env, async |client| {
@@ -54,7 +57,7 @@ pub(crate) async fn on_watched_connection<T>(
         };
         tokio::select! {
             done = work(client) => done,
-            never = watch_blocker(url, env, &pid, tell) => match never {},
+            never = watch_blocker(url, env, (&pid, style), tell) => match never {},
         }
     })
     .await

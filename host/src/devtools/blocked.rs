@@ -18,9 +18,12 @@ use crate::{
 /// The 503 page while database and migrations differ. A trusted client gets the button.
 pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token>) -> Page {
     let SchemaState {
-        status: migrate::MigrationStatus {
-            pending, folder, ..
-        },
+        status:
+            migrate::MigrationStatus {
+                pending,
+                pending_files,
+                ..
+            },
         failure,
         ..
     } = state;
@@ -35,7 +38,7 @@ pub(super) fn by_schema(state: &SchemaState, back_to: &str, token: Option<&Token
         @if let Some(failure) = failure { (failed(failure)) }
         @if !pending.is_empty() {
             h2 { "Pending" }
-            ul { @for name in pending { li { code { (folder) "/" (name) ".sql" } } } }
+            ul { @for file in pending_files { li { code { (file) } } } }
         }
         @if let Some(token) = token {
             form method="post" action="/__dev/actions/migrate" {

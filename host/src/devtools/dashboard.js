@@ -208,7 +208,7 @@ function renderUnreloadable(unreloadable) {
 }
 
 function renderSchema(status) {
-  const { applied, pending, failure, applying } = status.schema;
+  const { applied, pending, failure, applying, ignored } = status.schema;
   get("cancel").hidden = !applying?.slow;
   // The lists are those from before a run until it ends.
   const word = applying ? `${applying.file ? `applying ${applying.file}` : "comparing with the database"} since ${clock(new Date(applying.since))}`
@@ -223,6 +223,7 @@ function renderSchema(status) {
     get("schema-failure").append(prose(failure.message, "why the migration failed", status));
   });
   list("pending", pending);
+  list("ignored", ignored.map(({ file, why }) => `${file} is not applied: it ${why}`));
   list("applied", applied);
   get("applied-all").hidden = applied.length === 0;
   get("run").setAttribute("aria-disabled", String(pending.length === 0 && !failure));

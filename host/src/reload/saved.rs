@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     build::Inputs,
-    watch::{Changes, RUNTIME_FOLDERS},
+    watch::{Changes, RUNTIME_FOLDERS, undoes},
 };
 use crate::config::Project;
 
@@ -37,7 +37,7 @@ pub(super) fn classify(
         let schema = project
             .migrations()
             .is_some_and(|folder| path.starts_with(folder));
-        classified.schema |= schema;
+        classified.schema |= schema && !undoes(&path);
         if inputs.contains(&file) || !schema && (!inputs_known || is_input(&file)) {
             classified.build.insert(file);
         } else if !schema
@@ -93,7 +93,11 @@ mod tests {
             ]
             .map(PathBuf::from)
             .into(),
-            script_reads: vec!["app_lib/words".into(), "migrations/V9__seen.sql".into()],
+            script_reads: vec![
+                "app_lib/words".into(),
+                "migrations/V9__seen.sql".into(),
+                "migrations/9_seen/down.sql".into(),
+            ],
         };
         let project = Project::in_folder(Path::new("/project"));
         for (file, inputs_known, schema, build, runtime) in [
@@ -119,6 +123,7 @@ mod tests {
             ("migrations/V1__first.sql", true, true, false, false),
             ("migrations/V1__first.sql", false, true, false, false),
             ("migrations/V9__seen.sql", true, true, true, false),
+            ("migrations/9_seen/down.sql", true, false, true, false),
         ] {
             let found = classify(
                 &project,

@@ -15,6 +15,9 @@ pub(super) fn line(event: &Event) -> Option<String> {
             "pending: {}; press m, use the button on the page, or run `cargo host migrate`",
             migrations.join(", ")
         ),
+        Event::MigrationIgnored { file, why } => {
+            format!("{NOTE}! {file} is not applied: it {why}{NOTE:#}")
+        }
         Event::MigrationsUpToDate => "Migrations up to date".to_owned(),
         Event::NothingPending => "no pending migrations".to_owned(),
         Event::CannotMigrate { message } => format!("✗ cannot migrate: {message}"),

@@ -47,6 +47,7 @@ mod reconnect;
 mod migrations;
 mod no_database;
 mod slow_migrations;
+mod styles;
 
 // What is wrong, told everywhere; what is waited for.
 mod health;

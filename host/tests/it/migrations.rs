@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Checkout, Host, Status, eventually};
+use crate::support::{Checkout, Chromium, Host, Status, eventually};
 
 async fn columns(host: &Host) -> Vec<String> {
     let sql =
@@ -122,19 +122,67 @@ async fn a_failing_file_is_rolled_back_and_shown_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_misnamed_file_is_shown_and_does_not_stop_the_start() {
+async fn a_misnamed_file_is_named_and_stops_only_a_folder_without_others() {
     let checkout = Checkout::new();
     checkout.write("migrations/next.sql", "SELECT 1");
     let host = Host::start_in(checkout, &[]).await;
-    let text = host.text("/").await;
+    assert_eq!(host.get("/api/counters").await.status(), 200);
+    let status = host.status().await;
+    assert_eq!(
+        status.0["schema"]["ignored"][0]["file"],
+        "migrations/next.sql"
+    );
+    let said = "migrations/next.sql is not applied: it is not named as refinery names migrations, for example V3__";
+    if let Some(browser) = Chromium::start().await {
+        browser.open(&host.url("/__dev")).await;
+        let shown = format!("document.querySelector('#ignored').textContent.includes('{said}')");
+        browser.until("the file", &shown).await;
+        browser.close().await;
+    }
+    host.checkout
+        .write("migrations/V3__more.sql", "CREATE TABLE more ();");
+    host.until("the new file", |status| {
+        status.0["schema"]["applied"][2] == "V3__more"
+    })
+    .await;
+    let log = host.log();
+    assert_eq!(log.matches(said).count(), 1, "{log}");
+    let asked = host.checkout.host().arg("migrate").output().unwrap();
+    let asked = String::from_utf8(asked.stdout).unwrap();
+    let left_out = "left out: migrations/next.sql is not named as";
+    assert!(asked.contains(left_out), "{asked}");
+
+    // Another tool's beside them.
+    let other = "migrations/20260131120000_size.sql";
+    host.checkout.write(other, "SELECT 1");
+    let failure = async |part: &str| {
+        host.until(part, |status| {
+            let said = status.0["schema"]["failure"]["message"].as_str();
+            said.is_some_and(|said| said.contains(part))
+        })
+        .await;
+        host.text("/").await
+    };
+    let text = failure("several tools").await;
+    for part in [
+        "V1__create_counter.sql of refinery",
+        "20260131120000_size.sql of sqlx",
+        "style = \"refinery\"",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // None of which any tool would find.
+    for file in std::fs::read_dir(host.checkout.path("migrations")).unwrap() {
+        let file = file.unwrap();
+        if file.file_name() != "next.sql" {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let text = failure("is not named as a migration").await;
     assert!(
-        text.contains("migrations/next.sql: is not named V<number>__<name>.sql"),
+        text.contains("migrations/next.sql: ") && text.contains("--migrations none"),
         "{text}"
     );
-    std::fs::remove_file(host.checkout.path("migrations/next.sql")).unwrap();
-    host.until("no fault", |status| status.0["schema"]["failure"].is_null())
-        .await;
-    assert_eq!(host.get("/").await.status(), 200);
 }
 
 #[tokio::test]

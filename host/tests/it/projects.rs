@@ -11,7 +11,7 @@ const DEPENDENCIES: &str = r#"
 askama = { version = "0.15", default-features = false, features = ["derive", "std"] }
 axum = "0.8"
 reqwest = { version = "0.13", default-features = false }
-sqlx = { version = "0.9", default-features = false, features = ["postgres", "runtime-tokio"] }
+sqlx = { version = "0.9", default-features = false, features = ["migrate", "postgres", "runtime-tokio"] }
 tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
 tower-http = { version = "0.6", features = ["fs"] }
 "#;
@@ -58,7 +58,30 @@ use axum::{Router, extract::State, routing::get};
 use sqlx::PgPool;
 
 pub fn router(pool: PgPool) -> Router {
-    Router::new().route("/", get(count)).with_state(pool)
+    Router::new()
+        .route("/", get(count))
+        .route("/rows", get(rows))
+        .route("/again", get(again))
+        .route("/anew", get(anew))
+        .with_state(pool)
+}
+
+/// What sqlx itself says of what is applied.
+async fn again(State(pool): State<PgPool>) -> String {
+    let migrator = sqlx::migrate::Migrator::new(std::path::Path::new("migrations")).await.unwrap();
+    format!("{:?}", migrator.run(&pool).await)
+}
+
+/// Applied by sqlx itself.
+async fn anew(state: State<PgPool>) -> String {
+    sqlx::raw_sql("DROP TABLE item, _sqlx_migrations").execute(&*state).await.unwrap();
+    again(state).await
+}
+
+async fn rows(State(pool): State<PgPool>) -> String {
+    let sql = "SELECT string_agg(concat_ws('|', version, description, success, checksum, execution_time > 0), '; ' ORDER BY version)
+               FROM _sqlx_migrations";
+    sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap()
 }
 
 async fn count(State(pool): State<PgPool>) -> String {
@@ -79,7 +102,7 @@ async fn main() {
 "#,
         ),
         (
-            "migrations/V1__item.sql",
+            "migrations/20240101000000_add_item.sql",
             "CREATE TABLE item (id bigint);\nINSERT INTO item VALUES (1), (2);\n",
         ),
         ("static/page.css", "p { color: red }"),
@@ -89,13 +112,26 @@ async fn main() {
     assert_eq!(host.text("/").await, "2 items");
     edit(&host, "src/lib.rs", "items\"", "things\"", "/", "2 things").await;
     edit_of_a_runtime_file(&host, "static/page.css", "p { color: blue }").await;
-    host.checkout
-        .write("migrations/V2__more.sql", "INSERT INTO item VALUES (3);\n");
+    let more = "migrations/20240102000000_more.sql";
+    host.checkout.write(more, "INSERT INTO item VALUES (3);\n");
     eventually("the migration", async || {
         (host.text("/").await == "3 things").then_some(())
     })
     .await;
-    fs::remove_file(host.checkout.path("migrations/V2__more.sql")).unwrap();
+    // sqlx accepts what the host has applied, applies the same, and the host accepts that.
+    assert_eq!(host.text("/again").await, "Ok(())");
+    let rows = host.text("/rows").await;
+    assert!(rows.starts_with("20240101000000|add item|t|"), "{rows}");
+    assert_eq!(host.text("/anew").await, "Ok(())");
+    assert_eq!(host.text("/rows").await, rows);
+    let host_too = host
+        .checkout
+        .command("cargo")
+        .args(["host", "migrate"])
+        .output()
+        .unwrap();
+    assert!(host_too.status.success(), "{host_too:?}");
+    fs::remove_file(host.checkout.path(more)).unwrap();
     give_back(host, &["src/lib.rs", "static/page.css"]).await;
 }
 

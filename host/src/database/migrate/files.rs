@@ -1,124 +1,197 @@
-//! The files of migrations: reads them and refuses what refinery would leave out or mix up.
+//! The files of migrations: reads them in their tool's order, and tells those that it would leave out.
 
-use std::{fmt::Display, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use refinery::Migration;
+use serde::{Deserialize, Serialize};
 
-use super::MigrationFailure;
-use crate::config::Project;
+use super::{
+    MigrationFailure,
+    folder::sql_files,
+    naming::{Named, in_order, style_of},
+};
+use crate::config::{Project, Style};
+
+/// What the first line says in a file whose only statement cannot run in a transaction, such as CREATE INDEX
+/// CONCURRENTLY. sqlx has the same.
+const NO_TRANSACTION: &str = "-- no-transaction";
+
+/// A migration on disk.
+#[derive(Debug)]
+pub(crate) struct Migration {
+    pub(super) named: Named,
+    /// As it is shown: relative to the root of the project.
+    pub(super) path: String,
+    pub(super) sql: String,
+    pub(super) in_transaction: bool,
+    /// There is a file that undoes it.
+    pub(super) reversible: bool,
+}
+
+impl Migration {
+    /// One without a statement is still being written.
+    pub(super) fn has_statement(&self) -> bool {
+        let mut lines = self.sql.lines().map(str::trim);
+        lines.any(|line| !line.is_empty() && !line.starts_with("--"))
+    }
+}
+
+/// A file that looks like a migration and is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Ignored {
+    /// As it is shown.
+    pub(crate) file: String,
+    pub(crate) why: String,
+}
 
 /// The files in order, and their folder.
+#[derive(Debug, Default)]
 pub(crate) struct Files {
+    pub(crate) style: Style,
     pub(super) list: Vec<Migration>,
-    /// As it is shown: relative to the root of the project.
+    pub(crate) ignored: Vec<Ignored>,
+    /// As it is shown.
     pub(super) folder: String,
 }
 
 impl Files {
-    /// The path of a migration's file, as it is shown.
-    pub(crate) fn path(&self, migration: impl Display) -> String {
-        format!("{}/{migration}.sql", self.folder)
-    }
-
-    /// The path of each.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = String> {
-        self.list.iter().map(|migration| self.path(migration))
+    /// The paths of those that are left out because they have no statement yet.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &str> {
+        let unfinished = self.list.iter().filter(|file| !file.has_statement());
+        unfinished.map(|file| file.path.as_str())
     }
 }
 
-/// The files, checked. One without a statement is still being written and is left out.
-pub(crate) fn load(project: &Project) -> Result<Files, MigrationFailure> {
-    let mut files = all(project)?;
-    refuse_same_numbers(&files)?;
-    let list = &mut files.list;
-    list.retain(|file| has_statement(file.sql().unwrap_or_default()));
-    Ok(files)
-}
-
-/// The files that [`load`] leaves out.
-pub(crate) fn unfinished(project: &Project) -> Result<Files, MigrationFailure> {
-    let mut files = all(project)?;
-    let list = &mut files.list;
-    list.retain(|file| !has_statement(file.sql().unwrap_or_default()));
-    Ok(files)
-}
-
-/// The path of a new file: with the number after the highest of all, including those without a statement.
-pub(crate) fn next(project: &Project, name: &str) -> Result<String, MigrationFailure> {
-    let files = all(project)?;
-    Ok(files.path(format_args!("V{}__{name}", last_of(&files.list) + 1)))
-}
-
-fn last_of(files: &[Migration]) -> i64 {
-    files.last().map_or(0, |file| i64::from(file.version()))
-}
-
-fn all(project: &Project) -> Result<Files, MigrationFailure> {
-    let (list, folder) = match project.migrations() {
-        Some(directory) => {
-            let folder = project.relative(directory).display().to_string();
-            (in_folder(directory, &folder)?, folder)
+/// The files, as they are.
+pub(super) fn read(project: &Project) -> Result<Files, MigrationFailure> {
+    let Some(directory) = project.migrations() else {
+        return Ok(Files::default());
+    };
+    let folder = project.relative(directory).display().to_string();
+    let paths = sql_files(directory, &folder)?;
+    let named: Vec<_> = paths.iter().map(|path| Named::of(path)).collect();
+    let found = match project.migration_style() {
+        None => {
+            let both = paths.iter().map(String::as_str).zip(&named);
+            style_of(both.map(|(path, named)| (path, named.as_ref())))
+                .map_err(|mixed| several(project, &folder, &mixed))?
         }
-        None => (Vec::new(), String::new()),
+        declared => declared,
     };
-    Ok(Files { list, folder })
-}
-
-fn in_folder(directory: &Path, shown: &str) -> Result<Vec<Migration>, MigrationFailure> {
-    // No folder, no migrations: not every project has some, and not every branch.
-    if !directory.exists() {
-        return Ok(Vec::new());
+    let mut files = Files {
+        style: found.unwrap_or_default(),
+        folder,
+        ..Files::default()
+    };
+    for (path, named) in paths.iter().zip(named) {
+        files.add(directory, path, named, found)?;
     }
-    // refinery skips a misnamed file and only logs it, which is easily missed.
-    if let Ok(entries) = std::fs::read_dir(directory) {
-        for name in entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        {
-            if let Some(stem) = name.strip_suffix(".sql")
-                && !is_well_named(stem)
-            {
-                return Err(MigrationFailure::new(
-                    Some(format!("{shown}/{name}")),
-                    "is not named V<number>__<name>.sql with letters, digits and _ in the name, for example V3__add_colour.sql".into(),
-                ));
-            }
-        }
-    }
-    let mut files = refinery::load_sql_migrations(directory)
-        .map_err(|error| MigrationFailure::new(None, format!("cannot read migrations: {error}")))?;
-    files.sort();
+    let style = files.style;
+    let list = &mut files.list;
+    list.sort_by(|left, right| in_order(style, &left.named.version, &right.named.version));
     Ok(files)
 }
 
-/// refinery's parser takes any name that begins well, `V3__add-colour` for one, and its search then skips the file.
-fn is_well_named(stem: &str) -> bool {
-    let Some((_, name)) = stem.split_once("__") else {
-        return false;
-    };
-    stem.starts_with(['V', 'U'])
-        && Migration::unapplied(stem, "").is_ok_and(|parsed| parsed.name() == name)
-}
-
-/// refinery compares by number alone: the second file would fail on the history table's key, under the first one's
-/// name, or pass for a changed first one.
-fn refuse_same_numbers(files: &Files) -> Result<(), MigrationFailure> {
-    let same = |pair: &&[Migration]| pair[0].version() == pair[1].version();
-    let Some(pair) = files.list.windows(2).find(same) else {
-        return Ok(());
-    };
+fn several(project: &Project, folder: &str, mixed: &BTreeMap<Style, &str>) -> MigrationFailure {
+    let named = mixed
+        .iter()
+        .map(|(style, file)| format!("{file} of {style}"));
+    let named: Vec<_> = named.collect();
+    let first = mixed.keys().next().copied().unwrap_or_default();
+    let manifest = project.workspace().join("Cargo.toml");
     let message = format!(
-        "has the same number as {}: give the one of them that is not applied yet the number {}",
-        files.path(&pair[0]),
-        last_of(&files.list) + 1
+        "holds migrations of several tools: {}; keep those of one, or say whose count: style = \"{first}\" under \
+         [workspace.metadata.host] in {}",
+        named.join(", "),
+        project.relative(&manifest).display(),
     );
-    Err(MigrationFailure::new(Some(files.path(&pair[1])), message))
+    MigrationFailure::new(Some(folder.to_owned()), message)
 }
 
-fn has_statement(sql: &str) -> bool {
-    sql.lines()
-        .map(str::trim)
-        .any(|line| !line.is_empty() && !line.starts_with("--"))
+impl Files {
+    /// Sorts one file in. `found`: the tool that the folder is for, if that is known.
+    fn add(
+        &mut self,
+        directory: &Path,
+        path: &str,
+        named: Option<Named>,
+        found: Option<Style>,
+    ) -> Result<(), MigrationFailure> {
+        let file = format!("{}/{path}", self.folder);
+        let place = directory.join(path);
+        let beside = |name: &str| place.with_file_name(name).is_file();
+        match named {
+            Some(named) if named.style == self.style => match (named.is_down, self.style) {
+                (false, _) => {
+                    let file = migration(named, &place, file)?;
+                    self.list.push(file);
+                }
+                (true, Style::Diesel) if !beside("up.sql") => {
+                    let why = "undoes a migration that is not there: it needs an up.sql beside it"
+                        .to_owned();
+                    self.ignored.push(Ignored { file, why });
+                }
+                (true, _) => {}
+            },
+            // What else diesel's folders hold is not for diesel.
+            _ if self.style == Style::Diesel && path.contains('/') && beside("up.sql") => {}
+            _ => self.ignored.push(Ignored {
+                file,
+                why: no_name(found),
+            }),
+        }
+        Ok(())
+    }
+}
+
+/// Reads the migration at `place`, which is shown as `path`.
+fn migration(named: Named, place: &Path, path: String) -> Result<Migration, MigrationFailure> {
+    let sql = fs::read_to_string(place).map_err(|error| {
+        MigrationFailure::new(Some(path.clone()), format!("cannot be read: {error}"))
+    })?;
+    let (in_transaction, reversible) = match named.style {
+        Style::Diesel => (
+            runs_in_transaction(&place.with_file_name("metadata.toml")),
+            place.with_file_name("down.sql").is_file(),
+        ),
+        Style::Refinery | Style::Sqlx => {
+            (!sql.starts_with(NO_TRANSACTION), path.ends_with(".up.sql"))
+        }
+    };
+    Ok(Migration {
+        named,
+        path,
+        sql,
+        in_transaction,
+        reversible,
+    })
+}
+
+fn no_name(found: Option<Style>) -> String {
+    match found {
+        Some(style) => format!(
+            "is not named as {style} names migrations, for example {}",
+            style.example()
+        ),
+        None => {
+            let each = Style::ALL.map(|style| format!("{} ({style})", style.example()));
+            format!(
+                "is not named as a migration, for example {}",
+                each.join(" or ")
+            )
+        }
+    }
+}
+
+/// As diesel reads it: in a transaction if there is no such file or no valid one, and not if it does not say.
+fn runs_in_transaction(metadata: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        run_in_transaction: bool,
+    }
+    let text = fs::read_to_string(metadata).ok();
+    let said: Option<Metadata> = text.and_then(|text| toml::from_str(&text).ok());
+    said.is_none_or(|metadata| metadata.run_in_transaction)
 }
 
 #[cfg(test)]
@@ -126,19 +199,76 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_right_as_a_whole() {
-        for (stem, right) in [
-            ("V3__add_colour", true),
-            ("U3__view", true),
-            ("V03__a__b", true),
-            ("V3__add-colour", false),
-            ("V3__add colour", false),
-            ("V3_add", false),
-            ("V3.1__add", false),
-            ("|3__add", false),
-            ("next", false),
+    fn diesels_metadata_count_as_diesel_reads_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("metadata.toml");
+        assert!(runs_in_transaction(&file), "without the file");
+        for (text, expected) in [
+            ("run_in_transaction = true", true),
+            ("run_in_transaction = false", false),
+            ("", false),
+            ("other = 1", false),
+            ("run_in_transaction = 0", true),
+            ("run_in", true),
         ] {
-            assert_eq!(is_well_named(stem), right, "{stem}");
+            fs::write(&file, text).expect("a file");
+            assert_eq!(runs_in_transaction(&file), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_file_is_a_migration_undoes_one_or_is_named() {
+        for (paths, style, migrations, ignored) in [
+            (
+                &[
+                    "2_b.up.sql",
+                    "2_b.down.sql",
+                    "10_c.sql",
+                    "0001_a.sql",
+                    "notes.sql",
+                    ".#1_a.sql",
+                    "read.me",
+                ][..],
+                Style::Sqlx,
+                &["0001_a", "2_b", "10_c"][..],
+                &["notes.sql"][..],
+            ),
+            (
+                &["V10__b.sql", "old/V9__a.sql", "V1__a-b.sql"],
+                Style::Refinery,
+                &["V9__a", "V10__b"],
+                &["V1__a-b.sql"],
+            ),
+            (
+                &[
+                    "10_b/up.sql",
+                    "10_b/down.sql",
+                    "10_b/notes.sql",
+                    "0_a/up.sql",
+                    "9_c/down.sql",
+                    "seed.sql",
+                ],
+                Style::Diesel,
+                &["0_a", "10_b"],
+                &["9_c/down.sql", "seed.sql"],
+            ),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            for path in paths {
+                let path = folder.path().join("migrations").join(path);
+                fs::create_dir_all(path.parent().expect("inside")).expect("a folder");
+                fs::write(path, "SELECT 1;").expect("a file");
+            }
+            let files = read(&Project::in_folder(folder.path())).expect("they can be read");
+            assert_eq!(files.style, style);
+            let names: Vec<_> = files.list.iter().map(|it| &*it.named.name).collect();
+            assert_eq!(names, migrations);
+            let names: Vec<_> = files
+                .ignored
+                .iter()
+                .map(|it| it.file.replace("migrations/", ""))
+                .collect();
+            assert_eq!(names, ignored);
         }
     }
 }

@@ -167,14 +167,18 @@ impl Schema {
             failure: Some(failure),
             ..RunOutcome::default()
         };
+        let mut ignored = before.ignored.clone();
         let (outcome, error) = match migrate::load(&self.project) {
-            Ok(files) => match self.run_on_current(&files, apply).await {
-                Ok(outcome) => (outcome, None),
-                Err(error) => {
-                    let failure = MigrationFailure::new(None, unreached_because(&*error));
-                    (as_before(failure), Some(error))
+            Ok(files) => {
+                ignored.clone_from(&files.ignored);
+                match self.run_on_current(&files, apply).await {
+                    Ok(outcome) => (outcome, None),
+                    Err(error) => {
+                        let failure = MigrationFailure::new(None, unreached_because(&*error));
+                        (as_before(failure), Some(error))
+                    }
                 }
-            },
+            }
             Err(failure) => (as_before(failure), None),
         };
         let RunOutcome {
@@ -187,9 +191,16 @@ impl Schema {
         if unreached {
             self.access.report_failure();
         }
+        for file in ignored.iter().filter(|file| !before.ignored.contains(file)) {
+            self.events.emit(Event::MigrationIgnored {
+                file: file.file.clone(),
+                why: file.why.clone(),
+            });
+        }
         let mut state = SchemaState {
             status,
             failure,
+            ignored,
             applying: None,
             unreached,
             revision: before.revision,

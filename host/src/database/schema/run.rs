@@ -65,7 +65,9 @@ impl Run<'_> {
             migrate::run(client, files, apply, &control).await
         });
         let (url, env) = &self.place;
-        let blocker = watch_blocker(url, env, &pid, |found| self.set_blocker(found, &start));
+        let blocker = watch_blocker(url, env, (&pid, files.style), |found| {
+            self.set_blocker(found, &start);
+        });
         let outcome = tokio::select! {
             outcome = &mut running => outcome,
             never = blocker => match never {},

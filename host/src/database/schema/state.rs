@@ -29,6 +29,8 @@ pub(crate) struct SchemaState {
     #[serde(flatten)]
     pub(crate) status: migrate::MigrationStatus,
     pub(crate) failure: Option<MigrationFailure>,
+    /// Files that are not applied, since they are no migrations.
+    pub(crate) ignored: Vec<migrate::Ignored>,
     /// The run in progress.
     pub(crate) applying: Option<Applying>,
     /// The failure is a missing connection. The run is repeated once there is one.

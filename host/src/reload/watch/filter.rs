@@ -73,7 +73,16 @@ fn in_root(path: &Path) -> bool {
 
 /// Whether a file in the folder of migrations counts. A `folder` counts for what may be in it.
 fn in_migrations(path: &Path, folder: bool) -> bool {
-    is_user_file(path) && (folder || path.extension().is_some_and(|it| it == "sql"))
+    let is_sql = path.extension().is_some_and(|it| it == "sql");
+    // diesel's, which says whether a migration runs in a transaction.
+    let is_read = is_sql && !undoes(path) || path.ends_with("metadata.toml");
+    is_user_file(path) && (folder || is_read)
+}
+
+/// Whether this is a migration's file that undoes it: sqlx's `….down.sql`, diesel's `down.sql`. It is never applied.
+pub(crate) fn undoes(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| name == "down.sql" || name.ends_with(".down.sql"))
 }
 
 /// Whether a file of a package counts, by its path from the package's folder.
@@ -150,7 +159,17 @@ mod tests {
         }
         assert!(!in_root(Path::new("notes.txt")));
         assert!(in_migrations(Path::new("V1__a.sql"), false));
-        assert!(!in_migrations(Path::new("notes.md"), false));
+        for file in ["2_b.sql", "2_b.up.sql", "2_b/up.sql", "2_b/metadata.toml"] {
+            assert!(in_migrations(Path::new(file), false), "{file}");
+        }
+        for file in [
+            "notes.md",
+            "2_b.down.sql",
+            "2_b/down.sql",
+            "2_b/.up.sql.swp",
+        ] {
+            assert!(!in_migrations(Path::new(file), false), "{file}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ use super::build::Inputs;
 use crate::config::Project;
 use places::Places;
 
-pub(super) use filter::{RUNTIME_FOLDERS, SETTINGS};
+pub(super) use filter::{RUNTIME_FOLDERS, SETTINGS, undoes};
 
 /// Editors save in steps (truncate, write, rename) and formatters run right after. Events less than this apart are one
 /// save.
