@@ -12,8 +12,8 @@ pub(crate) fn load(project: &Project) -> Result<Files, MigrationFailure> {
     match files.ignored.first() {
         Some(first) if files.list.is_empty() => {
             let why = format!(
-                "{}; if something else applies what is in {}, start with --migrations none",
-                first.why, files.folder
+                "{}; name the right folder with --migrations FOLDER, or start with --migrations none if something else applies these",
+                first.why
             );
             Err(MigrationFailure::new(Some(first.file.clone()), why))
         }
