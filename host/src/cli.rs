@@ -8,6 +8,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use shared::{AppState, BoxError, abi::Building};
+use tracing::Dispatch;
 
 use crate::{config::settings, logs};
 
@@ -60,8 +61,7 @@ pub(crate) type LinkedApp = Option<Box<dyn FnOnce(AppState) -> Building + Send>>
 /// Parses the command line and runs the command.
 pub(crate) fn run(app: LinkedApp) -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr();
-    match execute(cli.command, app) {
+    match execute(cli.command, app, log_to_stderr()) {
         Ok(code) => code,
         Err(error) => {
             tracing::debug!(?error, "the command failed");
@@ -75,11 +75,19 @@ pub(crate) fn run(app: LinkedApp) -> ExitCode {
     not(feature = "production"),
     expect(unused_variables, reason = "only `serve` runs a linked app")
 )]
-fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
+fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, BoxError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("host")
         .build()?;
+    #[cfg(feature = "production")]
+    let app_may_set_the_log = matches!(command, Command::Serve(_));
+    #[cfg(not(feature = "production"))]
+    let app_may_set_the_log = false;
+    if !app_may_set_the_log {
+        logs::install(log.clone());
+        logs::read_filter();
+    }
     match command {
         #[cfg(feature = "dev")]
         Command::Dev(options) => {
@@ -113,7 +121,7 @@ fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
         Command::Serve(options) => {
             let app =
                 app.ok_or("no app is linked into this binary: call `host::serve` in its `main`")?;
-            let served = runtime.block_on(crate::production::serve(options, app));
+            let served = runtime.block_on(crate::production::serve(options, app, log));
             // App code that never awaits must not keep the process.
             runtime.shutdown_timeout(THREADS_LIMIT);
             served.map(|()| ExitCode::SUCCESS)
@@ -121,12 +129,12 @@ fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
     }
 }
 
-fn log_to_stderr() {
+fn log_to_stderr() -> Dispatch {
     // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
     let (writer, clock) = (|| crate::terminal::Log, crate::terminal::Clock);
     #[cfg(not(feature = "dev"))]
     let (writer, clock) = (std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
     let coloured = std::io::stderr().is_terminal() && !settings::wants_plain_output();
-    logs::install(writer, clock, coloured);
+    logs::subscriber(writer, clock, coloured)
 }

@@ -1,10 +1,20 @@
 //! What the log shows, and how: the subscriber for the records of the host and of the app, by tracing or by `log`.
 //!
 //! `RUST_LOG` decides what is shown. `.env` may set it too, so it is read again whenever that file is.
+//!
+//! A process has one subscriber, for good. In production it may be the app's, set up in `main` or in `app()`; so there the
+//! host's is installed only once the app has started without one. Until then it hears what is polled in [`heard`].
 
 use std::{fmt, sync::OnceLock};
+#[cfg(feature = "production")]
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+};
 
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
+#[cfg(feature = "production")]
+use tracing::{dispatcher, subscriber::NoSubscriber};
 use tracing_subscriber::{
     EnvFilter, Registry,
     filter::ParseError,
@@ -26,8 +36,8 @@ const DEFAULT: &str = "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=err
 
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Shows all records from here on.
-pub(crate) fn install<W, T>(writer: W, clock: T, coloured: bool)
+/// The host's subscriber.
+pub(crate) fn subscriber<W, T>(writer: W, clock: T, coloured: bool) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     T: FormatTime + Clone + Send + Sync + 'static,
@@ -45,8 +55,26 @@ where
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
-        .init();
-    read_filter();
+        .into()
+}
+
+/// Lets `log` show all records from here on, unless there is a subscriber already.
+pub(crate) fn install(log: Dispatch) {
+    drop(log.try_init()); // fails if there is one, or one for records of `log`
+}
+
+/// Lets `log` hear `future` for as long as there is no other subscriber.
+#[cfg(feature = "production")]
+pub(crate) async fn heard<F: Future>(log: Dispatch, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let mut poll = || Pin::as_mut(&mut future).poll(context);
+        match dispatcher::get_default(|set| set.is::<NoSubscriber>()) {
+            true => dispatcher::with_default(&log, poll),
+            false => poll(),
+        }
+    })
+    .await
 }
 
 /// Reads `RUST_LOG`, which may have changed.

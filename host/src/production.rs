@@ -6,14 +6,17 @@ use axum::{body::Body, http::Response};
 use clap::Args;
 use host_accept::{Answer, Tether};
 use hyper::{Request, body::Incoming};
-use shared::{AppState, BoxError, Db, PoolOwner, abi::Building, keep::Kept};
+use shared::{AppState, BoxError, Db, PoolOwner, abi::Building, env::Env, keep::Kept};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
+use tracing::Dispatch;
 
 use crate::{
     config::{ServeFlags, settings},
     failure,
     lifecycle::Signals,
+    logs,
     server::listen,
 };
 
@@ -24,63 +27,27 @@ pub(crate) struct ServeOptions {
     flags: ServeFlags,
 }
 
-/// Serves until SIGTERM or Ctrl-C, then finishes what is under way.
+/// Serves until SIGTERM or Ctrl-C, then finishes what is under way. `log` shows it, unless the app has its own.
 pub(crate) async fn serve(
     options: ServeOptions,
     app: impl FnOnce(AppState) -> Building + Send + 'static,
+    log: Dispatch,
 ) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
-    // The lowest precedence: anything else overrides it.
-    let production = [("APP_ENV".to_owned(), "production".to_owned())];
-    let env = Arc::new(settings::read(production, &options.flags.0)?);
-    let Some(url) = env.database_url.clone() else {
-        let unread = env
-            .unread()
-            .map(|unread| format!("\n    {unread}"))
-            .unwrap_or_default();
-        return Err(format!("DATABASE_URL is not set, and `serve` starts no database of its own.{unread}\n    example: DATABASE_URL=postgres://user:password@host/database").into());
+    let starting = start(options, app, &mut signals, log.clone());
+    let started = logs::heard(log.clone(), starting).await;
+    logs::install(log);
+    let Some(started) = started? else {
+        return Ok(());
     };
-    let listener = listen::bind(env.host, env.port)?;
+    let Started {
+        env,
+        db,
+        shutdown,
+        listener,
+        router,
+    } = started;
     let address = listener.local_addr()?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-
-    let db_config = env.db_config(url, format!("host-serve:{}", std::process::id()));
-    let db = Db::new(&db_config);
-    let shutdown = CancellationToken::new();
-    let state = AppState {
-        db: db.clone(),
-        generation: 1,
-        shutdown: shutdown.clone(),
-        env: env.clone(),
-        kept: Kept::default(),
-        pool_owner: PoolOwner::Host,
-        db_config,
-    };
-    // In its own task: it may work for long before its first await, and signals must be seen meanwhile.
-    let starting = tokio::spawn(async move { app(state).await });
-    let starting = AbortOnDropHandle::new(starting);
-    let started = tokio::select! {
-        started = tokio::time::timeout(env.app_start_timeout, starting) => started,
-        signal = signals.next() => {
-            tracing::info!("{signal}: stopped before app() returned");
-            close(&db).await;
-            return Ok(());
-        }
-    };
-    let router = match started {
-        Ok(Ok(Ok(router))) => router,
-        Ok(Ok(Err(error))) => {
-            return Err(format!("app() failed: {}", failure::with_causes(&*error)).into());
-        }
-        Ok(Err(panicked)) => return Err(format!("app() did not end: {panicked}").into()),
-        Err(_) => {
-            return Err(format!(
-                "app() did not return within {} ms (APP_START_TIMEOUT_MS)",
-                env.app_start_timeout.as_millis()
-            )
-            .into());
-        }
-    };
 
     let stop = CancellationToken::new();
     let answer: Answer = Arc::new(move |request: Request<Incoming>, _: Tether| {
@@ -111,6 +78,82 @@ pub(crate) async fn serve(
     }
     close(&db).await;
     Ok(())
+}
+
+/// The app, ready to serve.
+struct Started {
+    env: Arc<Env>,
+    db: Db,
+    shutdown: CancellationToken,
+    listener: TcpListener,
+    router: axum::Router,
+}
+
+/// Starts the app; `None` if a signal came first.
+async fn start(
+    options: ServeOptions,
+    app: impl FnOnce(AppState) -> Building + Send + 'static,
+    signals: &mut Signals,
+    log: Dispatch,
+) -> Result<Option<Started>, BoxError> {
+    logs::read_filter();
+    // The lowest precedence: anything else overrides it.
+    let production = [("APP_ENV".to_owned(), "production".to_owned())];
+    let env = Arc::new(settings::read(production, &options.flags.0)?);
+    let Some(url) = env.database_url.clone() else {
+        let unread = env
+            .unread()
+            .map(|unread| format!("\n    {unread}"))
+            .unwrap_or_default();
+        return Err(format!("DATABASE_URL is not set, and `serve` starts no database of its own.{unread}\n    example: DATABASE_URL=postgres://user:password@host/database").into());
+    };
+    let listener = listen::bind(env.host, env.port)?;
+    let listener = TcpListener::from_std(listener)?;
+
+    let db_config = env.db_config(url, format!("host-serve:{}", std::process::id()));
+    let db = Db::new(&db_config);
+    let shutdown = CancellationToken::new();
+    let state = AppState {
+        db: db.clone(),
+        generation: 1,
+        shutdown: shutdown.clone(),
+        env: env.clone(),
+        kept: Kept::default(),
+        pool_owner: PoolOwner::Host,
+        db_config,
+    };
+    // In its own task: it may work for long before its first await, and signals must be seen meanwhile.
+    let starting = tokio::spawn(logs::heard(log, async move { app(state).await }));
+    let starting = AbortOnDropHandle::new(starting);
+    let started = tokio::select! {
+        started = tokio::time::timeout(env.app_start_timeout, starting) => started,
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopped before app() returned");
+            close(&db).await;
+            return Ok(None);
+        }
+    };
+    let router = match started {
+        Ok(Ok(Ok(router))) => router,
+        Ok(Ok(Err(error))) => {
+            return Err(format!("app() failed: {}", failure::with_causes(&*error)).into());
+        }
+        Ok(Err(panicked)) => return Err(format!("app() did not end: {panicked}").into()),
+        Err(_) => {
+            return Err(format!(
+                "app() did not return within {} ms (APP_START_TIMEOUT_MS)",
+                env.app_start_timeout.as_millis()
+            )
+            .into());
+        }
+    };
+    Ok(Some(Started {
+        env,
+        db,
+        shutdown,
+        listener,
+        router,
+    }))
 }
 
 async fn close(db: &Db) {

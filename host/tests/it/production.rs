@@ -1,6 +1,6 @@
 //! `host serve`: the same app, linked in, and nothing of the dev server.
 
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -10,15 +10,59 @@ use tokio::io::AsyncBufReadExt;
 
 use crate::support::{Checkout, Host, client, eventually};
 
+/// A slow request, and a log as an app may set it up.
+const LAB: &str = r#"
+        Router::new().route("/slow", get(async || { std::fs::write("entered", "").unwrap(); gate("open").await; "finished" }))
+    }
+
+    pub(crate) async fn set_up_log() {
+        tracing::info!("at first");
+        if std::env::var("LOG_OF_THE_APP").is_ok_and(|wanted| !wanted.is_empty()) {
+            tracing::subscriber::set_global_default(Own).unwrap();
+        }
+        tokio::task::yield_now().await;
+        tracing::info!("in app()");
+    }
+
+    struct Own;
+
+    impl tracing::Subscriber for Own {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool { true }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id { tracing::span::Id::from_u64(1) }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) { event.record(&mut Words) }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    struct Words;
+
+    impl tracing::field::Visit for Words {
+        fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+            if field.name() == "message" { eprintln!("own: {value:?}") }
+        }
+"#;
+
 #[tokio::test]
 async fn the_production_binary_serves_alone_and_ends_orderly() {
     // A dev host for its database, and a checkout of its own to build in, where most is compiled already.
     let (dev, checkout) = (Host::start().await, Checkout::new());
-    checkout.add_lab(r#"Router::new().route("/slow", get(async || { std::fs::write("entered", "").unwrap(); gate("open").await; "finished" }))"#);
+    checkout.add_lab(LAB);
     checkout.edit(
         "app_lib/src/lib.rs",
         "    let state = AppState {",
         "    if std::env::var_os(\"WORKERS\").is_some() { state.env.own(|own| (own.required::<String>(\"API_KEY\", \"sk-123\"), own.or::<u16>(\"WORKERS\", \"4\")))?; }\n    if std::env::var_os(\"WANTS_A_FILE\").is_some() { std::fs::read(\"pages/home.html\")?; }\n    let starts = std::env::var(\"STARTS\").unwrap_or_default();\n    if !starts.is_empty() { std::fs::write(&starts, \"\")?; }\n    if starts == \"awaiting\" { std::future::pending::<()>().await; }\n    while starts == \"blocking\" { std::thread::park(); }\n    let state = AppState {",
+    );
+    checkout.edit(
+        "app_lib/src/lib.rs",
+        "    let state = AppState {",
+        "    lab::set_up_log().await;\n    let state = AppState {",
+    );
+    checkout.edit(
+        "host/src/main.rs",
+        "fn main() -> ExitCode {",
+        "fn main() -> ExitCode {\n    if std::env::var_os(\"LOG_OF_MAIN\").is_some() { tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new()).unwrap(); }",
     );
     add_union(&checkout);
     let mut build = checkout.command("cargo");
@@ -46,7 +90,7 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     let refused = checkout
         .command(&binary)
         .args(["serve", "--port", "0"])
-        .env("PGHOST", "db.example")
+        .envs([("PGHOST", "db.example"), ("LOG_OF_MAIN", "1")])
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(1));
@@ -101,6 +145,7 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         terminate(&process);
         assert_eq!(process.wait().await.unwrap().code(), Some(0), "{starts}");
     }
+    shows_its_own_log(&checkout, &binary, &url).await;
     let mut command = tokio::process::Command::from(checkout.command(&binary));
     command
         .args(["serve", "--port", "0"])
@@ -152,6 +197,34 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
         "finished"
     );
     assert_eq!(process.wait().await.unwrap().code(), Some(0));
+}
+
+/// What is set up in `app()` gets the host's lines too; before, and without it, the host shows the app's.
+async fn shows_its_own_log(checkout: &Checkout, binary: &Path, url: &str) {
+    for (own, set_up, serving) in [
+        ("1", "own: in app()", "own: serving on "),
+        ("", "INFO app_lib::lab: in app()", "INFO serving on "),
+    ] {
+        let mut process = tokio::process::Command::from(checkout.command(binary))
+            .args(["serve", "--port", "0"])
+            .envs([("DATABASE_URL", url), ("LOG_OF_THE_APP", own)])
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = tokio::io::BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("serving on ") {
+                terminate(&process);
+            }
+            said += &format!("{line}\n");
+        }
+        assert_eq!(process.wait().await.unwrap().code(), Some(0), "{said}");
+        for line in ["INFO app_lib::lab: at first", set_up, serving] {
+            assert!(said.contains(line), "{line}: {said}");
+        }
+    }
 }
 
 fn terminate(process: &tokio::process::Child) {
