@@ -335,4 +335,5 @@ async fn a_page_of_the_host_before_follows_the_next_one_on_the_same_port() {
     browser
         .until("the page of the next host", &heading("After"))
         .await;
+    browser.close().await;
 }

@@ -1,14 +1,19 @@
 //! A real browser, headless, driven through WebDriver.
 //!
-//! Where none is installed a test that wants one says so and passes: `.ci/run` installs one.
+//! A test hands it on to the next one: starting it takes two seconds of a processor. Where none is installed a test that
+//! wants one says so and passes: `.ci/run` installs one.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     str::FromStr,
+    sync::{
+        LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use fantoccini::{
@@ -22,15 +27,25 @@ use nix::{
 };
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
+use tokio::runtime::{self, Runtime};
 
-use super::eventually;
+use super::{eventually, seed::runs};
+
+/// Browsers whose test has ended, with one empty tab.
+static IDLE: Mutex<Vec<Chromium>> = Mutex::new(Vec::new());
+
+/// Where sessions run: a test's own runtime ends before the browser does.
+static SESSIONS: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut sessions = runtime::Builder::new_multi_thread();
+    sessions.worker_threads(1).enable_all().build().unwrap()
+});
 
 pub(crate) struct Chromium {
     pub(crate) client: Client,
-    driver: Driver,
+    _driver: Driver,
 }
 
-/// The process that starts the browser, in a group of its own with it. Ended on drop.
+/// The process that starts the browser, in a group of its own with it. Ended on drop, or with the tests.
 struct Driver(Child);
 
 impl Drop for Driver {
@@ -42,24 +57,39 @@ impl Drop for Driver {
 }
 
 impl Chromium {
-    /// `None`: there is no browser here.
+    /// With one empty tab. `None`: there is no browser here.
     pub(crate) async fn start() -> Option<Self> {
-        let started = Command::new("chromedriver")
-            .arg("--port=0")
+        let idle = IDLE.lock().unwrap().pop();
+        match idle {
+            Some(browser) => Some(browser),
+            None => SESSIONS.spawn(Self::launch()).await.unwrap(),
+        }
+    }
+
+    async fn launch() -> Option<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let path = env::var_os("PATH").unwrap_or_default();
+        if !env::split_paths(&path).any(|folder| folder.join("chromedriver").is_file()) {
+            skipped("no chromedriver in PATH: apt-get install chromium chromium-driver");
+            return None;
+        }
+        // Nothing is dropped when the tests end, however they do, but the shell's input ends.
+        let started = Command::new("sh")
+            .args(["-c", r#""$@" & read -r _; kill -KILL 0"#, "sh"])
+            .args(["chromedriver", "--port=0"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn();
-        let Ok(process) = started else {
-            skipped("no chromedriver in PATH: apt-get install chromium chromium-driver");
-            return None;
-        };
-        let mut driver = Driver(process);
+        let mut driver = Driver(started.unwrap());
         let port = port(&mut driver.0);
+        let number = COUNT.fetch_add(1, Relaxed);
+        let profile = runs().join(format!("{}/chromium-{number}", std::process::id()));
         let options = json!({ "goog:chromeOptions": { "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-            "--window-size=1100,900", "--force-color-profile=srgb",
+            "--window-size=1100,900", "--force-color-profile=srgb", format!("--user-data-dir={}", profile.display()),
         ] }, "goog:loggingPrefs": { "browser": "ALL" } });
         let capabilities: Capabilities = serde_json::from_value(options).unwrap();
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
@@ -67,7 +97,10 @@ impl Chromium {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
-        Some(Self { client, driver })
+        Some(Self {
+            client,
+            _driver: driver,
+        })
     }
 
     pub(crate) async fn open(&self, url: &str) {
@@ -164,9 +197,21 @@ impl Chromium {
             .unwrap_or_else(|_| panic!("axe ran: {found}"))
     }
 
+    /// Hands the browser on as if it had just started: with a new tab, without what pages have stored or said.
     pub(crate) async fn close(self) {
-        self.client.close().await.unwrap();
-        drop(self.driver);
+        for left in ["clearBrowserCookies", "clearBrowserCache"] {
+            self.cdp(&format!("Network.{left}"), json!({})).await;
+        }
+        // What a test has emulated, and a page stored for its session, is bound to the tab.
+        let used = self.client.windows().await.unwrap();
+        let new = self.client.new_window(true).await.unwrap().handle;
+        for window in used {
+            self.client.switch_to_window(window).await.unwrap();
+            self.client.close_window().await.unwrap();
+        }
+        self.client.switch_to_window(new).await.unwrap();
+        self.complaints().await;
+        IDLE.lock().unwrap().push(self);
     }
 
     async fn cdp(&self, command: &str, parameters: Value) -> Value {
