@@ -25,6 +25,9 @@ pub(crate) enum AppError {
     /// An error of ours or of the database, logged.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// A template that is missing or wrong, logged.
+    #[error(transparent)]
+    Template(#[from] minijinja::Error),
 }
 
 impl AppError {
@@ -76,6 +79,14 @@ impl AppError {
                 "database",
                 told(error, "the database refused; see the log"),
             ),
+            Self::Template(error) => {
+                tracing::error!("{error:#}");
+                let message = match cfg!(feature = "hot") {
+                    true => format!("{error:#}"),
+                    false => "the page failed; see the log".to_owned(),
+                };
+                (StatusCode::INTERNAL_SERVER_ERROR, "template", message)
+            }
         }
     }
 }

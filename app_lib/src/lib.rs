@@ -16,6 +16,9 @@ mod increments;
 mod page;
 mod ping;
 
+// What is not code: templates and static files.
+mod files;
+
 // Shared by the resources: input and errors.
 mod error;
 mod extract;
@@ -45,6 +48,7 @@ async fn app(state: AppState) -> Result<Router, BoxError> {
     Ok(Router::new()
         .nest("/api", api)
         .merge(page::routes())
+        .route("/static/{*file}", get(files::serve))
         .fallback(error::unknown_route)
         .with_state(state))
 }

@@ -23,6 +23,10 @@ pub use app::{AppState, BoxError, PoolOwner};
 pub use db::{Db, DbError, request, row};
 pub use keep::KeepError;
 
+// Crates that only the app uses are in the dylib if they are named here.
+#[cfg(feature = "templates")]
+use {minijinja as _, rust_embed as _};
+
 /// The one connection.
 pub use shared_db as db;
 

@@ -148,7 +148,7 @@ async fn the_pages_of_a_failed_handler_are_readable() {
 }
 
 #[tokio::test]
-async fn the_sample_page_and_the_dashboard_of_a_fresh_app_claim_nothing_wrong() {
+async fn the_sample_page_follows_its_files_and_the_dashboard_of_a_fresh_app_claims_nothing_wrong() {
     let checkout = Checkout::new();
     // As plain axum apps are written: with items that are public in a private module.
     checkout.add_lab("helper() }\npub fn helper() -> Router<AppState> { Router::new()");
@@ -172,6 +172,29 @@ async fn the_sample_page_and_the_dashboard_of_a_fresh_app_claim_nothing_wrong() 
     let wide = "document.documentElement.scrollWidth > innerWidth";
     assert_eq!(browser.value(wide).await, false);
     browser.screenshot("sample-phone").await;
+
+    // Its templates and its style sheet are read while it runs.
+    let checkout = &host.checkout;
+    checkout.edit(
+        "app_lib/static/style.css",
+        "body {",
+        "body { color: rgb(1, 2, 3);",
+    );
+    let style = "getComputedStyle(document.body).color === 'rgb(1, 2, 3)'";
+    browser.until("the new style", style).await;
+    let template = "app_lib/templates/index.html";
+    checkout.edit(template, "New counter", "Another counter");
+    let label = format!(
+        "document.querySelector('label').textContent.startsWith('Another') && {shown} && {style}"
+    );
+    browser.until("the new template", &label).await;
+    checkout.edit(template, "{%- endfor %}", "{%- end %}");
+    let error =
+        "document.body.textContent.includes('syntax error: unknown statement end (in index.html:')";
+    browser.until("what is wrong with it", error).await;
+    checkout.edit(template, "{%- end %}", "{%- endfor %}");
+    browser.until("the page again", &label).await;
+    assert_eq!(host.status().await.generation(), 1);
 
     browser.open(&host.url("/__dev")).await;
     let tile = |id: &str, text: &str| {

@@ -69,6 +69,11 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     build.args(["build", "--profile", "hot", "--package", "host"]);
     build.args(["--no-default-features", "--features", "host/bundled-app"]);
     build.args(["--package", "union", "--bin", "host", "--offline"]);
+    // As in a release: what is not code is in the binary.
+    for package in ["app_lib", "rust-embed", "rust-embed-utils"] {
+        let setting = format!("profile.hot.package.{package}.debug-assertions=false");
+        build.args(["--config", &setting]);
+    }
     let built = build.output().unwrap();
     assert!(
         built.status.success(),
@@ -166,6 +171,14 @@ async fn the_production_binary_serves_alone_and_ends_orderly() {
     };
 
     let client = client();
+    for folder in ["templates", "static"] {
+        std::fs::remove_dir_all(checkout.path("app_lib").join(folder)).unwrap();
+    }
+    for (path, holds) in [("/", "<h1>Counters</h1>"), ("/static/style.css", "body {")] {
+        let answer = client.get(format!("{base}{path}")).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(holds), "{path}: {text}");
+    }
     let ping: serde_json::Value = client
         .get(format!("{base}/api/ping"))
         .send()

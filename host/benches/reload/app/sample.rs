@@ -38,25 +38,29 @@ fn change(kind: Kind, round: usize) -> Change {
             path: "/".into(),
             marker: format!("Counters, round {round}"),
             replacements: vec![(
-                r#"h1 { "Counters" }"#,
-                format!(r#"h1 {{ "Counters, round {round}" }}"#),
+                r#"heading => "Counters""#,
+                format!(r#"heading => "Counters, round {round}""#),
             )],
         },
         Kind::Signature => {
-            let (parameter, argument) = match round % 2 {
-                0 => ("String", format!(r#""en-x-{round}".to_owned()"#)),
-                _ => ("&str", format!(r#""en-x-{round}""#)),
+            let (parameter, borrowed) = match round % 2 {
+                0 => ("String", ""),
+                _ => ("&str", "&"),
             };
             Change {
                 path: "/".into(),
-                marker: format!(r#"lang="en-x-{round}""#),
+                marker: format!("signed in round {round}"),
                 replacements: vec![
                     (
-                        "fn layout(content: Markup)",
-                        format!("fn layout(language: {parameter}, content: Markup)"),
+                        "fn index(counters: Vec<Counter>, generation: u64)",
+                        format!("fn index(counters: Vec<Counter>, generation: {parameter})"),
                     ),
-                    (r#"html lang="en""#, "html lang=(language)".into()),
-                    ("layout(html! {", format!("layout({argument}, html! {{")),
+                    (
+                        "index(counters, app.generation)",
+                        format!(
+                            r#"index(counters, {borrowed}format!("{{}}, signed in round {round}", app.generation))"#
+                        ),
+                    ),
                 ],
             }
         }
