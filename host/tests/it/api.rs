@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::Host;
+use crate::support::{Host, lab};
 
 #[tokio::test]
 async fn counters_from_creation_to_removal() {
@@ -309,12 +309,10 @@ async fn the_page_works_without_a_script_and_escapes_what_it_shows() {
 
 #[tokio::test]
 async fn http_2_and_large_bodies_pass_through() {
-    let host = Host::with_lab(
-        r#"Router::new().route("/count", post(async |body: Body| {
+    let host = Host::with_built_lab(lab!(r#"Router::new().route("/count", post(async |body: Body| {
             use futures_util::TryStreamExt;
             body.into_data_stream().try_fold(0, async |n, chunk| Ok(n + chunk.len())).await.unwrap().to_string()
-        })).route("/large", get(async || vec![b'x'; 5 << 20]))"#,
-    )
+        })).route("/large", get(async || vec![b'x'; 5 << 20]))"#))
     .await;
     let http2 = reqwest::Client::builder()
         .http2_prior_knowledge()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Checkout, Host};
+use crate::support::{Checkout, Host, lab};
 
 const PAGES: &str = r#"Router::new()
     .route("/page", get(async || Html("<!doctype html><html><body><p>GEN</p></BODY></html>")))
@@ -24,7 +24,7 @@ fn tag_with(host: &Host, more: &str) -> String {
 
 #[tokio::test]
 async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
-    let host = Host::with_lab(PAGES).await;
+    let host = Host::with_built_lab(lab!(PAGES)).await;
     let page = host.get("/page").await;
     let length = page.content_length();
     let text = page.text().await.unwrap();
@@ -90,7 +90,7 @@ const STREAMS: &str = r#"{
 
 #[tokio::test]
 async fn pages_that_stream_or_could_be_cached_or_compressed_get_the_script() {
-    let host = Host::with_lab(STREAMS).await;
+    let host = Host::with_built_lab(lab!(STREAMS)).await;
     let tag = tag_with(&host, "");
 
     let mut slow = host.get("/slow").await;
@@ -132,7 +132,7 @@ async fn pages_that_stream_or_could_be_cached_or_compressed_get_the_script() {
 
 #[tokio::test]
 async fn the_script_is_told_of_swaps_and_failures() {
-    let host = Host::with_lab(PAGES).await;
+    let host = Host::with_built_lab(lab!(PAGES)).await;
     let mut events = host.get("/__dev/events").await;
     // Events come one to a chunk; a keep-alive is none.
     let mut next = async || loop {

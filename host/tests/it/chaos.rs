@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::support::{Host, eventually};
+use crate::support::{Host, eventually, lab};
 
 const CLIENTS: usize = 64;
 
@@ -89,7 +89,7 @@ async fn client(host: Arc<Host>, seen: Arc<Seen>, number: usize, rounds: usize) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_gets_mixed_up_or_lost() {
     let rounds = std::env::var("CHAOS_ROUNDS").map_or(10, |rounds| rounds.parse().unwrap());
-    let host = Arc::new(Host::with_lab(&lab(1)).await);
+    let host = Arc::new(Host::with_built_lab(lab!(lab(1))).await);
     let observer = host.observe().await;
     let setup = "CREATE TABLE chaos (id bigserial PRIMARY KEY, marker text NOT NULL)";
     observer.batch_execute(setup).await.unwrap();

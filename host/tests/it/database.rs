@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 #[tokio::test]
 async fn data_and_service_survive_kill_9() {
@@ -106,14 +106,14 @@ async fn a_cluster_that_is_killed_comes_back() {
 
 #[tokio::test]
 async fn a_client_that_leaves_in_a_query_leaves_one_backend() {
-    let routes = r#"Router::new()
+    const ROUTES: &str = r#"Router::new()
         .route("/sleep", get(async |State(app): State<AppState>| { drop(app.db.query("SELECT pg_sleep(600)", &[]).await) }))
         .route("/transaction", get(async |State(app): State<AppState>| {
             use futures_util::FutureExt;
             drop(app.db.transaction(|tx| async move { tx.query("SELECT pg_sleep(601)", &[]).await }.boxed()).await)
         }))"#;
     let checkout = Checkout::new();
-    checkout.add_lab(routes);
+    checkout.add_built_lab(lab!(ROUTES));
     let host = Host::start_in(checkout, &[("DATABASE_STATEMENT_TIMEOUT_MS", "2000")]).await;
     let (backend, observer) = (host.backend().await, host.observe().await);
 
@@ -151,12 +151,12 @@ async fn a_client_that_leaves_in_a_query_leaves_one_backend() {
 
 #[tokio::test]
 async fn an_abandoned_transaction_is_cancelled_at_once_and_not_by_its_limit() {
-    let routes = r#"Router::new().route("/transaction", get(async |State(app): State<AppState>| {
+    const ROUTES: &str = r#"Router::new().route("/transaction", get(async |State(app): State<AppState>| {
             use futures_util::FutureExt;
             drop(app.db.transaction(|tx| async move { tx.query("SELECT pg_sleep(600)", &[]).await }.boxed()).await)
         }))"#;
     let checkout = Checkout::new();
-    checkout.add_lab(routes);
+    checkout.add_built_lab(lab!(ROUTES));
     // Without a limit of its own only the cancel can end it.
     let host = Host::start_in(
         checkout,
@@ -175,7 +175,7 @@ async fn an_abandoned_transaction_is_cancelled_at_once_and_not_by_its_limit() {
 
 #[tokio::test]
 async fn a_transaction_whose_failure_was_overlooked_is_not_called_committed() {
-    let host = Host::with_lab(
+    let host = Host::with_built_lab(lab!(
         r#"Router::new().route("/overlooked", get(async |State(app): State<AppState>| {
             use futures_util::FutureExt;
             let done = app.db.transaction(|tx| async move {
@@ -185,7 +185,7 @@ async fn a_transaction_whose_failure_was_overlooked_is_not_called_committed() {
             }.boxed()).await;
             done.is_ok().to_string()
         }))"#,
-    )
+    ))
     .await;
     assert_eq!(host.text("/overlooked").await, "false");
     assert_eq!(host.json("/api/counters").await, serde_json::json!([]));
@@ -193,16 +193,14 @@ async fn a_transaction_whose_failure_was_overlooked_is_not_called_committed() {
 
 #[tokio::test]
 async fn nothing_said_to_a_checked_out_session_reaches_the_next_user() {
-    let host = Host::with_lab(
-        r#"Router::new().route("/raw", get(async |State(app): State<AppState>| {
+    let host = Host::with_built_lab(lab!(r#"Router::new().route("/raw", get(async |State(app): State<AppState>| {
             let held = app.db.checkout().await.unwrap();
             held.client().batch_execute("SET search_path = nowhere; SELECT pg_advisory_lock(7); LISTEN news; BEGIN; CREATE TEMP TABLE t ()").await.unwrap();
         })).route("/session", get(async |State(app): State<AppState>| {
             let left = "SELECT current_setting('search_path') || ' ' || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')
                 || ' ' || (SELECT count(*) FROM pg_listening_channels()) || ' ' || (SELECT count(*) FROM pg_class WHERE relname = 't')";
             app.db.query_one(left, &[]).await.unwrap().get::<_, String>(0)
-        }))"#,
-    )
+        }))"#))
     .await;
     let backend = host.backend().await;
     host.get("/raw").await;
@@ -212,9 +210,7 @@ async fn nothing_said_to_a_checked_out_session_reaches_the_next_user() {
 
 #[tokio::test]
 async fn a_changed_table_does_not_break_prepared_statements() {
-    let host = Host::with_lab(
-        r#"Router::new().route("/all", get(async |State(app): State<AppState>| app.db.query("SELECT * FROM counter", &[]).await.map(|rows| rows.len().to_string()).map_err(|error| error.to_string())))"#,
-    )
+    let host = Host::with_built_lab(lab!(r#"Router::new().route("/all", get(async |State(app): State<AppState>| app.db.query("SELECT * FROM counter", &[]).await.map(|rows| rows.len().to_string()).map_err(|error| error.to_string())))"#))
     .await;
     assert_eq!(host.text("/all").await, "0");
     host.observe()

@@ -1,6 +1,6 @@
 //! A primary and its standby, both in DATABASE_URL: whichever takes writes is the database.
 
-use crate::support::{Checkout, Host, Server, eventually, migrate};
+use crate::support::{Checkout, Host, Server, eventually, lab, migrate};
 
 /// `/write` in one statement, `/tx` in a transaction: the port of the server that took it, or what went wrong.
 const LAB: &str = r#"Router::new()
@@ -39,7 +39,7 @@ fn url(servers: &[&Server]) -> String {
 
 async fn host_on(url: &str, more: &[(&str, &str)]) -> Host {
     let checkout = Checkout::new();
-    checkout.add_lab(LAB);
+    checkout.add_built_lab(lab!(LAB));
     let mut settings = vec![("DATABASE_URL", url)];
     settings.extend(more);
     Host::start_in(checkout, &settings).await

@@ -3,7 +3,7 @@
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 /// A save that changes nothing but the generation.
 fn next(routes: &str) -> String {
@@ -19,15 +19,16 @@ async fn was_cut_off(answer: reqwest::Response) {
 
 #[tokio::test]
 async fn a_slow_request_finishes_on_the_code_it_began_on() {
-    let routes = r#"Router::new().route("/slow", get(async || { gate("open").await; "GEN" }))"#;
-    let host = Host::with_lab(routes).await;
+    const ROUTES: &str =
+        r#"Router::new().route("/slow", get(async || { gate("open").await; "GEN" }))"#;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let slow = tokio::spawn(host.client.get(host.url("/slow")).send());
     host.until("the request inside", |status| {
         status.of_generation(1) == Some(("active", 1))
     })
     .await;
 
-    host.checkout.write_lab(&next(routes));
+    host.checkout.write_lab(&next(ROUTES));
     let status = host.until_generation(2).await;
     assert_eq!(status.of_generation(1), Some(("draining", 1)));
     host.checkout.write("open", "");
@@ -39,9 +40,10 @@ async fn a_slow_request_finishes_on_the_code_it_began_on() {
 
 #[tokio::test]
 async fn a_request_that_outlasts_the_drain_is_cut_off_and_named() {
-    let routes = r#"Router::new().route("/late", get(async || { gate("never").await; "GEN" }))"#;
+    const ROUTES: &str =
+        r#"Router::new().route("/late", get(async || { gate("never").await; "GEN" }))"#;
     let checkout = Checkout::new();
-    checkout.add_lab(routes);
+    checkout.add_built_lab(lab!(ROUTES));
     let host = Host::start_in(checkout, &[("DRAIN_TIMEOUT_MS", "200")]).await;
     let late = tokio::spawn(host.client.get(host.url("/late")).send());
     host.until("the request inside", |status| {
@@ -49,7 +51,7 @@ async fn a_request_that_outlasts_the_drain_is_cut_off_and_named() {
     })
     .await;
 
-    host.checkout.write_lab(&next(routes));
+    host.checkout.write_lab(&next(ROUTES));
     was_cut_off(late.await.unwrap().unwrap()).await;
     host.until("generation 1 to retire", |status| status.is_retired(1))
         .await;
@@ -61,12 +63,12 @@ async fn a_request_that_outlasts_the_drain_is_cut_off_and_named() {
 
 #[tokio::test]
 async fn a_stream_goes_on_across_a_swap() {
-    let routes = r#"Router::new().route("/stream", get(async || Body::from_stream(futures_util::stream::unfold(0, async |n| match n {
+    const ROUTES: &str = r#"Router::new().route("/stream", get(async || Body::from_stream(futures_util::stream::unfold(0, async |n| match n {
         0 => Some((Ok::<_, std::io::Error>("first "), 1)),
         1 => { gate("open").await; Some((Ok("GEN"), 2)) }
         _ => None,
     }))))"#;
-    let host = Host::with_lab(routes).await;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let mut stream = host.get("/stream").await;
     assert_eq!(
         stream.chunk().await.unwrap().unwrap(),
@@ -74,7 +76,7 @@ async fn a_stream_goes_on_across_a_swap() {
         "headers and first chunk leave before the rest exists"
     );
 
-    host.checkout.write_lab(&next(routes));
+    host.checkout.write_lab(&next(ROUTES));
     let status = host.until_generation(2).await;
     assert_eq!(status.of_generation(1), Some(("draining", 1)));
     host.checkout.write("open", "");
@@ -86,11 +88,11 @@ async fn a_stream_goes_on_across_a_swap() {
 
 #[tokio::test]
 async fn a_stream_that_panics_is_cut_and_does_not_look_complete() {
-    let routes = r#"Router::new().route("/stream", get(async || Body::from_stream(futures_util::stream::unfold(0, async |n| match n {
+    const ROUTES: &str = r#"Router::new().route("/stream", get(async || Body::from_stream(futures_util::stream::unfold(0, async |n| match n {
         0 => Some((Ok::<_, std::io::Error>("first "), 1)),
         _ => { gate("open").await; panic!("in a stream") }
     }))))"#;
-    let host = Host::with_lab(routes).await;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let mut stream = host.get("/stream").await;
     assert_eq!(stream.chunk().await.unwrap().unwrap(), "first ");
     host.checkout.write("open", "");
@@ -99,16 +101,16 @@ async fn a_stream_that_panics_is_cut_and_does_not_look_complete() {
 
 #[tokio::test]
 async fn server_sent_events_end_with_their_generation_so_that_clients_reconnect() {
-    let routes = r#"Router::new().route("/events", get(async |State(app): State<AppState>| {
+    const ROUTES: &str = r#"Router::new().route("/events", get(async |State(app): State<AppState>| {
         use futures_util::StreamExt;
         let first = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(sse::Event::default().data("GEN"))]);
         sse::Sse::new(first.chain(futures_util::stream::pending()).take_until(app.shutdown.cancelled_owned()))
     }))"#;
-    let host = Host::with_lab(routes).await;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let mut events = host.get("/events").await;
     assert!(String::from_utf8_lossy(&events.chunk().await.unwrap().unwrap()).contains("data: GEN"));
 
-    host.checkout.write_lab(&next(routes));
+    host.checkout.write_lab(&next(ROUTES));
     while events.chunk().await.unwrap().is_some() {}
     host.until_generation(2).await;
     let mut events = host.get("/events").await;
@@ -117,7 +119,7 @@ async fn server_sent_events_end_with_their_generation_so_that_clients_reconnect(
 
 #[tokio::test]
 async fn a_websocket_holds_its_generation_until_it_has_said_goodbye() {
-    let routes = r#"Router::new().route("/socket", get(async |State(app): State<AppState>, upgrade: ws::WebSocketUpgrade| {
+    const ROUTES: &str = r#"Router::new().route("/socket", get(async |State(app): State<AppState>, upgrade: ws::WebSocketUpgrade| {
         upgrade.on_upgrade(async move |mut socket| {
             loop {
                 tokio::select! {
@@ -127,7 +129,7 @@ async fn a_websocket_holds_its_generation_until_it_has_said_goodbye() {
             }
         })
     }))"#;
-    let host = Host::with_lab(routes).await;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let (mut socket, _) =
         tokio_tungstenite::connect_async(host.url("/socket").replace("http", "ws"))
             .await
@@ -135,7 +137,7 @@ async fn a_websocket_holds_its_generation_until_it_has_said_goodbye() {
     socket.send(Message::text("echo")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("echo"));
 
-    host.checkout.write_lab(&next(routes));
+    host.checkout.write_lab(&next(ROUTES));
     let status = host.until_generation(2).await;
     assert_eq!(
         status.of_generation(1),
@@ -154,18 +156,18 @@ async fn a_websocket_holds_its_generation_until_it_has_said_goodbye() {
 #[tokio::test]
 async fn what_the_app_opened_ends_with_its_generation() {
     // A listener in a detached task: only the end of the runtime can close it.
-    let routes = r#"Router::new().route("/open", get(async || {
+    const ROUTES: &str = r#"Router::new().route("/open", get(async || {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { loop { drop(listener.accept().await) } });
         format!("{address} GEN")
     }))"#;
-    let host = Host::with_lab(routes).await;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let answer = host.text("/open").await;
     let address = answer.split(' ').next().unwrap();
     tokio::net::TcpStream::connect(address).await.unwrap();
 
-    host.checkout.write_lab(&next(routes));
+    host.checkout.write_lab(&next(ROUTES));
     host.until("generation 1 to retire", |status| status.is_retired(1))
         .await;
     let refused = tokio::net::TcpStream::connect(address).await.unwrap_err();
@@ -185,8 +187,9 @@ async fn what_the_app_opened_ends_with_its_generation() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_takes_its_handler_with_it() {
-    let routes = r#"Router::new().route("/wait", get(async || { gate("never").await; "GEN" }))"#;
-    let host = Host::with_lab(routes).await;
+    const ROUTES: &str =
+        r#"Router::new().route("/wait", get(async || { gate("never").await; "GEN" }))"#;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let waiting = tokio::spawn(host.client.get(host.url("/wait")).send());
     host.until("the request inside", |status| {
         status.of_generation(1) == Some(("active", 1))
@@ -201,15 +204,15 @@ async fn a_client_that_goes_away_takes_its_handler_with_it() {
 
 #[tokio::test]
 async fn a_generation_that_has_ended_keeps_no_descriptor() {
-    let routes = r#"Router::new().route("/lab", get(async || "GEN"))"#;
-    let host = Host::with_lab(routes).await;
+    const ROUTES: &str = r#"Router::new().route("/lab", get(async || "GEN"))"#;
+    let host = Host::with_built_lab(lab!(ROUTES)).await;
     let descriptors = || {
         let folder = format!("/proc/{}/fd", host.pid());
         std::fs::read_dir(folder).unwrap().count()
     };
     let reload = async |generation: u64| {
         host.checkout
-            .write_lab(&routes.replace("GEN", &generation.to_string()));
+            .write_lab(&ROUTES.replace("GEN", &generation.to_string()));
         host.until_generation(generation).await;
         assert_eq!(host.text("/lab").await, generation.to_string());
         host.until("the one before to retire", |status| {

@@ -15,7 +15,7 @@ use nix::{
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Checkout, Chromium, Host, Server, Status, eventually};
+use crate::support::{Checkout, Chromium, Host, Server, Status, eventually, lab};
 
 /// A page that needs the database.
 const LAB: &str = r#"Router::new().route("/lab", get(async |State(app): State<AppState>| {
@@ -45,7 +45,7 @@ async fn a_database_that_is_down_is_told_everywhere_and_waited_for() {
     let mut server = Server::start().await;
     server.stop_immediately();
     let checkout = Checkout::new();
-    checkout.add_lab(LAB);
+    checkout.add_built_lab(lab!(LAB));
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
     let host = Host::spawn_in(checkout, &[("DATABASE_URL", &url)]).await;
     let status = host
@@ -252,7 +252,7 @@ const TOLD: Duration = Duration::from_secs(60);
 async fn a_server_that_is_silent_is_told_and_waited_for() {
     let server = Server::start().await;
     let checkout = Checkout::new();
-    checkout.add_lab(WAITS);
+    checkout.add_built_lab(lab!(WAITS));
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
     let host = Host::start_in(checkout, &[("DATABASE_URL", &url)]).await;
     let backend = host.backend().await;

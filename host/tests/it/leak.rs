@@ -1,6 +1,6 @@
 //! The leak, its cure, and what lies beyond it. Counted here by a connection of the test's own.
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 /// Backends of the app, from any pool.
 async fn backends(host: &Host, observer: &tokio_postgres::Client) -> i64 {
@@ -27,7 +27,7 @@ async fn reload_and_request(host: &Host, generations: std::ops::RangeInclusive<u
 
 async fn start(pool: &str, isolation: &str) -> (Host, tokio_postgres::Client) {
     let checkout = Checkout::new();
-    checkout.add_lab("Router::new()");
+    checkout.add_built_lab(lab!("Router::new()"));
     let host = Host::start_in(
         checkout,
         &[("HOST_POOL", pool), ("HOST_ISOLATION", isolation)],

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Checkout, Chromium, Host, Status, eventually};
+use crate::support::{Checkout, Chromium, Host, Status, eventually, lab};
 
 async fn columns(host: &Host) -> Vec<String> {
     let sql =
@@ -13,7 +13,7 @@ async fn columns(host: &Host) -> Vec<String> {
 
 #[tokio::test]
 async fn a_new_file_is_applied_before_the_code_that_needs_it_on_the_same_connection() {
-    let host = Host::with_lab("Router::new()").await;
+    let host = Host::with_built_lab(lab!("Router::new()")).await;
     let backend = host.backend().await;
     host.checkout.write(
         "migrations/V3__colour.sql",

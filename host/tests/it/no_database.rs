@@ -1,7 +1,7 @@
 //! A project without a database: everything else works, and nothing connects.
 
 use crate::{
-    support::{Checkout, Chromium, Host},
+    support::{Checkout, Chromium, Host, lab},
     web::{act, token},
 };
 
@@ -17,7 +17,7 @@ const LAB: &str = r#"
 #[tokio::test]
 async fn without_a_database_all_else_works_and_a_use_of_it_says_why() {
     let checkout = Checkout::new();
-    checkout.add_lab(LAB);
+    checkout.add_built_lab(lab!(LAB));
     checkout.write(".env", "HOST_DATABASE=none\n");
     // Nor is there a PostgreSQL on the machine.
     let host = Host::start_in(checkout, &[("PGBIN", "/nowhere")]).await;

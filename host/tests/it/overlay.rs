@@ -2,7 +2,7 @@
 
 use fantoccini::key::Key;
 
-use crate::support::{Checkout, Chromium, Host};
+use crate::support::{Checkout, Chromium, Host, lab};
 
 const DIALOG: &str =
     "document.documentElement.lastElementChild.shadowRoot?.querySelector('dialog')";
@@ -33,7 +33,7 @@ async fn the_overlay_counts_its_errors_and_can_be_closed() {
         return;
     };
     let checkout = Checkout::new();
-    checkout.add_lab(&lab(""));
+    checkout.add_built_lab(lab!(lab("")));
     let editor = ("EDITOR_URL", "vscode://file/{file}:{line}:{column}");
     let host = Host::start_in(checkout, &[editor]).await;
     browser.resize(390, 844).await;
@@ -101,7 +101,7 @@ async fn the_overlay_counts_its_errors_and_can_be_closed() {
 
 #[tokio::test]
 async fn of_two_thousand_errors_twenty_are_shown() {
-    let host = Host::with_lab(&lab("")).await;
+    let host = Host::with_built_lab(lab!(lab(""))).await;
     let calls: String = (0..2000).map(|n| format!("missing_{n}(); ")).collect();
     host.checkout.write_lab(&lab(&calls));
     let status = host

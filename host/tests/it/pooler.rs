@@ -11,7 +11,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 const LAB: &str = r#"Router::new()
     .route("/read/{m}", get(async |State(app): State<AppState>, Path(m): Path<String>| {
@@ -132,7 +132,7 @@ async fn many_processes_behind_a_transaction_pooler_get_their_own_answers() {
     let mut hosts = Vec::new();
     for _ in 0..2 {
         let checkout = Checkout::new();
-        checkout.add_lab(&format!("use futures_util::FutureExt; {LAB}"));
+        checkout.add_built_lab(lab!(format!("use futures_util::FutureExt; {LAB}")));
         let settings = [
             ("DATABASE_URL", url.as_str()),
             ("DATABASE_PIPELINE", "off"),
@@ -163,7 +163,7 @@ async fn types_of_the_database_s_own_are_known_to_every_connection() {
     let make = "CREATE TYPE mood AS ENUM ('x'); CREATE TYPE colour AS ENUM ('x'); CREATE DOMAIN label AS text";
     observer.batch_execute(make).await.unwrap();
     let checkout = Checkout::new();
-    checkout.add_lab(&format!("use futures_util::FutureExt; {LAB}"));
+    checkout.add_built_lab(lab!(format!("use futures_util::FutureExt; {LAB}")));
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", bouncer.port);
     let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_PIPELINE", "off")];
     let host = Host::start_in(checkout, &settings).await;

@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 #[tokio::test]
 async fn every_wrong_setting_is_named_at_once_and_no_secret_is() {
@@ -170,9 +170,9 @@ async fn without_postgresql_the_ways_out_are_named() {
 
 #[tokio::test]
 async fn ctrl_c_finishes_requests_and_leaves_nothing_behind() {
-    let mut host = Host::with_lab(
+    let mut host = Host::with_built_lab(lab!(
         r#"Router::new().route("/slow", get(async || { gate("open").await; "finished" }))"#,
-    )
+    ))
     .await;
     host.backend().await;
     let postmaster = host.postmaster();

@@ -11,7 +11,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 const LAB: &str = r#"Router::new().route("/one", get(async |State(app): State<AppState>| {
     match app.db.query("SELECT 1", &[]).await {
@@ -86,7 +86,7 @@ async fn many_who_want_a_server_that_is_down_make_one_attempt() {
         door.port
     );
     let checkout = Checkout::new();
-    checkout.add_lab(LAB);
+    checkout.add_built_lab(lab!(LAB));
     let settings = [
         ("DATABASE_URL", url.as_str()),
         ("DATABASE_CONNECT_TIMEOUT_MS", "5000"),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    support::{Checkout, Host, eventually},
+    support::{Checkout, Host, eventually, lab},
     web::{act, token},
 };
 
@@ -12,7 +12,7 @@ const SAY_TWO: &str = r#"Router::new().route("/say", get(async || "two"))"#;
 
 #[tokio::test]
 async fn a_save_changes_the_answer_on_the_same_backend() {
-    let host = Host::with_lab(SAY_ONE).await;
+    let host = Host::with_built_lab(lab!(SAY_ONE)).await;
     let before = host.status().await;
     assert_eq!(
         (
@@ -65,7 +65,7 @@ async fn a_save_changes_the_answer_on_the_same_backend() {
 
 #[tokio::test]
 async fn ten_saves_in_a_burst_end_with_the_last_one_and_lose_no_request() {
-    let host = Host::with_lab(SAY_ONE).await;
+    let host = Host::with_built_lab(lab!(SAY_ONE)).await;
     let backend = host.backend().await;
     for n in 0..10 {
         host.checkout
@@ -98,7 +98,7 @@ async fn ten_saves_in_a_burst_end_with_the_last_one_and_lose_no_request() {
 
 #[tokio::test]
 async fn a_compile_error_keeps_the_old_code_and_its_correction_goes_live() {
-    let host = Host::with_lab(SAY_ONE).await;
+    let host = Host::with_built_lab(lab!(SAY_ONE)).await;
     host.checkout
         .write_lab(r#"Router::new().route("/say", get(async || no_such_thing))"#);
     let failed = host
@@ -212,9 +212,7 @@ async fn a_library_that_could_not_be_copied_is_loaded_once_there_is_room() {
 
 #[tokio::test]
 async fn a_panic_in_a_handler_is_a_500_with_its_place() {
-    let host = Host::with_lab(
-        r#"Router::new().route("/panic", get(async || -> &'static str { panic!("the reason") })).route("/say", get(async || "one"))"#,
-    )
+    let host = Host::with_built_lab(lab!(r#"Router::new().route("/panic", get(async || -> &'static str { panic!("the reason") })).route("/say", get(async || "one"))"#))
     .await;
     let answer = host.get("/panic").await;
     assert_eq!(answer.status(), 500);
@@ -230,7 +228,7 @@ async fn a_panic_in_a_handler_is_a_500_with_its_place() {
 #[tokio::test]
 async fn an_app_that_fails_panics_or_hangs_is_refused_and_the_old_one_serves() {
     let checkout = Checkout::new();
-    checkout.add_lab(SAY_ONE);
+    checkout.add_built_lab(lab!(SAY_ONE));
     let host = Host::start_in(checkout, &[("APP_START_TIMEOUT_MS", "1000")]).await;
     let app = std::fs::read_to_string(host.checkout.path("app_lib/src/lib.rs")).unwrap();
     let (start, good) = ("    let api = Router::new()", app.clone());
@@ -288,7 +286,7 @@ async fn an_app_that_fails_panics_or_hangs_is_refused_and_the_old_one_serves() {
 
 #[tokio::test]
 async fn what_was_refused_is_tried_again_when_the_settings_are_saved() {
-    let host = Host::with_lab("Router::new()").await;
+    let host = Host::with_built_lab(lab!("Router::new()")).await;
     host.checkout.write_lab(
         r#"assert!(std::fs::read_to_string(".env").is_ok(), "no settings"); Router::new()"#,
     );

@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Checkout, Host, client, eventually};
+use crate::support::{Checkout, Host, client, eventually, lab};
 
 #[tokio::test]
 async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
-    let host = Host::with_lab(
+    let host = Host::with_built_lab(lab!(
         r#"Router::new().route("/slow", get(async || { gate("open").await; "finished" }))"#,
-    )
+    ))
     .await;
     let before = host.status().await;
     host.backend().await;
@@ -200,7 +200,9 @@ async fn a_library_built_against_another_shared_is_never_called() {
 #[tokio::test]
 async fn a_build_of_the_host_is_told_keeps_no_page_waiting_and_is_not_cancelled_by_a_save() {
     let checkout = Checkout::new();
-    checkout.add_lab(r#"Router::new().route("/page", get(async || Html("1")))"#);
+    checkout.add_built_lab(lab!(
+        r#"Router::new().route("/page", get(async || Html("1")))"#
+    ));
     let host = Host::start_in(checkout, &[("HOST_HOLD_MS", "600000")]).await;
     host.checkout.edit(
         "host/src/main.rs",

@@ -1,6 +1,6 @@
 //! Routes whose handlers have lost their types answer as axum's own do.
 
-use crate::support::Host;
+use crate::support::{Host, lab};
 
 /// The same routes twice: written against axum, and against `shared::routing`.
 const ROUTES: &str = r#"(
@@ -19,11 +19,11 @@ const ROUTES: &str = r#"(
 
 #[tokio::test]
 async fn routes_without_handler_types_answer_as_axum_does() {
-    let host = Host::with_lab(&format!(
+    let host = Host::with_built_lab(lab!(format!(
         "fn plain() -> Router<AppState> {{ {ROUTES} }}\n\
          fn erased() -> shared::routing::Router<AppState> {{ use shared::routing::*; {ROUTES} }}\n\
          Router::new().nest(\"/axum\", plain()).nest(\"/ours\", erased().into())"
-    ))
+    )))
     .await;
     let asked = [
         "GET /",

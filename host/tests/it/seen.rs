@@ -4,7 +4,7 @@
 
 use fantoccini::key::Key;
 
-use crate::support::{Checkout, Chromium, Host};
+use crate::support::{Checkout, Chromium, Host, lab};
 
 /// In the overlay, which keeps to itself under the page.
 const OVERLAY: &str =
@@ -37,7 +37,7 @@ async fn a_page_follows_a_save_and_explains_a_broken_one() {
         return;
     };
     let checkout = Checkout::new();
-    checkout.add_lab(&page("One"));
+    checkout.add_built_lab(lab!(page("One")));
     let editor = ("EDITOR_URL", "vscode://file/{file}:{line}:{column}");
     let host = Host::start_in(checkout, &[editor]).await;
     browser.open(&host.url("/lab")).await;
@@ -118,7 +118,7 @@ async fn a_tab_in_the_background_holds_no_stream_and_catches_up() {
     let Some(browser) = Chromium::start().await else {
         return;
     };
-    let host = Host::with_lab(&page("One")).await;
+    let host = Host::with_built_lab(lab!(page("One"))).await;
     browser.open(&host.url("/lab")).await;
     hide(&browser, true).await;
     host.checkout.write_lab(&page("Two"));
@@ -246,7 +246,7 @@ async fn the_dashboard_shows_the_leak_grow_and_cures_it() {
         return;
     };
     let checkout = Checkout::new();
-    checkout.add_lab(&page("One"));
+    checkout.add_built_lab(lab!(page("One")));
     let host = Host::start_in(checkout, &[("HOST_POOL", "app"), ("HOST_ISOLATION", "off")]).await;
     browser.open(&host.url("/__dev")).await;
     host.backend().await;
@@ -318,7 +318,7 @@ async fn a_page_of_the_host_before_follows_the_next_one_on_the_same_port() {
         return;
     };
     let heading = |is: &str| format!("document.querySelector('h1')?.textContent === '{is}'");
-    let host = Host::with_lab(&page("Before")).await;
+    let host = Host::with_built_lab(lab!(page("Before"))).await;
     let base = host.base.clone();
     browser.open(&host.url("/lab")).await;
     browser.until("the first page", &heading("Before")).await;

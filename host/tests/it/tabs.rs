@@ -2,7 +2,7 @@
 
 use fantoccini::Locator;
 
-use crate::support::{Checkout, Chromium, Host, eventually};
+use crate::support::{Checkout, Chromium, Host, eventually, lab};
 
 /// A heading and what belongs under it, in Rust's raw strings. `/held` waits for a file `go`; `/note/NAME` leaves a
 /// file; a generation does not start while there is a file `slow`.
@@ -53,7 +53,7 @@ async fn a_click_during_a_build_leads_to_the_new_code() {
         return;
     };
     let checkout = Checkout::new();
-    checkout.add_lab(&lab("One", LINKS));
+    checkout.add_built_lab(lab!(lab("One", LINKS)));
     let patient = [
         ("HOST_HOLD_MS", "600000"),
         ("APP_START_TIMEOUT_MS", "600000"),
@@ -114,7 +114,7 @@ async fn what_is_typed_chosen_focused_and_scrolled_outlives_a_reload_and_even_a_
     let Some(browser) = Chromium::start().await else {
         return;
     };
-    let host = Host::with_lab(&lab("One", &form("one", ""))).await;
+    let host = Host::with_built_lab(lab!(lab("One", &form("one", "")))).await;
     browser.open(&host.url("/lab")).await;
     for (css, keys) in [
         ("form[action='/a'] [name=text]", " typed"),

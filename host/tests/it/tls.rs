@@ -1,6 +1,6 @@
 //! A PostgreSQL that speaks TLS, one that does not, and what `sslmode` makes of both.
 
-use crate::support::{Checkout, Host, Server, eventually, migrate};
+use crate::support::{Checkout, Host, Server, eventually, lab, migrate};
 
 #[tokio::test]
 async fn each_sslmode_checks_what_it_promises_and_no_less() {
@@ -96,7 +96,7 @@ async fn each_sslmode_checks_what_it_promises_and_no_less() {
 
 #[tokio::test]
 async fn the_app_s_connection_and_its_cancel_go_through_tls_after_another_url_too() {
-    let routes = r#"Router::new().route("/tls", get(async |State(app): State<AppState>| {
+    const ROUTES: &str = r#"Router::new().route("/tls", get(async |State(app): State<AppState>| {
             let seen = "SELECT coalesce(version, 'in the clear') FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
             app.db.query_one(seen, &[]).await.map_or_else(|error| error.to_string(), |row| row.get::<_, String>(0))
         })).route("/transaction", get(async |State(app): State<AppState>| {
@@ -105,7 +105,7 @@ async fn the_app_s_connection_and_its_cancel_go_through_tls_after_another_url_to
         }))"#;
     let (server, checkout) = (Server::start().await, Checkout::new());
     server.speak_tls("localhost").await;
-    checkout.add_lab(routes);
+    checkout.add_built_lab(lab!(ROUTES));
     let dotenv = |url: String| format!("DATABASE_URL='{url}'\n");
     checkout.write(
         ".env",

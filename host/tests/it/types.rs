@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::support::Host;
+use crate::support::{Host, lab};
 
 /// `POST /plain` and `POST /built` insert what they get and answer with what the database then holds.
 const SAMPLES: &str = r#"
@@ -65,7 +65,7 @@ const SAMPLES: &str = r#"
 
 #[tokio::test]
 async fn every_type_goes_there_and_back_in_plain_sql_and_in_built() {
-    let host = Host::with_lab(SAMPLES).await;
+    let host = Host::with_built_lab(lab!(SAMPLES)).await;
     let observer = host.observe().await;
     observer
         .batch_execute(
@@ -118,8 +118,7 @@ async fn every_type_goes_there_and_back_in_plain_sql_and_in_built() {
 
 #[tokio::test]
 async fn a_row_that_does_not_fit_names_column_wanted_and_found() {
-    let host = Host::with_lab(
-        r#"
+    let host = Host::with_built_lab(lab!(r#"
         use shared::db::FromRow;
         shared::row! {
             #[derive(Debug)]
@@ -130,8 +129,7 @@ async fn a_row_that_does_not_fit_names_column_wanted_and_found() {
             Ok(format!("{:?}", Paint::from_rows(&app.db.query(&sql, &[]).await?)?))
         }
         Router::new().route("/paint", post(paint))
-        "#,
-    )
+        "#))
     .await;
     let wrong =
         |text: &str| json!({ "error": { "code": "database", "message": text } }).to_string();
@@ -247,7 +245,7 @@ fn differences(code: &Schema, database: &Schema) -> Vec<String> {
 
 #[tokio::test]
 async fn the_schema_agrees_with_the_migrated_database() {
-    let host = Host::with_lab(SCHEMA).await;
+    let host = Host::with_built_lab(lab!(SCHEMA)).await;
     let observer = host.observe().await;
     let code = in_the_code(&host).await;
     let none: [&str; 0] = [];

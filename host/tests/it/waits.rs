@@ -1,6 +1,6 @@
 //! Waiting for the one connection, explained; and what its session must not keep.
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 /// `/held` keeps the connection until the file `go` is there; the others want it meanwhile.
 const WAITS: &str = r#"Router::new()
@@ -48,7 +48,7 @@ fn lab() -> String {
 
 #[tokio::test]
 async fn a_request_that_would_wait_for_itself_is_refused_with_both_lines() {
-    let host = Host::with_lab(&lab()).await;
+    let host = Host::with_built_lab(lab!(lab())).await;
     // In /two only the third statement would: the second database has a connection of its own.
     for path in ["/nested", "/twice", "/two"] {
         let said = host.text(path).await;
@@ -68,7 +68,7 @@ async fn a_request_that_would_wait_for_itself_is_refused_with_both_lines() {
 #[tokio::test]
 async fn a_wait_beyond_the_limit_names_who_has_the_connection() {
     let checkout = Checkout::new();
-    checkout.add_lab(&lab());
+    checkout.add_built_lab(lab!(lab()));
     let host = Host::start_in(checkout, &[("DATABASE_WAIT_TIMEOUT_MS", "200")]).await;
     assert_eq!(host.text("/wants").await, "ok"); // to open it may take longer than the limit
     let held = tokio::spawn(host.client.get(host.url("/held")).send());
@@ -120,7 +120,7 @@ async fn a_wait_beyond_the_limit_names_who_has_the_connection() {
 #[tokio::test]
 async fn old_code_that_holds_the_connection_is_cut_off_when_new_code_wants_it() {
     let checkout = Checkout::new();
-    checkout.add_lab(&lab());
+    checkout.add_built_lab(lab!(lab()));
     let limits = [
         ("DRAIN_TIMEOUT_MS", "60000"),
         ("APP_START_TIMEOUT_MS", "2000"),
@@ -200,7 +200,7 @@ async fn old_code_that_holds_the_connection_is_cut_off_when_new_code_wants_it() 
 #[tokio::test]
 async fn statements_take_turns_where_a_pooler_cannot_pipeline() {
     let checkout = Checkout::new();
-    checkout.add_lab(r#"Router::new().route("/count", get(async |State(app): State<AppState>| app.db.query("SELECT FROM counter", &[]).await.unwrap().len().to_string()))"#);
+    checkout.add_built_lab(lab!(r#"Router::new().route("/count", get(async |State(app): State<AppState>| app.db.query("SELECT FROM counter", &[]).await.unwrap().len().to_string()))"#));
     let host = Host::start_in(checkout, &[("DATABASE_PIPELINE", "off")]).await;
     assert_eq!(host.text("/count").await, "0");
     // Both would be sent to stand before this lock, one behind the other.
@@ -240,7 +240,7 @@ async fn send(host: &Host, path: &str, sql: &str) -> String {
 
 #[tokio::test]
 async fn what_marks_the_session_is_refused_where_it_is_shared_and_taken_back_where_it_is_not() {
-    let host = Host::with_lab(&lab().replace(WAITS, SENDS)).await;
+    let host = Host::with_built_lab(lab!(lab().replace(WAITS, SENDS))).await;
     for sql in [
         "SET search_path = nowhere",
         "-- a comment\nlisten news",
@@ -265,7 +265,7 @@ async fn what_marks_the_session_is_refused_where_it_is_shared_and_taken_back_whe
 
 #[tokio::test]
 async fn what_a_function_said_to_the_session_ends_with_its_generation() {
-    let host = Host::with_lab(&lab().replace(WAITS, SENDS)).await;
+    let host = Host::with_built_lab(lab!(lab().replace(WAITS, SENDS))).await;
     let make = "CREATE FUNCTION mark() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
         PERFORM set_config('search_path', 'nowhere', false); PERFORM pg_advisory_lock(7); RETURN 1; END $$";
     assert_eq!(send(&host, "/send", make).await, "ok");

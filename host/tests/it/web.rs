@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 const PANICS: &str = r#"Router::new()
     .route("/panic", get(async || -> &'static str { panic!("<b>markup</b>") }))
@@ -302,7 +302,8 @@ fn tell_on_cargo(checkout: &Checkout) -> (String, String) {
 
 #[tokio::test]
 async fn the_status_tells_requests_reloads_and_settings_and_no_secret() {
-    let host = Host::with_lab(r#"Router::new().route("/lab", get(async || "GEN"))"#).await;
+    let host =
+        Host::with_built_lab(lab!(r#"Router::new().route("/lab", get(async || "GEN"))"#)).await;
     let socket = host.checkout.path(".dev/postgres/socket");
     host.checkout.write(
         ".env",

@@ -108,16 +108,7 @@ impl Checkout {
 
     /// A save of the lab.
     pub(crate) fn write_lab(&self, routes: &str) {
-        let head = "#![allow(unused_imports)]\n\
-             use axum::{Router, extract::*, response::*, routing::*, http::*, body::*};\n\
-             use shared::AppState;\n\
-             /// Waits for a file in the checkout: how a test lets a handler go on.\n\
-             #[allow(dead_code)]\n\
-             async fn gate(name: &str) { while !std::path::Path::new(name).exists() { tokio::time::sleep(std::time::Duration::from_millis(2)).await } }\n";
-        self.write(
-            "app_lib/src/lab.rs",
-            &format!("{head}pub(crate) fn routes() -> Router<AppState> {{ {routes} }}\n"),
-        );
+        self.write("app_lib/src/lab.rs", &module(routes));
     }
 
     /// A command in this checkout, without what `cargo test` has put into our environment.
@@ -141,6 +132,19 @@ impl Drop for Checkout {
             IDLE.lock().unwrap().push(std::mem::take(&mut self.root));
         }
     }
+}
+
+/// The code of a lab.
+pub(super) fn module(routes: &str) -> String {
+    format!(
+        "#![allow(unused_imports)]\n\
+         use axum::{{Router, extract::*, response::*, routing::*, http::*, body::*}};\n\
+         use shared::AppState;\n\
+         /// Waits for a file in the checkout: how a test lets a handler go on.\n\
+         #[allow(dead_code)]\n\
+         async fn gate(name: &str) {{ while !std::path::Path::new(name).exists() {{ tokio::time::sleep(std::time::Duration::from_millis(2)).await }} }}\n\
+         pub(crate) fn routes() -> Router<AppState> {{ {routes} }}\n"
+    )
 }
 
 /// Undoes what a test did and built. Only rustc's incremental data stays, and a cluster to lend again.

@@ -13,7 +13,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::Checkout;
+use super::{Checkout, Lab};
 
 /// Against hanging only: far beyond what a slow and busy machine takes to build the host from nothing.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -70,6 +70,13 @@ impl Host {
     pub(crate) async fn with_lab(routes: &str) -> Self {
         let checkout = Checkout::new();
         checkout.add_lab(routes);
+        Self::start_in(checkout, &[]).await
+    }
+
+    /// With a lab that is compiled already.
+    pub(crate) async fn with_built_lab(lab: Lab) -> Self {
+        let checkout = Checkout::new();
+        checkout.add_built_lab(lab);
         Self::start_in(checkout, &[]).await
     }
 
