@@ -312,8 +312,9 @@ async fn main() {
     let project = Foreign::new(&[
         (
             "Cargo.toml",
-            "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\naxum = \"0.8\"\n\
-             tokio = { version = \"1\", features = [\"macros\", \"net\", \"rt-multi-thread\"] }\n",
+            &format!(
+                "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
+            ),
         ),
         ("src/main.rs", main),
     ]);
