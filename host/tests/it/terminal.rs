@@ -36,8 +36,8 @@ struct Terminal {
     line: OwnedFd,
     /// Its settings before the host started.
     before: Termios,
-    /// What has been printed so far and what it looks like: a test asks again and again, mostly for the same.
-    seen: RefCell<(Vec<u8>, String)>,
+    /// What has been printed so far, its length, and what it looks like: a test asks again and again.
+    seen: RefCell<(vt100::Parser, usize, String)>,
 }
 
 impl Terminal {
@@ -82,7 +82,7 @@ impl Terminal {
             keyboard,
             line: slave,
             before,
-            seen: RefCell::default(),
+            seen: RefCell::new((vt100::Parser::new(ROWS, COLUMNS, 0), 0, String::new())),
         }
     }
 
@@ -101,13 +101,13 @@ impl Terminal {
     /// What a user sees, after all erasing and overwriting.
     fn screen(&self) -> String {
         let printed = fs::read(self.host.checkout.path("host.log")).unwrap();
-        let mut seen = self.seen.borrow_mut();
-        if seen.0 != printed {
-            let mut screen = vt100::Parser::new(ROWS, COLUMNS, 0);
-            screen.process(&printed);
-            *seen = (printed, screen.screen().contents());
+        let (screen, length, contents) = &mut *self.seen.borrow_mut();
+        if printed.len() > *length {
+            screen.process(&printed[*length..]);
+            *length = printed.len();
+            *contents = screen.screen().contents();
         }
-        seen.1.clone()
+        contents.clone()
     }
 
     /// How many times they see this.
