@@ -45,7 +45,9 @@ impl Cancel {
         Self(Way::Relay(relay))
     }
 
-    /// Sends the request. The server does not report whether there was anything to cancel.
+    /// Sends the request. The server does not report whether there was anything to cancel. For an
+    /// [`Established`](super::Established) connection this waits until the server has handled it, so that nothing that is
+    /// sent afterwards can be hit.
     ///
     /// # Errors
     ///
@@ -54,7 +56,7 @@ impl Cancel {
         let sent = match &self.0 {
             Way::Client(token, tls) => token.cancel_query(tls.connector()).await,
             Way::Place(token, tls, place) => {
-                let socket = place.open().await?;
+                let socket = place.open_for_a_cancel().await?;
                 let handshake = tls.handshake(place.hostname());
                 token.cancel_query_raw(socket, handshake).await
             }

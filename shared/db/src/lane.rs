@@ -175,6 +175,17 @@ impl Db {
         .boxed()
     }
 
+    /// Opens the connection, unless it is open.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError`]: the wait ran out, or no connection could be opened.
+    #[track_caller]
+    pub fn open(&self) -> impl Future<Output = Result<(), DbError>> {
+        let line = Location::caller();
+        async move { self.inner.shared("", line).await.map(drop) }
+    }
+
     /// The state of the pool, without a query to PostgreSQL.
     #[must_use]
     pub fn status(&self) -> DbStatus {

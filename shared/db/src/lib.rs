@@ -103,7 +103,7 @@ mod clean;
 // What a statement leaves behind in the session, judged by its text.
 mod mark;
 
-mod words;
+pub mod sql;
 
 // Who uses the connection, and who waits for it.
 pub mod request;
@@ -136,6 +136,8 @@ mod peer;
 mod establish;
 
 mod socket;
+
+mod farewell;
 
 mod startup;
 

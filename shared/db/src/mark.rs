@@ -4,7 +4,7 @@
 //! after exclusive use. A function that marks the session internally is not seen here; for that reason the whole
 //! session is reset between generations.
 
-use super::{error::DbError, usage::CallSite, words::words};
+use super::{error::DbError, sql::words, usage::CallSite};
 
 /// What is left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use tokio_postgres::{
     config::{Host, LoadBalanceHosts, SslMode, SslNegotiation},
 };
 
-use super::{relay::Stream, tap::Tap};
+use super::{farewell::Farewell, relay::Stream, tap::Tap};
 
 /// One address of a server.
 #[derive(Clone)]
@@ -133,9 +133,22 @@ impl Place {
     }
 
     pub(super) async fn open(&self) -> io::Result<Tap> {
+        Ok(Tap::new(self.opened().await?, self.asks_for_tls))
+    }
+
+    /// For a cancel: its end waits until the server has handled it.
+    pub(super) async fn open_for_a_cancel(&self) -> io::Result<Tap> {
+        let farewell = Farewell {
+            socket: self.opened().await?,
+            is_shut: false,
+        };
+        Ok(Tap::new(Box::new(farewell), self.asks_for_tls))
+    }
+
+    async fn opened(&self) -> io::Result<Box<dyn Stream>> {
         let opened = tokio::time::timeout(self.limit, self.connect()).await;
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "connection timed out");
-        Ok(Tap::new(opened.map_err(late)??, self.asks_for_tls))
+        opened.map_err(late)?
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {

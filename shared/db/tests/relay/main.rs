@@ -2,15 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod server;
 mod spy;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use server::{Server, eventually};
 use shared_db::{DatabaseUrl, Db, DbConfig, DbError, connect, establish};
 use spy::Spy;
+use test_postgres::{Server, eventually};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,

@@ -1,52 +1,96 @@
-//! The words of a statement, as PostgreSQL's scanner sees them: without comments, which nest, and without literals.
+//! The tokens of a statement, as PostgreSQL's scanner sees them: without comments, which nest.
 //!
 //! There is no grammar here: a word is a keyword or a name, and the caller decides which. A quoted name is one word.
 
 use std::str::Bytes;
 
-/// The words of `sql`, in order.
+/// A piece of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token<'a> {
+    /// A keyword or a name.
+    Word(&'a str),
+    /// A name in double quotes, without them. A doubled quote inside makes two names of it.
+    Name(&'a str),
+    /// A literal with its quotes and prefix: `'it''s'` is two of them, and `$tag$…$tag$` one.
+    Literal(&'a str),
+    /// Any other character but white space. A number is some of these.
+    Symbol(char),
+}
+
+/// The tokens of `sql`, in order.
+///
+/// ```
+/// use shared_db::sql::{Token, tokens};
+///
+/// let found: Vec<Token> = tokens("SELECT 'a' -- why\n;").collect();
+/// assert_eq!(found, [Token::Word("SELECT"), Token::Literal("'a'"), Token::Symbol(';')]);
+/// ```
+pub fn tokens(sql: &str) -> impl Iterator<Item = Token<'_>> + Clone {
+    Tokens { sql, at: 0 }
+}
+
+/// The words of `sql`, in order, without literals.
 pub(super) fn words(sql: &str) -> impl Iterator<Item = &str> + Clone {
-    Words { sql, at: 0 }
+    tokens(sql).filter_map(|token| match token {
+        Token::Word(word) | Token::Name(word) => Some(word),
+        Token::Literal(_) | Token::Symbol(_) => None,
+    })
 }
 
 #[derive(Clone)]
-struct Words<'a> {
+struct Tokens<'a> {
     sql: &'a str,
     at: usize,
 }
 
-impl<'a> Iterator for Words<'a> {
-    type Item = &'a str;
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
 
-    fn next(&mut self) -> Option<&'a str> {
+    fn next(&mut self) -> Option<Token<'a>> {
         let bytes = self.sql.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
             let rest = &self.sql[self.at..];
-            match byte {
-                b'-' if rest.starts_with("--") => self.at += line(rest),
-                b'/' if rest.starts_with("/*") => self.at += comment(rest),
-                b'\'' => self.at += literal(rest, false),
-                b'$' => self.at += dollar_quoted(rest),
-                b'"' => {
-                    let length = quoted(rest, b'"');
-                    self.at += length;
-                    let name = rest[1..length].trim_end_matches('"');
-                    return Some(name);
+            let (length, token): (usize, fn(&'a str) -> Token<'a>) = match byte {
+                b'-' if rest.starts_with("--") => {
+                    self.at += line(rest);
+                    continue;
                 }
+                b'/' if rest.starts_with("/*") => {
+                    self.at += comment(rest);
+                    continue;
+                }
+                byte if byte.is_ascii_whitespace() => {
+                    self.at += 1;
+                    continue;
+                }
+                b'\'' => (literal(rest, false), Token::Literal),
+                b'$' => match dollar_quoted(rest) {
+                    1 => (1, |_| Token::Symbol('$')),
+                    length => (length, Token::Literal),
+                },
+                b'"' => (quoted(rest, b'"'), |name| {
+                    Token::Name(name[1..].trim_end_matches('"'))
+                }),
                 byte if begins_word(byte) => {
                     let length = word(rest);
-                    self.at += length;
+                    let (word, after) = rest.split_at(length);
                     // `E'it\'s'`: a prefix of the literal, in which a backslash escapes.
-                    if rest[length..].starts_with('\'') {
-                        self.at +=
-                            literal(&rest[length..], rest[..length].eq_ignore_ascii_case("E"));
-                        continue;
+                    if after.starts_with('\'') {
+                        let escapes = word.eq_ignore_ascii_case("E");
+                        (length + literal(after, escapes), Token::Literal)
+                    } else {
+                        (length, Token::Word)
                     }
-                    return Some(&rest[..length]);
                 }
                 // A whole character, since the rest is sliced again.
-                _ => self.at += rest.chars().next().map_or(1, char::len_utf8),
-            }
+                _ => {
+                    let symbol = rest.chars().next()?;
+                    self.at += symbol.len_utf8();
+                    return Some(Token::Symbol(symbol));
+                }
+            };
+            self.at += length;
+            return Some(token(&rest[..length]));
         }
         None
     }
@@ -126,7 +170,7 @@ fn dollar_quoted(text: &str) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::words;
+    use super::{Token, tokens, words};
 
     #[test]
     fn words_are_read_past_comments_and_literals() {
@@ -154,6 +198,26 @@ mod tests {
             let found: Vec<&str> = found.into_iter().filter(|word| !word.is_empty()).collect();
             assert_eq!(found.join(" "), expected, "{sql}");
         }
+    }
+
+    #[test]
+    fn literals_and_symbols_are_told_from_words() {
+        use Token::{Literal, Name, Symbol, Word};
+        let found: Vec<Token<'_>> = tokens("a.\"B\" = E'\\'', $$ ; $$, $1;").collect();
+        let expected = [
+            Word("a"),
+            Symbol('.'),
+            Name("B"),
+            Symbol('='),
+            Literal("E'\\''"),
+            Symbol(','),
+            Literal("$$ ; $$"),
+            Symbol(','),
+            Symbol('$'),
+            Symbol('1'),
+            Symbol(';'),
+        ];
+        assert_eq!(found, expected);
     }
 
     /// No input makes it panic or loop for ever: tries every slice of a text with each kind of quote.

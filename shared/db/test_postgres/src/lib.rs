@@ -1,4 +1,6 @@
-//! A PostgreSQL of a test's own: on a Unix socket, and on loopback with passwords and TLS.
+//! A PostgreSQL of a test's own: on a Unix socket, and on loopback with passwords and TLS. Nothing but tests uses it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::{
     fs,
@@ -31,14 +33,21 @@ host all open 127.0.0.1/32 trust
 /// Guards against hanging only.
 const LIMIT: Duration = Duration::from_secs(60);
 
-pub(crate) struct Server {
+/// It ends with this value.
+pub struct Server {
     process: Child,
-    pub(crate) port: u16,
+    /// Of both addresses.
+    pub port: u16,
     folder: TempDir,
 }
 
 impl Server {
-    pub(crate) async fn start() -> Self {
+    /// Starts it, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// Like all here: if anything fails.
+    pub async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         give_away(folder.path(), 0o755);
         let data = folder.path().join("data");
@@ -92,25 +101,25 @@ impl Server {
     }
 
     /// Through the socket, as the superuser.
-    pub(crate) fn config(&self) -> DbConfig {
+    pub fn config(&self) -> DbConfig {
         let url = DatabaseUrl::socket(self.folder.path(), self.port, "postgres", "postgres");
-        DbConfig::new(url, "relay-test".to_owned())
+        DbConfig::new(url, "test".to_owned())
     }
 
     /// Over TCP, as `role`; `where_to` is the rest of the URL.
-    pub(crate) fn at(&self, role: &str, where_to: &str) -> DbConfig {
+    pub fn at(&self, role: &str, where_to: &str) -> DbConfig {
         let password = PASSWORD.replace(' ', "%20");
         let url = format!("postgres://{role}:{password}@{where_to}");
-        DbConfig::new(DatabaseUrl::parse(&url).unwrap(), "relay-test".to_owned())
+        DbConfig::new(DatabaseUrl::parse(&url).unwrap(), "test".to_owned())
     }
 
     /// Of a server certificate that vouches for itself.
-    pub(crate) fn root(&self) -> String {
+    pub fn root(&self) -> String {
         self.folder.path().join("root.pem").display().to_string()
     }
 
     /// A connection beside those of the test.
-    pub(crate) async fn client(&self) -> Client {
+    pub async fn client(&self) -> Client {
         self.try_client().await.unwrap()
     }
 
@@ -134,7 +143,7 @@ impl Drop for Server {
 }
 
 /// Asks again until there is an answer.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {
             if let Some(answer) = ask().await {

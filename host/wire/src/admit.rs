@@ -1,0 +1,260 @@
+//! What clients say, and whose turn it is.
+//!
+//! Units of statements that leave nothing behind are sent one after the other, whoever said them, without a wait for
+//! answers. Any other takes hold of the backend, until the backend says that no transaction is open. Turns go around.
+
+use crate::{
+    backend::{Backend, BackendId},
+    channels::{listen_again_but_for, unlisten},
+    client::{ClientId, Home, Stage},
+    core::{Action, Core, HIGH_WATER, Timer},
+    effects::{Effects, Listen},
+    flight::Owner,
+    frame::{Frame, Malformed},
+    message::{Kind, Message},
+    reply::Refusal,
+    settings::Settings,
+};
+
+/// More would only wait in the server instead of here, where their order can still change.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// A unit longer than this is sent before it is whole.
+const MAX_ASSEMBLED: usize = 256 << 10;
+
+impl Core {
+    /// A message of a client.
+    pub(crate) fn say(&mut self, id: ClientId, frame: Frame) {
+        match Message::of(frame) {
+            Ok(message) => self.take(id, message),
+            Err(Malformed(what)) => {
+                self.refuse(
+                    id,
+                    &Refusal::new("08P01", format!("malformed message: {what}")),
+                );
+            }
+        }
+    }
+
+    fn take(&mut self, id: ClientId, message: Message) {
+        let backend = self.backend_of(id);
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        match message.kind() {
+            Kind::Terminate => self.leave(id),
+            Kind::Copy => {
+                // Of a COPY that has failed already, as PostgreSQL itself does.
+                if let Some(backend) = backend
+                    && let Some(backend) = self.backends.get_mut(&backend)
+                    && backend.is_copying(id)
+                {
+                    message.write("", &mut backend.out);
+                }
+            }
+            _ => {
+                client.assembling.add(message, &mut client.statements);
+                if client.assembling.complete {
+                    client.streams = false;
+                    client
+                        .pending
+                        .push_back(std::mem::take(&mut client.assembling));
+                } else if client.assembling.flushed || client.assembling.length > MAX_ASSEMBLED {
+                    client.streams = true;
+                } else if client.pending.is_empty() {
+                    return;
+                }
+                if client.home == Home::Shared {
+                    self.enqueue(id);
+                }
+            }
+        }
+    }
+
+    /// Sends what this client may send. To be called after all that it has said at once.
+    pub(crate) fn pump_client(&mut self, id: ClientId) {
+        match self.clients.get(&id).map(|client| client.home) {
+            Some(Home::Own(backend)) => self.pump(backend),
+            _ => self.pump_shared(),
+        }
+    }
+
+    /// Sends what may be sent on this backend.
+    pub(crate) fn pump(&mut self, id: BackendId) {
+        if self.shared == Some(id) {
+            self.pump_shared();
+        } else if let Some(holder) = self.backends.get(&id).and_then(|backend| backend.holder) {
+            self.pump_holder(id, holder);
+        }
+    }
+
+    pub(crate) fn pump_shared(&mut self) {
+        let Some(id) = self.shared else {
+            if !self.queue.is_empty() && !self.is_opening {
+                self.is_opening = true;
+                self.actions.push(Action::OpenShared);
+            }
+            return;
+        };
+        while let Some(backend) = self.backends.get(&id) {
+            if let Some(holder) = backend.holder {
+                self.pump_holder(id, holder);
+                self.watch_hold(id);
+                return;
+            }
+            if backend.is_full() || backend.flight.len() >= MAX_IN_FLIGHT {
+                return;
+            }
+            self.do_chores(id);
+            let Some(next) = self.queue.pop_front() else {
+                return;
+            };
+            self.admit(id, next);
+        }
+    }
+
+    /// One unit of the client whose turn it is.
+    fn admit(&mut self, id: BackendId, next: ClientId) {
+        let (Some(backend), Some(client)) =
+            (self.backends.get_mut(&id), self.clients.get_mut(&next))
+        else {
+            return;
+        };
+        if client.home != Home::Shared {
+            return;
+        }
+        if client.stage == Stage::Starting {
+            self.greet(id, next);
+            return;
+        }
+        let Some(unit) = client.pending.front() else {
+            if client.streams {
+                backend.hold(next);
+                switch(backend, next, &client.settings);
+            }
+            return; // the holder's turn is next
+        };
+        if unit.effects.session.is_some() && !client.is_local {
+            client.left = unit.effects.session;
+            client.home = Home::Moving;
+            self.actions.push(Action::OpenOwn(next));
+            return;
+        }
+        if client.holds || !unit.interleaves() {
+            backend.hold(next);
+            switch(backend, next, &client.settings);
+            return;
+        }
+        switch(backend, next, &client.settings);
+        self.send_next_unit(id, next);
+        self.requeue(next);
+    }
+
+    pub(crate) fn requeue(&mut self, id: ClientId) {
+        let client = self.clients.get(&id);
+        if client.is_some_and(|client| !client.pending.is_empty() || client.streams) {
+            self.enqueue(id);
+        }
+    }
+
+    /// All that the holder has said.
+    fn pump_holder(&mut self, id: BackendId, holder: ClientId) {
+        loop {
+            let (Some(backend), Some(client)) =
+                (self.backends.get_mut(&id), self.clients.get_mut(&holder))
+            else {
+                return;
+            };
+            if backend.is_full() || backend.is_settling() {
+                return;
+            }
+            if !client.pending.is_empty() {
+                self.send_next_unit(id, holder);
+                continue;
+            }
+            if client.streams || backend.has_open_unit_of(holder) {
+                client.streams = false;
+                let part = std::mem::take(&mut client.assembling.messages);
+                let effects = std::mem::take(&mut client.assembling.effects);
+                (client.assembling.length, client.assembling.flushed) = (0, false);
+                for message in &part {
+                    backend.send(holder, client, message);
+                }
+                backend.will_do(&effects);
+            }
+            return;
+        }
+    }
+
+    /// The oldest unit of a client that may send it.
+    fn send_next_unit(&mut self, id: BackendId, of: ClientId) {
+        let (Some(backend), Some(client)) = (self.backends.get_mut(&id), self.clients.get_mut(&of))
+        else {
+            return;
+        };
+        let Some(unit) = client.pending.pop_front() else {
+            return;
+        };
+        client.units += 1;
+        if let Some(off) = unit.unlistens() {
+            unlisten(backend, of, off, &unit);
+            return;
+        }
+        for message in &unit.messages {
+            backend.send(of, client, message);
+        }
+        backend.will_do(&unit.effects);
+        if unit
+            .effects
+            .listens
+            .iter()
+            .any(|change| !matches!(change, Listen::On(_)))
+        {
+            listen_again_but_for(backend, of);
+        }
+    }
+}
+
+impl Backend {
+    /// Nothing more is sent for now.
+    fn is_full(&self) -> bool {
+        self.cancelling || self.out.len() > HIGH_WATER
+    }
+
+    /// What the unit that was sent last will have done.
+    pub(crate) fn will_do(&mut self, effects: &Effects) {
+        if effects.forgets_statements {
+            self.forget_all();
+        }
+        if effects.resets_settings || !effects.settings.is_empty() {
+            self.applied = None;
+        }
+        if let Some(unit) = self.flight.back_mut() {
+            unit.effects.merge(effects);
+        }
+    }
+}
+
+/// Brings the session to the client's settings, if it has others.
+fn switch(backend: &mut Backend, id: ClientId, to: &Settings) {
+    if backend.applied.as_ref() != Some(to) {
+        let sql = to.switch_from(backend.applied.as_ref());
+        backend.query(Owner::Switch(id), &sql);
+        backend.applied = Some(to.clone());
+    }
+}
+
+impl Core {
+    /// While others wait, a holder must not be silent for ever.
+    fn watch_hold(&mut self, id: BackendId) {
+        let holds = self.backends.get(&id).map(|backend| backend.holds);
+        if !self.queue.is_empty()
+            && self.watched_hold != holds
+            && let Some(holds) = holds
+        {
+            self.watched_hold = Some(holds);
+            let timer = Timer::Held(id, holds);
+            self.actions.push(Action::After(self.idle_limit, timer));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What a backend answers, and whose answer it is.
+//!
+//! Answers come in the order of the units, so the unit in front gets all of them up to its ReadyForQuery. The exceptions
+//! are those that answer nothing: notifications, notices, changed parameters.
+
+use std::time::Instant;
+
+use crate::{
+    backend::BackendId,
+    client::{Client, ClientId},
+    core::{Action, Core, HIGH_WATER, Timer},
+    effects::Listen,
+    end::GRACE,
+    flight::{InFlight, Owner},
+    frame::{Frame, Malformed},
+    reply::{self, Refusal},
+};
+
+impl Core {
+    /// A message of the backend.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not PostgreSQL's protocol: the connection is useless.
+    pub(crate) fn hear(&mut self, id: BackendId, frame: &Frame) -> Result<(), Malformed> {
+        let Some(backend) = self.backends.get_mut(&id) else {
+            return Ok(());
+        };
+        let front = backend.flight.front_mut();
+        let mut to = match front.as_ref().map(|unit| &unit.owner) {
+            Some(&Owner::Client(client)) => Some(client),
+            _ => None,
+        };
+        match frame.tag() {
+            b'A' => {
+                let channel = reply::channel(frame)?;
+                let listeners = backend.listening.get(channel).cloned();
+                for client in listeners.unwrap_or_default() {
+                    self.tell(client, frame.bytes());
+                }
+                return Ok(());
+            }
+            b'S' => {
+                let (name, value) = reply::parameter(frame)?;
+                if front.is_none() {
+                    backend.parameters.insert(name.clone(), value.clone());
+                }
+                backend.reported.insert(name, value);
+            }
+            b'Z' => {
+                let status = frame.body().first().copied().unwrap_or(b'I');
+                let Some(unit) = backend.flight.pop_front() else {
+                    return Err(Malformed("ReadyForQuery for no query".to_owned()));
+                };
+                self.ready(id, unit, status, frame);
+                return Ok(());
+            }
+            b'1' => {
+                let was_asked = front.is_none_or(InFlight::parsed);
+                to = to.filter(|_| was_asked); // or the exchange has told the backend again
+            }
+            b'E' => {
+                let unparsed = backend.failed();
+                if let Some(client) = to.and_then(|client| self.clients.get_mut(&client)) {
+                    for name in unparsed {
+                        client.statements.forget(&name);
+                    }
+                } else if let Some(unit) = backend.flight.front_mut() {
+                    let (code, message) = reply::error(frame);
+                    unit.row = vec![Some(code), Some(message)];
+                }
+            }
+            b'G' => {
+                if let Some(unit) = front {
+                    unit.copies = true;
+                    // The Sync that follows an Execute is read as part of the COPY, and means nothing there.
+                    unit.complete = !unit.extended;
+                    if unit.abandoned
+                        && let Some(client) = to
+                    {
+                        backend.complete_unit_of(client);
+                    }
+                }
+            }
+            b'D' if to.is_none() => {
+                if let Some(unit) = front {
+                    unit.row = reply::columns(frame)?;
+                }
+            }
+            _ => {}
+        }
+        if let Some(client) = to {
+            self.tell(client, frame.bytes());
+            self.slow_down_for(id, client);
+        }
+        Ok(())
+    }
+
+    /// A client that does not read its answers stops the backend at some point, and so everybody.
+    fn slow_down_for(&mut self, id: BackendId, client: ClientId) {
+        let is_full = |of: &Client| of.out.len() > HIGH_WATER;
+        if self.clients.get(&client).is_some_and(is_full)
+            && let Some(backend) = self.backends.get_mut(&id)
+        {
+            backend.blocked_by = Some(client);
+        }
+    }
+
+    /// All of a unit has been answered.
+    fn ready(&mut self, id: BackendId, unit: InFlight, status: u8, frame: &Frame) {
+        match unit.owner {
+            Owner::Client(client) => {
+                self.tell(client, frame.bytes());
+                self.client_is_ready(id, client, &unit, status);
+            }
+            Owner::Switch(client) if unit.failed => {
+                self.settings_are_unknown(id);
+                self.refuse(client, &refusal_of(&unit));
+            }
+            Owner::Switch(_) => {}
+            Owner::Greeting(client) if unit.failed => {
+                self.settings_are_unknown(id);
+                self.refuse(client, &refusal_of(&unit));
+            }
+            Owner::Greeting(client) => {
+                let reported = self
+                    .backends
+                    .get(&id)
+                    .map(|backend| backend.reported.clone());
+                self.welcome(client, &reported.unwrap_or_default());
+            }
+            Owner::Settings(client, names) => {
+                if unit.failed {
+                    self.settings_are_unknown(id);
+                } else if let (Some(backend), Some(client)) =
+                    (self.backends.get_mut(&id), self.clients.get_mut(&client))
+                {
+                    client.settings.read(&names, unit.row);
+                    backend.applied = Some(client.settings.clone());
+                }
+                self.settle(id, client);
+            }
+            Owner::Left(client) => {
+                let left = unit.failed || unit.row.first() == Some(&Some("t".to_owned()));
+                self.session_left(id, client, left);
+            }
+            Owner::Cleaning => self.release_if_gone(id),
+        }
+        self.cancel_in_front(id);
+        self.pump(id);
+    }
+
+    fn client_is_ready(&mut self, id: BackendId, of: ClientId, unit: &InFlight, status: u8) {
+        let (Some(backend), Some(client)) = (self.backends.get_mut(&id), self.clients.get_mut(&of))
+        else {
+            let departed = self
+                .backends
+                .get_mut(&id)
+                .and_then(|backend| backend.departed.as_mut());
+            if let Some(departed) = departed {
+                departed.status = status;
+            }
+            self.clean_up(id);
+            return;
+        };
+        client.status = status;
+        client.wants_cancel = false;
+        client.idle_since = Instant::now();
+        client.after.merge(&unit.effects);
+        if !unit.failed {
+            if unit.effects.forgets_statements {
+                client.statements.clear();
+            }
+            for change in &unit.effects.listens {
+                match change {
+                    Listen::On(channel) => {
+                        client.channels.insert(channel.clone());
+                        let by = backend.listening.entry(channel.clone());
+                        by.or_default().insert(of);
+                    }
+                    Listen::Off(channel) => {
+                        client.channels.remove(channel);
+                        backend.stop_listening(of, Some(channel));
+                    }
+                    Listen::AllOff => {
+                        client.channels.clear();
+                        backend.stop_listening(of, None);
+                    }
+                }
+            }
+        }
+        self.settle(id, of);
+    }
+
+    fn settings_are_unknown(&mut self, id: BackendId) {
+        if let Some(backend) = self.backends.get_mut(&id) {
+            backend.applied = None;
+        }
+    }
+
+    /// A unit whose turn has come is cancelled if its client has asked for that meanwhile.
+    fn cancel_in_front(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get_mut(&id) else {
+            return;
+        };
+        if let Some(number) = backend.flight.front().and_then(InFlight::to_abandon) {
+            let timer = Timer::Abandoned(id, number);
+            self.actions.push(Action::After(GRACE, timer));
+        }
+        if let Some(Owner::Client(front)) = backend.flight.front().map(|unit| &unit.owner)
+            && self
+                .clients
+                .get(front)
+                .is_some_and(|client| client.wants_cancel)
+            && !backend.cancelling
+        {
+            backend.cancelling = true;
+            self.actions.push(Action::Cancel(id));
+        }
+    }
+}
+
+/// What PostgreSQL said of a unit of the exchange itself.
+fn refusal_of(unit: &InFlight) -> Refusal {
+    let said = |i: usize| unit.row.get(i).cloned().flatten().unwrap_or_default();
+    let what = format!(
+        "the settings of this session cannot be applied: {} (SQLSTATE {})",
+        said(1),
+        said(0)
+    );
+    Refusal::new("22023", what)
+}

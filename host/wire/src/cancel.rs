@@ -1,0 +1,124 @@
+//! Cancels, and what is looked at after a time: whether a statement still runs for nobody, whether a hold is in vain.
+//!
+//! A cancel reaches whatever a backend runs at that moment. So it is sent only while the unit that it is meant for is the
+//! oldest in flight, and nothing is sent behind it before the server has handled it.
+
+use std::time::Duration;
+
+use crate::{
+    backend::BackendId,
+    client::ClientId,
+    core::{Action, Core, Timer},
+    flight::Owner,
+    reply::{Refusal, put_ready},
+};
+
+impl Core {
+    /// A request to cancel what the client with this key runs.
+    pub(crate) fn cancel(&mut self, key: (i32, i32)) {
+        let found = self
+            .clients
+            .iter()
+            .find(|(_, client)| !client.is_local && client.key == key);
+        if let Some(id) = found.map(|(id, _)| *id) {
+            self.cancel_of(id);
+        }
+    }
+
+    pub(crate) fn cancel_of(&mut self, id: ClientId) {
+        let backend_id = self.backend_of(id);
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        let backend = backend_id.and_then(|id| self.backends.get_mut(&id));
+        let sent = backend
+            .as_ref()
+            .is_some_and(|backend| !backend.is_done_with(id));
+        if !sent {
+            // It has not been sent: nobody else need know.
+            if client.pending.pop_front().is_some() {
+                let why = Refusal::new("57014", "canceling statement due to user request");
+                why.put("ERROR", &mut client.out);
+                put_ready(client.status, &mut client.out);
+                self.written.insert(id);
+            }
+            return;
+        }
+        let (Some(backend), Some(backend_id)) = (backend, backend_id) else {
+            return;
+        };
+        let front = backend.flight.front().map(|unit| &unit.owner);
+        if front != Some(&Owner::Client(id)) {
+            client.wants_cancel = true;
+        } else if !backend.cancelling {
+            backend.cancelling = true;
+            self.actions.push(Action::Cancel(backend_id));
+        }
+    }
+
+    /// The server has handled the cancel: nothing that is sent from now on can be hit by it.
+    pub(crate) fn cancelled(&mut self, id: BackendId) {
+        if let Some(backend) = self.backends.get_mut(&id) {
+            backend.cancelling = false;
+            self.pump(id);
+        }
+    }
+
+    /// The time of an [`Action::After`] has come.
+    pub(crate) fn after(&mut self, timer: Timer) {
+        match timer {
+            Timer::Abandoned(id, number) => {
+                let Some(backend) = self.backends.get_mut(&id) else {
+                    return;
+                };
+                if backend
+                    .flight
+                    .front()
+                    .is_some_and(|unit| unit.number == number)
+                    && !backend.cancelling
+                {
+                    backend.cancelling = true;
+                    self.actions.push(Action::Cancel(id));
+                }
+            }
+            Timer::Held(id, holds) => self.check_hold(id, holds),
+        }
+    }
+
+    /// Cuts off a client whose transaction says nothing while others wait.
+    fn check_hold(&mut self, id: BackendId, holds: u64) {
+        let Some(backend) = self
+            .backends
+            .get(&id)
+            .filter(|backend| backend.holds == holds)
+        else {
+            return;
+        };
+        self.watched_hold = None;
+        let Some(holder) = backend.holder.filter(|_| !self.queue.is_empty()) else {
+            return;
+        };
+        let Some(client) = self.clients.get(&holder).filter(|client| !client.is_local) else {
+            return;
+        };
+        let silent = client.idle_since.elapsed();
+        if backend.is_done_with(holder) && silent >= self.idle_limit {
+            let waiting = self.queue.len();
+            let what = format!(
+                "the transaction has said nothing for {} s while {waiting} other clients wait for the one connection",
+                silent.as_secs()
+            );
+            let why = Refusal::new("25P03", what)
+                .with_hint("commit or roll back before anything else is awaited");
+            self.refuse(holder, &why);
+            return;
+        }
+        self.watched_hold = Some(holds);
+        let rest = self
+            .idle_limit
+            .saturating_sub(silent)
+            .max(Duration::from_millis(100));
+        self.actions
+            .push(Action::After(rest, Timer::Held(id, holds)));
+    }
+}

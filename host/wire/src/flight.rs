@@ -1,0 +1,92 @@
+//! Units that were sent to a backend, until ReadyForQuery answers them.
+
+use std::collections::VecDeque;
+
+use crate::{client::ClientId, effects::Effects};
+
+/// What is known of a holder that is gone.
+pub(crate) struct Departed {
+    /// The transaction status after its last unit.
+    pub(crate) status: u8,
+    /// Something of it may be left in the session.
+    pub(crate) may_have_left: bool,
+}
+
+/// What a client that is gone had on the backend.
+pub(crate) struct Chore {
+    pub(crate) of: ClientId,
+    pub(crate) prefix: String,
+    pub(crate) channels: Vec<String>,
+}
+
+/// A unit that was sent.
+pub(crate) struct InFlight {
+    pub(crate) owner: Owner,
+    pub(crate) number: u64,
+    /// Everything was sent that ReadyForQuery answers.
+    pub(crate) complete: bool,
+    /// It ends with a Sync of its own.
+    pub(crate) extended: bool,
+    /// Answers to Parse are due for these, in order.
+    pub(crate) parses: VecDeque<(String, Asked)>,
+    pub(crate) effects: Effects,
+    /// The backend expects data of a COPY.
+    pub(crate) copies: bool,
+    /// Its client is gone.
+    pub(crate) abandoned: bool,
+    /// The backend has reported an error in it.
+    pub(crate) failed: bool,
+    /// The columns of the last row, if the exchange itself has asked.
+    pub(crate) row: Vec<Option<String>>,
+}
+
+/// Who gets the answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Client(ClientId),
+    /// Brings the session to the client's settings.
+    Switch(ClientId),
+    /// The same, for a client that is to be told its parameters.
+    Greeting(ClientId),
+    /// Reads these settings again.
+    Settings(ClientId, Vec<String>),
+    /// Asks whether the client has left something in the session.
+    Left(ClientId),
+    /// Cleans up behind a client that is gone.
+    Cleaning,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    ByTheClient,
+    ByUs,
+}
+
+impl InFlight {
+    /// A unit whose messages follow.
+    pub(crate) fn new(owner: Owner, number: u64) -> Self {
+        Self {
+            owner,
+            number,
+            complete: false,
+            extended: false,
+            parses: VecDeque::new(),
+            effects: Effects::default(),
+            copies: false,
+            abandoned: false,
+            failed: false,
+            row: Vec::new(),
+        }
+    }
+
+    /// Its number, if its client is gone.
+    pub(crate) fn to_abandon(&self) -> Option<u64> {
+        self.abandoned.then_some(self.number)
+    }
+
+    /// ParseComplete: whether the client has asked for it.
+    pub(crate) fn parsed(&mut self) -> bool {
+        let parsed = self.parses.pop_front();
+        parsed.is_none_or(|(_, asked)| asked == Asked::ByTheClient)
+    }
+}

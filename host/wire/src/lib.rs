@@ -1,0 +1,60 @@
+//! Shares one backend of PostgreSQL among any clients that speak its protocol.
+//!
+//! A client connects to a Unix socket as to any server: sqlx, SeaORM, diesel-async, tokio-postgres, psql. Behind it
+//! stands one backend, which outlives every client. Each sees what it would see on a connection of its own.
+//!
+//! # How a statement passes
+//!
+//! 1. `socket` reads what a client says (`startup`, then `frame` and `message`), `local` what the `Db` of this process
+//!    says.
+//! 2. `unit` puts together what belongs together: everything up to a Sync. `effects` judges what it does to the session.
+//! 3. `admit` decides whose turn it is, and sends. Units of plain reads and writes follow each other without a wait for
+//!    answers, whoever said them; any other holds the backend until no transaction is open.
+//! 4. `backend` renames prepared statements, since two clients may use the same name, and tells the backend again of
+//!    those that it does not know.
+//! 5. `line` reads what the backend answers; `answer` gives it to the client whose unit is the oldest in flight.
+//! 6. `settle` looks up what has changed in the session, before others use it: a client's `settings` move with it, and
+//!    a client that keeps a lock, a temporary table or a cursor has a backend of its own until it gives that back.
+//! 7. `end` undoes what a client that leaves has begun.
+//!
+//! All state is one value, `core`, without sockets and tasks. `exchange` puts it behind a lock and does the rest.
+//!
+//! # What is not done
+//!
+//! A function that changes the session inside is not seen, unless it does so by `set_config` or a lock that the
+//! statement itself calls. `currval` and `lastval` may be of another client. A cancel that arrives in the very moment in
+//! which its statement ends may hit a statement that was sent behind it.
+
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")
+)]
+
+mod admit;
+mod answer;
+mod backend;
+mod cancel;
+mod channels;
+mod client;
+mod core;
+mod effects;
+mod end;
+mod exchange;
+mod flight;
+mod frame;
+mod greet;
+mod line;
+mod local;
+mod message;
+mod perform;
+mod ports;
+mod reply;
+mod settings;
+mod settle;
+mod socket;
+mod startup;
+mod status;
+mod unit;
+
+pub use exchange::{Config, Exchange, Identity, Open};
+pub use status::ClientStatus;

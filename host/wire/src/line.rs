@@ -1,0 +1,164 @@
+//! The connection to a backend: its socket, and the task that reads it.
+
+use std::{future::poll_fn, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use shared_db::{Cancel, Established, Stream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    sync::Notify,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    backend::{Backend, BackendId, parameters},
+    client::ClientId,
+    exchange::Inner,
+    frame,
+    reply::Refusal,
+};
+
+/// How long a client may not read its answers while others wait for theirs.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+const READ_SIZE: usize = 64 << 10;
+
+pub(crate) struct Line {
+    pub(crate) write: WriteHalf<Box<dyn Stream>>,
+    pub(crate) is_blocked: bool,
+    /// Tells its task that there is something to look at.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) cancel: Arc<Cancel>,
+    /// Ends its task, and with it the connection.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Inner {
+    /// The backend that all share. Returns the client that the `Db` is.
+    pub(crate) fn add_shared(&self, connection: Established, with_local: bool) -> ClientId {
+        let mut local = ClientId(0);
+        self.add(connection, |core, backend| {
+            let (id, client) = core.attach(backend, with_local);
+            local = client;
+            Some(id)
+        });
+        local
+    }
+
+    /// A backend for one client.
+    pub(crate) fn add_own(&self, of: ClientId, connection: Established) {
+        self.add(connection, |core, backend| core.moved(of, backend));
+    }
+
+    fn add(
+        &self,
+        connection: Established,
+        change: impl FnOnce(&mut crate::core::Core, Backend) -> Option<BackendId>,
+    ) {
+        let backend = Backend::new(parameters(&connection.greeting));
+        let (read, write) = tokio::io::split(connection.stream);
+        let (wake, stop) = (Arc::<Notify>::default(), CancellationToken::new());
+        let line = Line {
+            write,
+            is_blocked: false,
+            wake: wake.clone(),
+            cancel: Arc::new(connection.cancel),
+            stop: stop.clone(),
+        };
+        let added = self.add_line(|core| change(core, backend), line);
+        if let (Some(id), Some(me)) = (added, self.me.upgrade()) {
+            self.spawn(me.drive(id, read, wake, stop));
+        }
+    }
+
+    /// Reads the backend's answers until it ends.
+    async fn drive(
+        self: Arc<Self>,
+        id: BackendId,
+        mut read: ReadHalf<Box<dyn Stream>>,
+        wake: Arc<Notify>,
+        stop: CancellationToken,
+    ) {
+        let mut buffer = BytesMut::with_capacity(READ_SIZE);
+        let mut stalled: Option<Instant> = None;
+        let why = loop {
+            let blocked_by = self.is_blocked(id);
+            let is_full = self.line_is_full(id);
+            stalled = blocked_by.and(stalled.or_else(|| Some(Instant::now())));
+            buffer.reserve(READ_SIZE / 2);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break None,
+                () = poll_fn(|context| self.poll_line(id, context)), if is_full => {
+                    self.with(|core| core.pump(id));
+                }
+                () = wake.notified() => {}
+                () = tokio::time::sleep_until(stalled.unwrap_or_else(Instant::now) + STALL_LIMIT), if stalled.is_some() => {
+                    self.cut_off_if_others_wait(id, blocked_by);
+                    stalled = None;
+                }
+                length = read.read_buf(&mut buffer), if blocked_by.is_none() => match length {
+                    Ok(0) => break Some("it has closed the connection".to_owned()),
+                    Err(error) => break Some(error.to_string()),
+                    Ok(_) => if let Err(error) = self.hear(id, &mut buffer) {
+                        break Some(error);
+                    }
+                },
+            }
+        };
+        if let Some(why) = why {
+            let why = Refusal::new(
+                "57P01",
+                format!("the backend of this connection has ended: {why}"),
+            );
+            self.with(|core| core.lose(id, &why));
+        }
+        self.remove_line_gently(id, read).await;
+    }
+
+    fn hear(&self, id: BackendId, buffer: &mut BytesMut) -> Result<(), String> {
+        self.with(|core| {
+            while let Some(frame) = frame::next(buffer).map_err(|error| error.to_string())? {
+                core.hear(id, &frame).map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn cut_off_if_others_wait(&self, id: BackendId, client: Option<ClientId>) {
+        let Some(client) = client else { return };
+        self.with(|core| {
+            let others = core.backends.get(&id).is_some_and(|backend| {
+                backend
+                    .flight
+                    .iter()
+                    .any(|unit| unit.owner != crate::flight::Owner::Client(client))
+            });
+            if others || !core.queue.is_empty() {
+                let what = format!(
+                    "it has not read its answers for {} s while others wait",
+                    STALL_LIMIT.as_secs()
+                );
+                core.refuse(client, &Refusal::new("57014", what));
+                if let Some(backend) = core.backends.get_mut(&id) {
+                    backend.blocked_by = None;
+                }
+            }
+        });
+    }
+
+    /// Says Terminate, so that the server does not log a broken connection.
+    async fn remove_line_gently(&self, id: BackendId, read: ReadHalf<Box<dyn Stream>>) {
+        let Some(line) = self.take_line(id) else {
+            return;
+        };
+        let mut stream = read.unsplit(line.write);
+        let farewell = async {
+            stream.write_all(&[b'X', 0, 0, 0, 4]).await?;
+            stream.shutdown().await
+        };
+        // It is closed in any case.
+        drop(tokio::time::timeout(Duration::from_secs(1), farewell).await);
+    }
+}

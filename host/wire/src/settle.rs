@@ -1,0 +1,175 @@
+//! Between two uses of a backend: what the last one has changed is looked up, and the next one may begin.
+//!
+//! Owns who has a session of its own. A client gets one before a statement that would leave something in the session,
+//! and goes back to the shared one when nothing is left. If that happens within a transaction, the client keeps the
+//! backend, and the others get a new one.
+
+use crate::{
+    backend::{Backend, BackendId, LEFT},
+    client::{ClientId, Home},
+    core::{Action, Core},
+    effects::Left,
+    flight::Owner,
+    reply::Refusal,
+    settings::Settings,
+};
+
+impl Core {
+    /// The client has had an answer. If it is done with the backend, others may have it.
+    pub(crate) fn settle(&mut self, id: BackendId, of: ClientId) {
+        let (Some(backend), Some(client)) = (self.backends.get_mut(&id), self.clients.get_mut(&of))
+        else {
+            return;
+        };
+        let is_done =
+            backend.holder == Some(of) && !client.is_in_transaction() && backend.is_done_with(of);
+        if !is_done || client.holds {
+            return;
+        }
+        let after = std::mem::take(&mut client.after);
+        if client.is_local {
+            // It takes back what it has changed, at the latest with `hold`.
+            self.release(id);
+            return;
+        }
+        if after.resets_settings || !after.settings.is_empty() {
+            client.after.session = after.session;
+            let names = client.settings.names_with(&after.settings);
+            if names.is_empty() {
+                backend.applied = Some(Settings::default());
+            } else {
+                let question = Settings::question(&names);
+                backend.query(Owner::Settings(of, names), &question);
+                return;
+            }
+        }
+        client.left = after.session.or(client.left);
+        if client.left == Some(Left::Library) && after.session.is_none() {
+            return; // nothing takes that back
+        }
+        if after.session.is_some() || client.home == Home::Own(id) {
+            backend.query(Owner::Left(of), LEFT);
+            return;
+        }
+        self.release(id);
+    }
+
+    /// Whether the client has left something in the session.
+    pub(crate) fn session_left(&mut self, id: BackendId, of: ClientId, left: bool) {
+        let (Some(backend), Some(client)) = (self.backends.get_mut(&id), self.clients.get_mut(&of))
+        else {
+            self.release_if_gone(id);
+            return;
+        };
+        let stays =
+            left || client.left == Some(Left::Library) || !backend.channels_of(of).is_empty();
+        match (client.home, stays) {
+            (Home::Own(_), true) => {}
+            (Home::Own(_), false) => {
+                (client.home, client.left) = (Home::Shared, None);
+                self.backends.remove(&id);
+                self.actions.push(Action::Close(id));
+                self.enqueue(of);
+                self.pump_shared();
+            }
+            (_, true) => {
+                client.home = Home::Own(id);
+                backend.listening.retain(|_, by| {
+                    by.retain(|other| *other == of);
+                    !by.is_empty()
+                });
+                self.shared = None;
+                self.pump_shared();
+            }
+            (_, false) => {
+                client.left = None;
+                self.release(id);
+            }
+        }
+    }
+
+    /// A backend for this client alone. `None`: it is not needed any more, and to be closed.
+    pub(crate) fn moved(&mut self, of: ClientId, backend: Backend) -> Option<BackendId> {
+        let id = self.next_backend();
+        let client = self.clients.get_mut(&of)?;
+        if client.home != Home::Moving {
+            return None;
+        }
+        client.home = Home::Own(id);
+        let mut backend = backend;
+        backend.hold(of);
+        if !client.settings.is_empty() {
+            let sql = client.settings.switch_from(backend.applied.as_ref());
+            backend.query(Owner::Switch(of), &sql);
+            backend.applied = Some(client.settings.clone());
+        }
+        self.backends.insert(id, backend);
+        self.pump(id);
+        Some(id)
+    }
+
+    /// No backend could be opened for this client alone.
+    pub(crate) fn not_moved(&mut self, of: ClientId, why: &str) {
+        let left = self.clients.get(&of).and_then(|client| client.left);
+        let what = left.map_or("what it asks for", Left::name);
+        let why = Refusal::new(
+            "53300",
+            format!("no second connection for a client that keeps {what}: {why}"),
+        )
+        .with_hint("the statement needs a session of its own, beside the one that all share");
+        self.refuse(of, &why);
+    }
+
+    /// Others may have the shared backend.
+    fn release(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get_mut(&id) else {
+            return;
+        };
+        if self.shared != Some(id) {
+            return;
+        }
+        let before = backend.holder.take();
+        if let Some(before) = before
+            && self
+                .clients
+                .get(&before)
+                .is_some_and(|client| !client.pending.is_empty())
+        {
+            self.enqueue(before);
+        }
+    }
+
+    /// The same, once nothing of a holder that has left is under way.
+    pub(crate) fn release_if_gone(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get(&id) else {
+            return;
+        };
+        if let Some(holder) = backend.holder
+            && !self.clients.contains_key(&holder)
+            && backend.is_done_with(holder)
+            && !backend.is_settling()
+        {
+            self.release(id);
+        }
+    }
+
+    /// The `Db` of this process wants to be alone, or no longer.
+    pub(crate) fn hold(&mut self, holds: bool) {
+        let Some(local) = self.local else { return };
+        if let Some(client) = self.clients.get_mut(&local) {
+            client.holds = holds;
+        }
+        if let Some(shared) = self.shared
+            && !holds
+        {
+            // It has reset the session; what exactly it has set meanwhile is not known.
+            if let Some(backend) = self.backends.get_mut(&shared)
+                && backend.holder == Some(local)
+            {
+                backend.applied = None;
+            }
+            self.settle(shared, local);
+            self.pump_shared();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A unit of work: what a client says up to a Sync, or one simple query. The backend answers it with ReadyForQuery.
+
+use std::collections::HashMap;
+
+use crate::{
+    effects::{Effects, Listen, effects_of},
+    message::{Kind, Message},
+};
+
+/// The prepared statements of a client, by its own names. Kept until the client takes them back: whichever backend it
+/// gets may have to be told of them again.
+#[derive(Default)]
+pub(crate) struct Statements(HashMap<String, Statement>);
+
+struct Statement {
+    parse: Message,
+    effects: Effects,
+}
+
+impl Statements {
+    /// The Parse that made the statement.
+    pub(crate) fn parse(&self, name: &str) -> Option<&Message> {
+        self.0.get(name).map(|statement| &statement.parse)
+    }
+
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Messages of one unit, in order.
+#[derive(Default)]
+pub(crate) struct Unit {
+    pub(crate) messages: Vec<Message>,
+    /// Of what it executes; a statement that is only prepared does nothing yet.
+    pub(crate) effects: Effects,
+    /// The backend answers it with ReadyForQuery: nothing is missing.
+    pub(crate) complete: bool,
+    /// The client waits for answers before it says the rest.
+    pub(crate) flushed: bool,
+    pub(crate) length: usize,
+}
+
+impl Unit {
+    /// Adds a message and keeps the client's `statements` up to date. Copy data belongs to no unit.
+    pub(crate) fn add(&mut self, message: Message, statements: &mut Statements) {
+        match message.kind() {
+            Kind::Parse => {
+                let name = message.statement().unwrap_or_default().to_owned();
+                let effects = effects_of(message.sql().unwrap_or_default());
+                let parse = message.clone();
+                statements.0.insert(name, Statement { parse, effects });
+            }
+            Kind::Bind => {
+                let name = message.statement().unwrap_or_default();
+                match statements.0.get(name) {
+                    Some(statement) => self.effects.merge(&statement.effects),
+                    None => self.effects.alone = true, // the backend says what is wrong with it
+                }
+            }
+            Kind::Whole => {
+                self.complete = true;
+                match message.sql() {
+                    Some(sql) => self.effects.merge(&effects_of(sql)),
+                    None => self.effects.alone = true, // a function call
+                }
+            }
+            Kind::Sync => self.complete = true,
+            Kind::Flush => self.flushed = true,
+            Kind::Part if message.closes() => {
+                if let Some(name) = message.statement() {
+                    statements.forget(name);
+                }
+            }
+            Kind::Part | Kind::Copy | Kind::Terminate => {}
+        }
+        self.length += message.len();
+        self.messages.push(message);
+    }
+
+    /// It may run between the units of others.
+    pub(crate) fn interleaves(&self) -> bool {
+        self.complete && !self.flushed && !self.effects.alone
+    }
+
+    /// A simple query of this one statement.
+    pub(crate) fn unlistens(&self) -> Option<&Listen> {
+        match (&self.messages[..], &self.effects.listens[..]) {
+            ([query], [off @ (Listen::Off(_) | Listen::AllOff)])
+                if !self.effects.forgets_statements
+                    && query
+                        .sql()
+                        .is_some_and(|sql| !sql.trim_end().trim_end_matches(';').contains(';')) =>
+            {
+                Some(off)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Effects {
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.alone |= other.alone;
+        self.resets_settings |= other.resets_settings;
+        self.forgets_statements |= other.forgets_statements;
+        self.session = self.session.or(other.session);
+        self.settings.extend_from_slice(&other.settings);
+        self.listens.extend_from_slice(&other.listens);
+    }
+}

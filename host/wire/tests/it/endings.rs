@@ -1,0 +1,441 @@
+//! Clients that leave in the middle of something, statements that are cancelled, backends that end.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use futures_util::{SinkExt, TryStreamExt, pin_mut};
+use postgres_protocol::message::frontend;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+use tokio_postgres::{Client, NoTls};
+
+use test_postgres::eventually;
+
+use crate::stand::{Stand, pid};
+
+/// A client that says what it likes.
+struct Raw {
+    socket: UnixStream,
+    out: BytesMut,
+    received: BytesMut,
+}
+
+impl Raw {
+    async fn of(stand: &Stand) -> Self {
+        let mut raw = Self {
+            socket: UnixStream::connect(stand.socket()).await.unwrap(),
+            out: BytesMut::new(),
+            received: BytesMut::new(),
+        };
+        frontend::startup_message(
+            [("user", "postgres"), ("application_name", "raw")],
+            &mut raw.out,
+        )
+        .unwrap();
+        raw.send().await;
+        raw.until(b'Z').await;
+        raw
+    }
+
+    async fn send(&mut self) {
+        self.socket.write_all_buf(&mut self.out).await.unwrap();
+    }
+
+    async fn query(&mut self, sql: &str) {
+        frontend::query(sql, &mut self.out).unwrap();
+        self.send().await;
+    }
+
+    /// The tags of what is answered, up to the first `last`. A dot is the end of the connection.
+    async fn until(&mut self, last: u8) -> String {
+        let mut tags = String::new();
+        loop {
+            while self.received.len() >= 5 {
+                let length = (&self.received[1..]).get_u32() as usize + 1;
+                if self.received.len() < length {
+                    break;
+                }
+                let message = self.received.split_to(length);
+                tags.push(char::from(message[0]));
+                if message[0] == last {
+                    return tags;
+                }
+            }
+            let read = self.socket.read_buf(&mut self.received);
+            let read = tokio::time::timeout(Duration::from_secs(60), read).await;
+            if read.expect("an answer").unwrap_or(0) == 0 {
+                tags.push('.');
+                return tags;
+            }
+        }
+    }
+}
+
+/// Nothing of anybody who is gone is left, and the one backend works.
+async fn is_as_new(stand: &Stand, backend: i32) {
+    eventually("an idle backend", async || {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND xact_start IS NULL";
+        let idle: i64 = stand.observer.query_one(sql, &[&backend]).await.unwrap().get(0);
+        let locks = "SELECT count(*) FROM pg_locks WHERE pid = $1";
+        let locks: i64 = stand.observer.query_one(locks, &[&backend]).await.unwrap().get(0);
+        (idle == 1 && locks == 0).then_some(())
+    })
+    .await;
+    assert_eq!(stand.backends().await, [backend]);
+}
+
+#[tokio::test]
+async fn clients_that_leave_in_the_middle_leave_nothing() {
+    let stand = Stand::new().await;
+    let stays = stand.client().await;
+    let backend = pid(&stays).await;
+    stays
+        .batch_execute("CREATE TABLE item (a int)")
+        .await
+        .unwrap();
+    let statements: [&[&str]; 9] = [
+        &["BEGIN", "INSERT INTO item VALUES (1)"],
+        &[
+            "BEGIN",
+            "INSERT INTO item VALUES (1)",
+            "SELECT pg_sleep(600)",
+        ],
+        &["BEGIN", "SELECT broken"],
+        &["COPY item FROM STDIN"],
+        &["BEGIN", "CREATE TEMP TABLE t (a int)", "LISTEN gone"],
+        &["SELECT generate_series(1, 2000000), repeat('x', 100)"],
+        &["INSERT INTO item VALUES (1); SELECT pg_sleep(600)"],
+        &["SET search_path = nowhere", "BEGIN"],
+        &["SELECT pg_sleep(600)"],
+    ];
+    for said in statements {
+        let mut raw = Raw::of(&stand).await;
+        let (last, before) = said.split_last().unwrap();
+        for sql in before {
+            raw.query(sql).await;
+            raw.until(b'Z').await;
+        }
+        raw.query(last).await;
+        let busy =
+            "SELECT FROM pg_stat_activity WHERE pid = $1 AND (state <> 'idle' OR query LIKE $2)";
+        let text = format!("{}%", &last[..last.len().min(20)]);
+        eventually("the statement", async || {
+            stand
+                .observer
+                .query_opt(busy, &[&backend, &text])
+                .await
+                .unwrap()
+                .map(drop)
+        })
+        .await;
+        drop(raw);
+        is_as_new(&stand, backend).await;
+        let count = stays
+            .query_one("SELECT count(*) FROM item", &[])
+            .await
+            .unwrap();
+        assert_eq!(count.get::<_, i64>(0), 0, "{said:?}");
+        assert_eq!(pid(&stays).await, backend, "{said:?}");
+    }
+
+    // Before the server has answered that it waits for data.
+    for _ in 0..20 {
+        let mut raw = Raw::of(&stand).await;
+        raw.query("COPY item FROM STDIN").await;
+        drop(raw);
+    }
+    // While another is in the middle of a COPY.
+    let mut leaves = Raw::of(&stand).await;
+    frontend::parse("s", "SELECT 1", [], &mut leaves.out).unwrap();
+    frontend::sync(&mut leaves.out);
+    leaves.query("LISTEN left_behind").await;
+    assert_eq!(leaves.until(b'C').await, "1ZC");
+    let mut copies = Raw::of(&stand).await;
+    copies.query("COPY item FROM STDIN").await;
+    copies.until(b'G').await;
+    drop(leaves);
+    eventually("the end", async || {
+        (stand.exchange.clients().len() == 2).then_some(())
+    })
+    .await;
+    frontend::CopyData::new(&b"7\n"[..])
+        .unwrap()
+        .write(&mut copies.out);
+    frontend::copy_done(&mut copies.out);
+    copies.send().await;
+    assert_eq!(copies.until(b'Z').await, "CZ");
+    drop(copies);
+    stays.batch_execute("DELETE FROM item").await.unwrap();
+
+    // In the middle of a unit: prepared and bound, but not synced.
+    let mut raw = Raw::of(&stand).await;
+    frontend::parse("s", "INSERT INTO item VALUES (1)", [], &mut raw.out).unwrap();
+    frontend::flush(&mut raw.out);
+    raw.send().await;
+    assert_eq!(raw.until(b'1').await, "1");
+    drop(raw);
+    is_as_new(&stand, backend).await;
+    assert_eq!(pid(&stays).await, backend);
+}
+
+#[tokio::test]
+async fn copies_pass_in_both_directions() {
+    let stand = Stand::new().await;
+    let (one, two) = (stand.client().await, stand.client().await);
+    let backend = pid(&one).await;
+    one.batch_execute("CREATE TABLE item (a int, b text)")
+        .await
+        .unwrap();
+    for statement in ["COPY item FROM STDIN"] {
+        let sink = one.copy_in(statement).await.unwrap();
+        pin_mut!(sink);
+        for chunk in 0..200_u32 {
+            let rows: String = (0..1000)
+                .map(|row| format!("{}\tsome text\n", chunk * 1000 + row))
+                .collect();
+            sink.send(bytes::Bytes::from(rows)).await.unwrap();
+        }
+        assert_eq!(sink.finish().await.unwrap(), 200_000);
+    }
+    let out = one.copy_out("COPY item TO STDOUT").await.unwrap();
+    let length = out
+        .try_fold(0, async |sum, chunk| Ok(sum + chunk.len()))
+        .await
+        .unwrap();
+    assert!(length > 200_000 * 12);
+
+    // An error in the middle, and an end by the client.
+    let sink = one.copy_in("COPY item FROM STDIN").await.unwrap();
+    pin_mut!(sink);
+    sink.send(bytes::Bytes::from_static(b"not a number\n"))
+        .await
+        .unwrap();
+    assert_eq!(
+        sink.finish().await.unwrap_err().code().unwrap().code(),
+        "22P02"
+    );
+    {
+        let sink = one
+            .copy_in::<_, bytes::Bytes>("COPY item FROM STDIN")
+            .await
+            .unwrap();
+        drop(sink);
+    }
+    assert_eq!(pid(&one).await, backend);
+    let count = two
+        .query_one("SELECT count(*) FROM item", &[])
+        .await
+        .unwrap();
+    assert_eq!(count.get::<_, i64>(0), 200_000);
+    is_as_new(&stand, backend).await;
+}
+
+async fn runs(stand: &Stand, what: &str) {
+    let sql = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1 AND pid <> pg_backend_pid()";
+    let like = format!("%{what}%");
+    eventually(what, async || {
+        stand
+            .observer
+            .query_opt(sql, &[&like])
+            .await
+            .unwrap()
+            .map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cancel_hits_the_statement_that_it_is_meant_for() {
+    let stand = Stand::new().await;
+    let (one, two) = (stand.client().await, stand.client().await);
+    let backend = pid(&one).await;
+    let code = |error: tokio_postgres::Error| error.code().unwrap().code().to_owned();
+
+    // One that runs, one that waits behind it, and one that is done.
+    for sql in [
+        "SELECT pg_sleep(600)",
+        "DO $$ BEGIN PERFORM pg_sleep(601); END $$",
+    ] {
+        let slow = one.batch_execute(sql);
+        let rest = async {
+            runs(&stand, "pg_sleep(60").await;
+            let waiting = two.batch_execute("BEGIN; SELECT 'waits'; COMMIT");
+            let cancelled = async {
+                eventually("the wait", async || {
+                    stand.exchange.clients()[1].waits.then_some(())
+                })
+                .await;
+                two.cancel_token().cancel_query(NoTls).await.unwrap();
+            };
+            if sql.starts_with("DO") {
+                let (waited, ()) = tokio::join!(waiting, cancelled);
+                assert_eq!(code(waited.unwrap_err()), "57014");
+            }
+            one.cancel_token().cancel_query(NoTls).await.unwrap();
+        };
+        let (slow, ()) = tokio::join!(slow, rest);
+        assert_eq!(code(slow.unwrap_err()), "57014");
+        one.cancel_token().cancel_query(NoTls).await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(pid(&two).await, backend, "a late cancel hits nobody");
+        }
+    }
+
+    // With a wrong secret nothing happens.
+    let slow = one.batch_execute("SELECT pg_sleep(0.3)");
+    let wrong = async {
+        runs(&stand, "pg_sleep(0.3)").await;
+        for pid in 0..4 {
+            let mut socket = UnixStream::connect(stand.socket()).await.unwrap();
+            let mut out = BytesMut::new();
+            frontend::cancel_request(pid, 12345, &mut out);
+            socket.write_all_buf(&mut out).await.unwrap();
+            assert_eq!(socket.read(&mut [0]).await.unwrap(), 0);
+        }
+    };
+    let (slow, ()) = tokio::join!(slow, wrong);
+    slow.unwrap();
+    is_as_new(&stand, backend).await;
+}
+
+#[tokio::test]
+async fn an_idle_client_does_not_notice_that_the_backend_was_replaced() {
+    let stand = Stand::new().await;
+    let (idle, busy) = (stand.client().await, stand.client().await);
+    let before = pid(&idle).await;
+    let statement = idle.prepare("SELECT $1::int").await.unwrap();
+    idle.batch_execute("SET work_mem = '7MB'").await.unwrap();
+    busy.batch_execute("BEGIN").await.unwrap();
+    stand
+        .observer
+        .query("SELECT pg_terminate_backend($1, 60000)", &[&before])
+        .await
+        .unwrap();
+    eventually("the end", async || busy.is_closed().then_some(())).await;
+    let row = idle.query_one(&statement, &[&5_i32]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 5);
+    let row = idle
+        .query_one("SELECT current_setting('work_mem')", &[])
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, &str>(0), "7MB");
+    let after = pid(&idle).await;
+    assert_ne!(after, before);
+    stand.db.query("SELECT 1", &[]).await.unwrap();
+    assert_eq!(stand.backends().await, [after]);
+}
+
+#[tokio::test]
+async fn who_keeps_others_waiting_is_cut_off() {
+    let stand = Stand::with_idle_limit(Duration::from_millis(300)).await;
+    let (holder, waits) = (stand.client().await, stand.client().await);
+    let backend = pid(&waits).await;
+    holder
+        .batch_execute("BEGIN; CREATE TABLE held (a int)")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(!holder.is_closed(), "nobody waits");
+    assert_eq!(pid(&waits).await, backend);
+    let error = holder.batch_execute("COMMIT").await.unwrap_err();
+    assert!(
+        error.is_closed() || error.code().unwrap().code() == "25P03",
+        "{error}"
+    );
+    assert!(waits.query("SELECT FROM held", &[]).await.is_err());
+
+    // A transaction that goes on is not.
+    let works = stand.client().await;
+    works.batch_execute("BEGIN").await.unwrap();
+    let working = async {
+        for _ in 0..6 {
+            works.batch_execute("SELECT pg_sleep(0.1)").await.unwrap();
+        }
+        works.batch_execute("COMMIT").await.unwrap();
+    };
+    let ((), pid) = tokio::join!(working, pid(&waits));
+    assert_eq!(pid, backend);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_nobody_for_long() {
+    let stand = Stand::new().await;
+    let reads = stand.client().await;
+    let backend = pid(&reads).await;
+    let mut raw = Raw::of(&stand).await;
+    raw.query("SELECT repeat('x', 100000) FROM generate_series(1, 5000)")
+        .await;
+    runs(&stand, "repeat('x', 100000)").await;
+    assert_eq!(pid(&reads).await, backend);
+    let tags = raw.until(b'E').await;
+    assert!(tags.ends_with(['E', '.']), "{}", &tags[tags.len() - 3..]);
+
+    // One that reads slowly gets all of it.
+    let mut raw = Raw::of(&stand).await;
+    raw.query("SELECT repeat('x', 100000) FROM generate_series(1, 200)")
+        .await;
+    runs(&stand, "repeat('x', 100000) FROM generate_series(1, 200)").await;
+    assert_eq!(raw.until(b'Z').await, format!("T{}CZ", "D".repeat(200)));
+    is_as_new(&stand, backend).await;
+}
+
+#[tokio::test]
+async fn what_is_not_the_protocol_ends_that_client_only() {
+    let stand = Stand::new().await;
+    let other = stand.client().await;
+    let backend = pid(&other).await;
+    for bytes in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"\0\0\0\x08\0\x02\0\0",
+        b"\0\0\0\x04",
+    ] {
+        let mut socket = UnixStream::connect(stand.socket()).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer[0], b'E', "{bytes:?}");
+    }
+    for bytes in [
+        &b"p\0\0\0\x05x"[..],
+        b"Q\0\0\0\x03",
+        b"Q\xff\xff\xff\xff",
+        b"B\0\0\0\x06a\0",
+        b"P\0\0\0\x06\xff\0",
+    ] {
+        let mut raw = Raw::of(&stand).await;
+        raw.query("BEGIN").await;
+        raw.until(b'Z').await;
+        raw.out.extend_from_slice(bytes);
+        raw.send().await;
+        assert_eq!(raw.until(b'.').await, "E.", "{bytes:?}");
+        assert_eq!(pid(&other).await, backend);
+    }
+    // A client that asks for encryption first.
+    let mut socket = UnixStream::connect(stand.socket()).await.unwrap();
+    let mut out = BytesMut::new();
+    frontend::ssl_request(&mut out);
+    socket.write_all_buf(&mut out).await.unwrap();
+    let mut answer = [0];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"N");
+    is_as_new(&stand, backend).await;
+}
+
+#[tokio::test]
+async fn messages_of_any_length_pass() {
+    let stand = Stand::new().await;
+    let (one, two): (Client, Client) = (stand.client().await, stand.client().await);
+    let backend = pid(&one).await;
+    for length in [0, 1 << 16, 1 << 20, 20 << 20] {
+        let long = "é".repeat(length / 2);
+        let echoing = async {
+            let row = one.query_one("SELECT $1::text", &[&long]).await;
+            row.unwrap().get::<_, String>(0)
+        };
+        let (echoed, other) = tokio::join!(echoing, pid(&two));
+        assert_eq!(echoed, long);
+        assert_eq!(other, backend);
+    }
+}

@@ -1,0 +1,8 @@
+//! Real drivers and a real PostgreSQL, with the exchange between them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod endings;
+mod sessions;
+mod sharing;
+mod stand;

@@ -1,0 +1,133 @@
+//! An exchange with a PostgreSQL of its own behind it, and a socket for clients.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use host_wire::{Config, Exchange, Identity, Open};
+use shared_db::{Db, DbConfig, Established, establish};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio_postgres::{Client, NoTls};
+
+use test_postgres::Server;
+
+/// The backends of the exchange go by this name.
+const NAME: &str = "exchange";
+
+pub(crate) struct Stand {
+    pub(crate) db: Db,
+    pub(crate) exchange: Exchange,
+    folder: TempDir,
+    _server: Server,
+    /// A connection of its own.
+    pub(crate) observer: Client,
+}
+
+struct Opener {
+    db: Arc<OnceLock<Db>>,
+    config: DbConfig,
+}
+
+impl Open for Opener {
+    fn open_shared(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async {
+            let db = self
+                .db
+                .get()
+                .expect("it is set right after the exchange is made");
+            db.open().await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn open_own(&self) -> BoxFuture<'_, Result<Established, String>> {
+        Box::pin(async {
+            establish(&self.config)
+                .await
+                .map_err(|error| error.to_string())
+        })
+    }
+}
+
+impl Stand {
+    pub(crate) async fn new() -> Self {
+        Self::with_idle_limit(Duration::from_secs(60)).await
+    }
+
+    pub(crate) async fn with_idle_limit(idle_limit: Duration) -> Self {
+        let server = Server::start().await;
+        let observer = server.client().await;
+        let db = Arc::<OnceLock<Db>>::default();
+        let config = DbConfig {
+            application_name: NAME.to_owned(),
+            statement_timeout: Duration::ZERO,
+            ..server.config()
+        };
+        let exchange = Exchange::new(Config {
+            open: Box::new(Opener {
+                db: db.clone(),
+                config: config.clone(),
+            }),
+            runtime: Handle::current(),
+            idle_limit,
+            identity: Identity {
+                user: "postgres".to_owned(),
+                database: "postgres".to_owned(),
+            },
+        });
+        let made = Db::new(&DbConfig {
+            relay: Some(Arc::new(exchange.clone())),
+            ..config
+        });
+        assert!(db.set(made.clone()).is_ok());
+        let folder = TempDir::new().unwrap();
+        exchange
+            .listen(&folder.path().join(".s.PGSQL.5432"))
+            .unwrap();
+        Self {
+            db: made,
+            exchange,
+            folder,
+            _server: server,
+            observer,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> std::path::PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
+    pub(crate) fn settings(&self) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host_path(self.folder.path())
+            .user("postgres")
+            .dbname("postgres");
+        config
+    }
+
+    /// A client of the exchange.
+    pub(crate) async fn client(&self) -> Client {
+        let (client, connection) = self.settings().connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// The backends that the exchange has, by PID.
+    pub(crate) async fn backends(&self) -> Vec<i32> {
+        let sql =
+            "SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY backend_start";
+        let rows = self.observer.query(sql, &[&NAME]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+pub(crate) async fn pid(client: &Client) -> i32 {
+    client
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap()
+        .get(0)
+}
