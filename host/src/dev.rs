@@ -67,9 +67,10 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         mode,
         carried.restarts,
         &events,
-    );
+    )?;
+    let app_url = database.app_url(mode, handle.endpoint.as_ref());
     // Set the variables of `.env` before app code runs. Programs that must not see them get the user's environment.
-    environment::apply(&project.dotenv()?, database.private_url(mode));
+    environment::apply(&project.dotenv()?, app_url);
     let (generations, keeping) = (Generations::new(), Keeping::new(&project));
     let (report, report_rx) = watch::channel(Report::new(carried.reloads));
     let (settings, settings_rx) = watch::channel(Settings {
@@ -176,6 +177,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         project,
         db: handle.db.clone(),
         schema: handle.schema.clone(),
+        endpoint: handle.endpoint.clone(),
         settings: settings_rx,
         flags,
         mode,

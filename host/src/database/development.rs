@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     access::{Access, ClusterState},
     cluster::{Cluster, USER},
+    endpoint::{Endpoint, refuse_own},
     migrate::{self, RunControl},
     on_connection, on_watched_connection,
 };
@@ -68,7 +69,10 @@ impl Database {
         max_connections: Option<u16>,
     ) -> Result<Self, BoxError> {
         Ok(match &env.database_url {
-            Some(url) => Self::new(url.clone(), None),
+            Some(url) => {
+                refuse_own(url, project.root())?;
+                Self::new(url.clone(), None)
+            }
             None => {
                 let cluster = Cluster::of(project.root(), max_connections)?;
                 Self::new(cluster.url(), Some(cluster))
@@ -121,8 +125,11 @@ impl Database {
         Some(cluster.url_for(PLAIN_ROLE))
     }
 
-    /// The private cluster's URL as text, for a driver of the app's own. `None` while another database is used.
-    pub(crate) fn private_url(&self, mode: Mode) -> Option<String> {
+    /// `DATABASE_URL` for the app. `None`: it is as the user has set it.
+    pub(crate) fn app_url(&self, mode: Mode, endpoint: Option<&Endpoint>) -> Option<String> {
+        if let Some(endpoint) = endpoint {
+            return Some(endpoint.url_text());
+        }
         let cluster = self.cluster.as_ref().filter(|_| self.uses_cluster())?;
         Some(match mode.is_demonstration() {
             true => cluster.url_text(PLAIN_ROLE),
@@ -150,6 +157,7 @@ impl Database {
         access: &Access,
     ) -> Result<DatabaseUrl, BoxError> {
         if let Some(url) = &env.database_url {
+            refuse_own(url, project.root())?;
             return Ok(url.clone());
         }
         if self.cluster.is_none() {

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     access::{Access, ClusterState},
     development::{Database, make_plain_role},
+    endpoint::{Endpoint, EndpointError},
     observer::Observer,
     probe::probe,
     schema::Schema,
@@ -40,6 +41,8 @@ pub(crate) struct Handle {
     pub(crate) access: Arc<Access>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) refusals: watch::Receiver<Refusals>,
+    /// Where the app's own drivers find the same connection.
+    pub(crate) endpoint: Option<Endpoint>,
     events: Events,
     /// The app uses a role of its own, which must be made first.
     plain_role: bool,
@@ -55,7 +58,7 @@ impl Handle {
         mode: Mode,
         restarts: u64,
         events: &Events,
-    ) -> (Self, DbConfig) {
+    ) -> Result<(Self, DbConfig), EndpointError> {
         let name = application_name(restarts);
         let mut config = env.db_config(database.url(), name.clone());
         let mut own_observer = None;
@@ -67,7 +70,15 @@ impl Handle {
         }
         let (count, refusals) = watch::channel(Refusals::default());
         config.on_refusal = on_refusal(count, events.clone());
+        let shares = !mode.is_demonstration() && config.pipeline && config.url.absence().is_none();
+        let endpoint = match shares {
+            true => Some(Endpoint::new(migrations.0.root(), &mut config)),
+            false => None,
+        };
         let db = Db::new(&config);
+        if let Some(endpoint) = &endpoint {
+            endpoint.open(&db)?;
+        }
         let observer = own_observer.unwrap_or_else(|| Observer::shared(name, db.clone()));
         let access = Arc::<Access>::default();
         if database.is_ours() {
@@ -78,6 +89,7 @@ impl Handle {
             db.clone(),
             !mode.is_demonstration(),
             access.clone(),
+            endpoint.clone(),
             (database.url(), env.clone()),
             events.clone(),
         );
@@ -87,10 +99,11 @@ impl Handle {
             access,
             schema,
             refusals,
+            endpoint,
             events: events.clone(),
             plain_role: mode.is_demonstration() && database.is_ours(),
         };
-        (handle, config)
+        Ok((handle, config))
     }
 
     /// Watches whether the database answers and whether its tables are as the app needs them. Runs until the host ends

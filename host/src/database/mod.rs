@@ -6,6 +6,12 @@
 // PostgreSQL, run by the host.
 pub mod cluster;
 
+// Where the project's own sockets are.
+mod socket;
+
+// PostgreSQL, as the app's own drivers see it.
+mod endpoint;
+
 // Which database it is, and whose.
 mod borrow;
 mod development;
@@ -30,6 +36,7 @@ mod temporary;
 pub(crate) use self::{
     access::{AccessState, ClusterState, ServerState},
     development::{Database, terminate},
+    endpoint::{ClientStatus, Endpoint},
     handle::{Handle, Refusals},
     observer::{Backend, CENSUS, Census, Observer},
     schema::{Schema, SchemaState},

@@ -296,6 +296,11 @@ function renderPool(status) {
     cells: ({ who, at, for_ms, alone }) => [alone ? `${who}, alone` : who, at ? () => placeOf(at, status) : "", ms(for_ms)],
     none: "none",
   });
+  rows("clients", db.clients ?? [], {
+    key: ({ id }) => id,
+    cells: ({ name, units, waits, holds, keeps }) => [name, keeps ? `keeps ${keeps}, on a backend of its own` : holds ? "holds it" : waits ? "waits" : "idle", units],
+    none: db.clients ? "none" : "not in this mode",
+  });
   rows("reconnects", db.reconnects, {
     key: ({ reason }) => reason,
     cells: ({ reason, times }) => [reason, times],

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::{Isolation, Mode, Settings},
-    database::{Backend, CENSUS, Handle, Refusals, SchemaState},
+    database::{Backend, CENSUS, ClientStatus, Endpoint, Handle, Refusals, SchemaState},
     events::{Build, LastReload, Phase, Reloads, Report},
     generation::{Generations, Snapshot},
     health::Health,
@@ -125,6 +125,8 @@ struct Connections {
     /// The query that counts them.
     counted_by: &'static str,
     refused: Refusals,
+    /// The app's own drivers and other clients of the host's endpoint. `null` where there is none.
+    clients: Option<Vec<ClientStatus>>,
 }
 
 /// The host's own routes.
@@ -216,6 +218,7 @@ impl Sources {
                 usable: census.and_then(|census| census.usable),
                 counted_by: CENSUS,
                 refused: self.database.refusals.borrow().clone(),
+                clients: self.database.endpoint.as_ref().map(Endpoint::clients),
             },
             activity,
             history: self.journal.history(),

@@ -117,6 +117,9 @@ impl Running {
                         while timeout(CLEAN_QUIET_PERIOD, cleaned.notified()).await.is_ok() {}
                         let address = self.listener.local_addr().map_err(BoxError::from);
                         let announced = address.and_then(|address| Ok(self.lock.announce_again(address)?));
+                        if let Some(endpoint) = &self.settings_reload.database.endpoint {
+                            endpoint.restore();
+                        }
                         if let Err(error) = announced {
                             self.settings_reload.events.emit(Event::NotAnnounced { message: error.to_string() });
                         }
@@ -245,7 +248,11 @@ impl Running {
         self.retiring.close();
         self.retiring.wait().await;
         self.keeping.end().await;
-        self.settings_reload.database.db.close().await;
+        let database = &self.settings_reload.database;
+        database.db.close().await;
+        if let Some(endpoint) = &database.endpoint {
+            endpoint.close().await;
+        }
     }
 
     fn restart(self, why: String, switched: Option<Switches>) -> Restart {

@@ -91,7 +91,8 @@ impl SettingsReload {
         } else {
             before_config
         };
-        let is_new = environment::apply(&file, database.private_url(self.mode));
+        let endpoint = self.database.endpoint.as_ref();
+        let is_new = environment::apply(&file, database.app_url(self.mode, endpoint));
         // Generations get the settings when they start; running ones keep theirs.
         if is_new || env != before || entries != before_entries {
             self.settings.send_replace(Settings {
@@ -131,7 +132,11 @@ impl SettingsReload {
             return Err("this mode chooses its database when it starts: restart the host".into());
         }
         let Handle {
-            db, access, schema, ..
+            db,
+            access,
+            schema,
+            endpoint,
+            ..
         } = &self.database;
         let url = database.select(&self.project, env, access).await?;
         schema.prepare((url.clone(), env.clone())).await?;
@@ -142,6 +147,9 @@ impl SettingsReload {
             ..env.db_config(url.clone(), before.application_name)
         };
         db.replace(&config).await?;
+        if let Some(endpoint) = endpoint {
+            endpoint.follow(&config);
+        }
         self.events.emit(Event::PoolMoved {
             url: url.to_string(),
         });

@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::Settings,
+    database::Endpoint,
     events::{Compiler, Diagnostic, Event, Images, LastReload, Phase, Times},
 };
 
@@ -139,16 +140,23 @@ impl Reload {
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
         let id = self.last_id + 1;
         let Settings { env, db_config, .. } = self.settings.borrow().clone();
+        // The app's own pools lead to the same connection as `db`, if that can be shared.
+        let url = self.endpoint.as_ref().map(Endpoint::url);
+        let mut app_env = env.clone();
+        if let Some(url) = &url {
+            Arc::make_mut(&mut app_env).database_url = Some(url.clone());
+        }
         let state = AppState {
             db: self.db.clone(),
             generation: id,
             shutdown: CancellationToken::new(),
-            env: env.clone(),
+            env: app_env,
             kept: self.kept.clone(),
             pool_owner: self.mode.pool,
             db_config: DbConfig {
                 application_name: format!("{}:gen-{id}", db_config.application_name),
                 relay: None, // of the host's `Db` alone
+                url: url.unwrap_or(db_config.url),
                 ..db_config
             },
         };

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::Image;
 use crate::{
     config::{Flags, Mode, Project, Settings, settings},
-    database::Schema,
+    database::{Endpoint, Schema},
     events::{Events, Images, Report},
     generation::Generations,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Reload {
     pub(crate) project: Project,
     pub(crate) db: Db,
     pub(crate) schema: Arc<Schema>,
+    /// Where the app's own drivers connect to.
+    pub(crate) endpoint: Option<Endpoint>,
     /// The current settings. Each generation gets those that apply when it starts.
     pub(crate) settings: published::Receiver<Settings>,
     /// What the host was started with.

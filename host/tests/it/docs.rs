@@ -12,10 +12,11 @@ use std::{
 const README_LIMIT: usize = 9_000;
 
 /// Where the program's sources are.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "host/src",
     "host/accept/src",
     "host/cli/src",
+    "host/wire/src",
     "shared/src",
     "shared/db/src",
     "app_lib/src",

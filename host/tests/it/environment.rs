@@ -135,18 +135,41 @@ async fn the_app_and_its_build_find_the_url_of_the_private_cluster_unless_the_us
     assert_eq!(user_of_the_apps_url(&host).await, "postgres");
     assert_eq!(source_of(&host, "DATABASE_URL", "").await, "default");
     let ours = host.text("/url").await;
+    // It leads to the one connection of `db`, and shares it with others of the same role and database.
+    assert_eq!(host.status().await.0["db"]["backends"], 1);
     let observer = host.observe().await;
     observer
         .batch_execute("CREATE DATABASE theirs")
         .await
         .unwrap();
     let (url, _) = ours.split_once(' ').unwrap();
-    let theirs = url.replace(":5432/postgres", ":5432/theirs");
+    let socket = host.checkout.path(".dev/postgres/socket");
+    let theirs = format!(
+        "postgres://postgres@localhost/theirs?host={}",
+        socket.display()
+    );
     host.checkout
         .write(".env", &format!("DATABASE_URL={theirs}\n"));
     host.until_generation(2).await;
-    // The file is the app's: what compiles it reads it by itself.
-    assert_eq!(host.text("/url").await, format!("{theirs} none"));
+    // The same address leads to another database.
+    let moved = url.replace(":5432/postgres", ":5432/theirs");
+    assert_eq!(host.text("/url").await, format!("{moved} {moved}"));
+    let (client, connection) = tokio_postgres::connect(&moved, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let database = client
+        .query_one("SELECT current_database()::text", &[])
+        .await;
+    assert_eq!(database.unwrap().get::<_, &str>(0), "theirs");
+    // Which is no address for the host itself.
+    host.checkout
+        .write(".env", &format!("DATABASE_URL={moved}\n"));
+    let refused = "DATABASE_URL is the address at which the dev server itself offers the database";
+    eventually("the refusal", async || {
+        host.log().contains(refused).then_some(())
+    })
+    .await;
     std::fs::remove_file(host.checkout.path(".env")).unwrap();
     host.until_generation(3).await;
     assert_eq!(host.text("/url").await, ours);

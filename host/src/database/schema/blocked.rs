@@ -57,7 +57,7 @@ impl Schema {
         } = self.run_on_current(&files, false).await?;
         if failure.is_none() && status.pending.is_empty() {
             self.events.emit(Event::MigrationsUpToDate);
-            self.db.forget_statements();
+            self.forget_plans(true);
             self.state.send_modify(|state| {
                 state.status = status;
                 state.failure = None;
@@ -65,5 +65,13 @@ impl Schema {
             });
         }
         Ok(())
+    }
+
+    /// Plans from before a migration would each fail once.
+    pub(super) fn forget_plans(&self, tables_have_changed: bool) {
+        self.db.forget_statements();
+        if let Some(endpoint) = self.endpoint.as_ref().filter(|_| tables_have_changed) {
+            endpoint.refresh();
+        }
     }
 }

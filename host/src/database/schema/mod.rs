@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Access,
+    endpoint::Endpoint,
     migrate::{self, MigrationFailure, RunOutcome},
     on_connection,
 };
@@ -53,6 +54,7 @@ pub(crate) struct Schema {
     /// Whether `db` may change tables: in the demonstration modes its role may not.
     may_migrate: bool,
     access: Arc<Access>,
+    endpoint: Option<Endpoint>,
     events: Events,
     /// The database, for temporary connections.
     place: watch::Sender<Place>,
@@ -74,6 +76,7 @@ impl Schema {
         db: Db,
         may_migrate: bool,
         access: Arc<Access>,
+        endpoint: Option<Endpoint>,
         place: Place,
         events: Events,
     ) -> Arc<Self> {
@@ -83,6 +86,7 @@ impl Schema {
             db,
             may_migrate,
             access,
+            endpoint,
             events,
             place: watch::Sender::new(place),
             state: watch::Sender::default(),
@@ -212,8 +216,7 @@ impl Schema {
                 self.events.emit(event);
             }
         }
-        // Plans from before the migration would each fail once.
-        self.db.forget_statements();
+        self.forget_plans(!now.is_empty());
         self.state.send_replace(state);
         error.map_or(Ok(now.len()), Err)
     }

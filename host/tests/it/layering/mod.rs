@@ -146,6 +146,7 @@ fn every_file_says_what_it_owns_and_none_is_a_novel() {
         "host/src",
         "host/accept",
         "host/cli",
+        "host/wire",
         "host/debounce",
         "host/tests",
         "shared",
@@ -168,6 +169,7 @@ fn unsafe_stays_where_it_is_expected() {
         "host/accept",
         "host/debounce",
         "host/demo",
+        "host/wire",
         "shared",
         "app_lib/src",
     ]) {
