@@ -245,7 +245,11 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() && !self.checkout.is_nowhere() {
-            eprintln!("--- host.log\n{}\n---", self.log());
+            // The end of it, so that the panic's own message is still in sight; all of it is in the checkout.
+            let log = self.log();
+            let end = log.lines().count().saturating_sub(40);
+            let end: Vec<&str> = log.lines().skip(end).collect();
+            eprintln!("--- the end of host.log\n{}\n---", end.join("\n"));
         }
         if self.process.try_wait().unwrap().is_none() {
             self.signal(Signal::SIGINT);
