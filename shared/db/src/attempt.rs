@@ -4,6 +4,7 @@
 //! the server is known to be down, and callers get the error at once until an attempt succeeds.
 
 use std::{
+    panic::Location,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
@@ -12,6 +13,7 @@ use deadpool_postgres::{Client as Object, Pool, PoolError, TimeoutType};
 
 use super::{
     error::{DbError, connect_reason, may_pass},
+    lane::Db,
     slot::Inner,
     source::Source,
     tls::Tls,
@@ -50,6 +52,19 @@ pub enum Reach {
         /// The error, from the server or the network.
         reason: String,
     },
+}
+
+impl Db {
+    /// Opens the connection, unless it is open.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError`]: the wait ran out, or no connection could be opened.
+    #[track_caller]
+    pub fn open(&self) -> impl Future<Output = Result<(), DbError>> {
+        let line = Location::caller();
+        async move { self.inner().shared("", line).await.map(drop) }
+    }
 }
 
 impl Inner {

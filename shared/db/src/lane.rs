@@ -46,7 +46,7 @@ impl Db {
     #[must_use]
     pub fn new(config: &DbConfig) -> Self {
         Self {
-            inner: Arc::new(Inner::new(config)),
+            inner: Inner::new(config),
         }
     }
 
@@ -173,17 +173,6 @@ impl Db {
             self.inner.counts.silence.or_unanswered(run).await
         })
         .boxed()
-    }
-
-    /// Opens the connection, unless it is open.
-    ///
-    /// # Errors
-    ///
-    /// [`DbError`]: the wait ran out, or no connection could be opened.
-    #[track_caller]
-    pub fn open(&self) -> impl Future<Output = Result<(), DbError>> {
-        let line = Location::caller();
-        async move { self.inner.shared("", line).await.map(drop) }
     }
 
     /// The state of the pool, without a query to PostgreSQL.

@@ -5,7 +5,7 @@
 use std::{
     ops::Deref,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -15,8 +15,7 @@ use deadpool_postgres::Client as Object;
 use tokio::{
     runtime::Handle,
     sync::{
-        Mutex as AsyncMutex, OwnedRwLockWriteGuard, RwLock as AsyncRwLock, RwLockReadGuard,
-        RwLockWriteGuard,
+        Mutex as AsyncMutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock as AsyncRwLock,
     },
 };
 
@@ -45,15 +44,22 @@ pub(super) struct Inner {
     pub(super) opening: AsyncMutex<()>,
     /// The connection in the slot works but takes no writes, which the URL asks for. The next caller replaces it.
     unusable: AtomicBool,
+    /// Itself, for a task that opens the connection.
+    me: Weak<Self>,
 }
 
+/// The connection in the slot.
+type Usable = OwnedRwLockReadGuard<Option<Object>, Object>;
+/// The slot, for one alone.
+type Slot = OwnedRwLockWriteGuard<Option<Object>>;
+
 /// The shared connection, recorded as in use.
-pub(super) struct Shared<'a> {
-    client: RwLockReadGuard<'a, Object>,
+pub(super) struct Shared {
+    client: Usable,
     _usage: UsageGuard,
 }
 
-impl Deref for Shared<'_> {
+impl Deref for Shared {
     type Target = Object;
 
     fn deref(&self) -> &Object {
@@ -62,16 +68,17 @@ impl Deref for Shared<'_> {
 }
 
 impl Inner {
-    pub(super) fn new(config: &DbConfig) -> Self {
+    pub(super) fn new(config: &DbConfig) -> Arc<Self> {
         let counts = Arc::default();
-        Self {
+        Arc::new_cyclic(|me| Self {
             source: RwLock::new(Source::new(config, &counts)),
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             counts,
             opening: AsyncMutex::default(),
             unusable: AtomicBool::new(false),
-        }
+            me: me.clone(),
+        })
     }
 
     /// Whom the shared connection leads to. The caller must hold the slot: then neither can be replaced.
@@ -103,7 +110,7 @@ impl Inner {
     }
 
     /// The shared connection, opened if necessary. It counts as in use until the result is dropped.
-    pub(super) async fn shared(&self, sql: &str, line: CallSite) -> Result<Shared<'_>, DbError> {
+    pub(super) async fn shared(&self, sql: &str, line: CallSite) -> Result<Shared, DbError> {
         self.refuse_absent()?;
         self.counts.usage.refuse_nested(line)?;
         refuse_marks(sql, line)?;
@@ -119,60 +126,69 @@ impl Inner {
         })
     }
 
-    async fn open_shared(&self, line: CallSite) -> Result<RwLockReadGuard<'_, Object>, DbError> {
+    async fn open_shared(&self, line: CallSite) -> Result<Usable, DbError> {
         let since = Instant::now();
         let turn = self.turn(line, async {
-            let slot = self.slot.read().await;
-            match RwLockReadGuard::try_map(slot, |slot| self.usable(slot)) {
+            let slot = self.slot.clone().read_owned().await;
+            match OwnedRwLockReadGuard::try_map(slot, |slot| self.usable(slot)) {
                 Ok(client) => Turn::Ready(client),
                 Err(slot) => {
                     drop(slot);
-                    Turn::ToOpen(self.slot.write().await)
+                    Turn::ToOpen(self.slot.clone().write_owned().await)
                 }
             }
         });
         Ok(match turn.await? {
             Turn::Ready(client) => client,
-            Turn::ToOpen(mut slot) => {
-                self.open(&mut slot, line, since).await?;
-                RwLockWriteGuard::downgrade_map(slot, |slot| {
-                    slot.as_ref().expect("`open` has filled it")
+            Turn::ToOpen(slot) => {
+                let slot = self.opened(slot, line, since).await?;
+                OwnedRwLockReadGuard::map(slot.downgrade(), |slot| {
+                    slot.as_ref().expect("`opened` has filled it")
                 })
             }
         })
     }
 
     /// The connection for exclusive use, opened if necessary.
-    pub(super) async fn exclusive(
-        &self,
-        line: CallSite,
-    ) -> Result<OwnedRwLockWriteGuard<Option<Object>>, DbError> {
+    pub(super) async fn exclusive(&self, line: CallSite) -> Result<Slot, DbError> {
         self.counts.usage.refuse_nested(line)?;
         let since = Instant::now();
         let take = async {
-            let mut slot = self.turn(line, self.slot.clone().write_owned()).await?;
-            self.open(&mut slot, line, since).await?;
-            Ok::<_, DbError>(slot)
+            let slot = self.turn(line, self.slot.clone().write_owned()).await?;
+            self.opened(slot, line, since).await
         };
         self.counts.silence.or_unsent(take).await
     }
 
     /// Opens the connection unless another waiter has done so meanwhile. Opening has its own limits, so it does not
     /// count towards the wait limit.
-    async fn open(
+    ///
+    /// A caller that leaves does not take the attempt along: the server would still have that backend while the next
+    /// caller opens another. What is opened stays in the slot for whoever comes next.
+    async fn opened(
         &self,
-        slot: &mut Option<Object>,
+        mut slot: Slot,
         line: CallSite,
         since: Instant,
-    ) -> Result<(), DbError> {
-        if self.usable(slot).is_some() {
-            return Ok(());
+    ) -> Result<Slot, DbError> {
+        if self.usable(&slot).is_some() {
+            return Ok(slot);
         }
         // Remove the old one from the pool first: with a limit of one, the pool would not open another.
         drop(slot.take().map(Object::take));
-        *slot = Some(self.open_with_retries(line, since, Source::shared).await?.0);
-        self.unusable.store(false, Relaxed);
-        Ok(())
+        let me = self.me.upgrade().expect("the caller has it");
+        let opening = self.runtime.spawn(async move {
+            let opened = me.open_with_retries(line, since, Source::shared).await;
+            *slot = Some(opened?.0);
+            me.unusable.store(false, Relaxed);
+            Ok(slot)
+        });
+        match opening.await {
+            Ok(opened) => opened,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The process's runtime is ending, and this caller with it.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     fn usable<'a>(&self, slot: &'a Option<Object>) -> Option<&'a Object> {
@@ -244,7 +260,7 @@ impl Inner {
 }
 
 /// The outcome of a wait for the slot.
-enum Turn<'a> {
-    Ready(RwLockReadGuard<'a, Object>),
-    ToOpen(RwLockWriteGuard<'a, Option<Object>>),
+enum Turn {
+    Ready(Usable),
+    ToOpen(Slot),
 }
