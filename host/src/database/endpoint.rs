@@ -74,7 +74,6 @@ impl Endpoint {
                 db: Arc::clone(&db),
             }),
             runtime: Handle::current(),
-            idle_limit: config.wait_timeout,
             identity: identity(config),
         });
         config.relay = Some(Arc::new(exchange.clone()));

@@ -298,7 +298,7 @@ function renderPool(status) {
   });
   rows("clients", db.clients ?? [], {
     key: ({ id }) => id,
-    cells: ({ name, units, waits, holds, keeps }) => [name, keeps ? `keeps ${keeps}, on a backend of its own` : holds ? "holds it" : waits ? "waits" : "idle", units],
+    cells: ({ name, units, waits, holds, keeps }) => [name, keeps ? `on a backend of its own: ${keeps}` : holds ? "holds it" : waits ? "waits" : "idle", units],
     none: db.clients ? "none" : "not in this mode",
   });
   rows("reconnects", db.reconnects, {

@@ -7,7 +7,7 @@ use crate::{
     backend::{Backend, BackendId},
     channels::{listen_again_but_for, unlisten},
     client::{ClientId, Home, Stage},
-    core::{Action, Core, HIGH_WATER, Timer},
+    core::{Action, Core, HIGH_WATER},
     effects::{Effects, Listen},
     flight::Owner,
     frame::{Frame, Malformed},
@@ -134,10 +134,8 @@ impl Core {
             }
             return; // the holder's turn is next
         };
-        if unit.effects.session.is_some() && !client.is_local {
-            client.left = unit.effects.session;
-            client.home = Home::Moving;
-            self.actions.push(Action::OpenOwn(next));
+        if let Some(left) = unit.effects.session.filter(|_| !client.is_local) {
+            self.give_own(next, left);
             return;
         }
         if client.holds || !unit.interleaves() {
@@ -241,20 +239,5 @@ fn switch(backend: &mut Backend, id: ClientId, to: &Settings) {
         let sql = to.switch_from(backend.applied.as_ref());
         backend.query(Owner::Switch(id), &sql);
         backend.applied = Some(to.clone());
-    }
-}
-
-impl Core {
-    /// While others wait, a holder must not be silent for ever.
-    fn watch_hold(&mut self, id: BackendId) {
-        let holds = self.backends.get(&id).map(|backend| backend.holds);
-        if !self.queue.is_empty()
-            && self.watched_hold != holds
-            && let Some(holds) = holds
-        {
-            self.watched_hold = Some(holds);
-            let timer = Timer::Held(id, holds);
-            self.actions.push(Action::After(self.idle_limit, timer));
-        }
     }
 }

@@ -1,9 +1,7 @@
-//! Cancels, and what is looked at after a time: whether a statement still runs for nobody, whether a hold is in vain.
+//! Cancels: of what a client asks for, and of what still runs for a client that is gone.
 //!
 //! A cancel reaches whatever a backend runs at that moment. So it is sent only while the unit that it is meant for is the
 //! oldest in flight, and nothing is sent behind it before the server has handled it.
-
-use std::time::Duration;
 
 use crate::{
     backend::BackendId,
@@ -83,42 +81,5 @@ impl Core {
             }
             Timer::Held(id, holds) => self.check_hold(id, holds),
         }
-    }
-
-    /// Cuts off a client whose transaction says nothing while others wait.
-    fn check_hold(&mut self, id: BackendId, holds: u64) {
-        let Some(backend) = self
-            .backends
-            .get(&id)
-            .filter(|backend| backend.holds == holds)
-        else {
-            return;
-        };
-        self.watched_hold = None;
-        let Some(holder) = backend.holder.filter(|_| !self.queue.is_empty()) else {
-            return;
-        };
-        let Some(client) = self.clients.get(&holder).filter(|client| !client.is_local) else {
-            return;
-        };
-        let silent = client.idle_since.elapsed();
-        if backend.is_done_with(holder) && silent >= self.idle_limit {
-            let waiting = self.queue.len();
-            let what = format!(
-                "the transaction has said nothing for {} s while {waiting} other clients wait for the one connection",
-                silent.as_secs()
-            );
-            let why = Refusal::new("25P03", what)
-                .with_hint("commit or roll back before anything else is awaited");
-            self.refuse(holder, &why);
-            return;
-        }
-        self.watched_hold = Some(holds);
-        let rest = self
-            .idle_limit
-            .saturating_sub(silent)
-            .max(Duration::from_millis(100));
-        self.actions
-            .push(Action::After(rest, Timer::Held(id, holds)));
     }
 }

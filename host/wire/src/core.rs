@@ -55,8 +55,6 @@ pub(crate) struct Core {
     pub(crate) queue: VecDeque<ClientId>,
     /// The `Db` of this process.
     pub(crate) local: Option<ClientId>,
-    /// How long a transaction may keep others waiting without saying anything.
-    pub(crate) idle_limit: Duration,
     /// The hold whose limit is being watched.
     pub(crate) watched_hold: Option<u64>,
     clients_so_far: u32,
@@ -71,13 +69,6 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(idle_limit: Duration) -> Self {
-        Self {
-            idle_limit,
-            ..Self::default()
-        }
-    }
-
     /// A client that is to be told its parameters. `startup` are the settings that it has asked for.
     pub(crate) fn join(
         &mut self,

@@ -7,7 +7,6 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -39,8 +38,6 @@ pub struct Config {
     pub open: Box<dyn Open>,
     /// The runtime on which its tasks run.
     pub runtime: Handle,
-    /// How long a transaction may keep others waiting without saying anything.
-    pub idle_limit: Duration,
     /// The user and the database that clients must name.
     pub identity: Identity,
 }
@@ -73,7 +70,7 @@ impl Exchange {
     pub fn new(config: Config) -> Self {
         Self(Arc::new_cyclic(|me| Inner {
             state: Mutex::new(State {
-                core: Core::new(config.idle_limit),
+                core: Core::default(),
                 identity: config.identity,
                 clients: HashMap::new(),
                 lines: HashMap::new(),

@@ -15,7 +15,8 @@
 //! 5. `line` reads what the backend answers; `answer` gives it to the client whose unit is the oldest in flight.
 //! 6. `settle` looks up what has changed in the session, before others use it: a client's `settings` move with it, and
 //!    a client that keeps a lock, a temporary table or a cursor has a backend of its own until it gives that back.
-//! 7. `end` undoes what a client that leaves has begun.
+//! 7. `patience` gives those who wait for a silent transaction a backend of their own.
+//! 8. `end` undoes what a client that leaves has begun.
 //!
 //! All state is one value, `core`, without sockets and tasks. `exchange` puts it behind a lock and does the rest.
 //!
@@ -46,6 +47,7 @@ mod greet;
 mod line;
 mod local;
 mod message;
+mod patience;
 mod perform;
 mod ports;
 mod reply;

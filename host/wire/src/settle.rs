@@ -6,7 +6,7 @@
 
 use crate::{
     backend::{Backend, BackendId, LEFT},
-    client::{ClientId, Home},
+    client::{ClientId, Home, Stage},
     core::{Action, Core},
     effects::Left,
     flight::Owner,
@@ -73,18 +73,29 @@ impl Core {
                 self.pump_shared();
             }
             (_, true) => {
-                client.home = Home::Own(id);
-                backend.listening.retain(|_, by| {
-                    by.retain(|other| *other == of);
-                    !by.is_empty()
-                });
-                self.shared = None;
-                self.pump_shared();
+                let left = client.left.unwrap_or(Left::Turn);
+                self.keep_own(id, of, left);
             }
             (_, false) => {
                 client.left = None;
                 self.release(id);
             }
+        }
+    }
+
+    /// The client keeps the shared backend for itself, and the others get a new one.
+    pub(crate) fn keep_own(&mut self, id: BackendId, of: ClientId, why: Left) {
+        if let (Some(backend), Some(client)) =
+            (self.backends.get_mut(&id), self.clients.get_mut(&of))
+        {
+            client.home = Home::Own(id);
+            client.left = Some(why);
+            backend.listening.retain(|_, by| {
+                by.retain(|other| *other == of);
+                !by.is_empty()
+            });
+            self.shared = None;
+            self.pump_shared();
         }
     }
 
@@ -98,12 +109,16 @@ impl Core {
         client.home = Home::Own(id);
         let mut backend = backend;
         backend.hold(of);
-        if !client.settings.is_empty() {
+        let starts = client.stage == Stage::Starting;
+        if !starts && !client.settings.is_empty() {
             let sql = client.settings.switch_from(backend.applied.as_ref());
             backend.query(Owner::Switch(of), &sql);
             backend.applied = Some(client.settings.clone());
         }
         self.backends.insert(id, backend);
+        if starts {
+            self.greet(id, of);
+        }
         self.pump(id);
         Some(id)
     }
@@ -114,9 +129,8 @@ impl Core {
         let what = left.map_or("what it asks for", Left::name);
         let why = Refusal::new(
             "53300",
-            format!("no second connection for a client that keeps {what}: {why}"),
-        )
-        .with_hint("the statement needs a session of its own, beside the one that all share");
+            format!("no second connection, which is needed because of {what}: {why}"),
+        );
         self.refuse(of, &why);
     }
 

@@ -17,7 +17,7 @@ pub struct ClientStatus {
     pub waits: bool,
     /// Only it may use the backend now.
     pub holds: bool,
-    /// Why it has a session of its own, if so.
+    /// Why it has a backend of its own, if so.
     pub keeps: Option<&'static str>,
 }
 

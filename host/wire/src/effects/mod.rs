@@ -33,10 +33,12 @@ pub(crate) enum Left {
     PreparedStatement,
     Cursor,
     Library,
+    /// Nothing: another's transaction was silent when it was this one's turn, or its own was.
+    Turn,
 }
 
 impl Left {
-    /// For a person, after "keeps".
+    /// For a person: why there is a second backend.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Lock => "a session advisory lock",
@@ -44,6 +46,7 @@ impl Left {
             Self::PreparedStatement => "a statement made with PREPARE",
             Self::Cursor => "a cursor WITH HOLD",
             Self::Library => "a library made known with LOAD",
+            Self::Turn => "a wait for a transaction that said nothing",
         }
     }
 }

@@ -328,35 +328,70 @@ async fn an_idle_client_does_not_notice_that_the_backend_was_replaced() {
 }
 
 #[tokio::test]
-async fn who_keeps_others_waiting_is_cut_off() {
-    let stand = Stand::with_idle_limit(Duration::from_millis(300)).await;
+async fn who_waits_for_a_silent_transaction_gets_a_backend_of_its_own() {
+    let stand = Stand::new().await;
     let (holder, waits) = (stand.client().await, stand.client().await);
     let backend = pid(&waits).await;
+    // An app may wait for the second connection of its pool while it has a transaction open on the first.
     holder
         .batch_execute("BEGIN; CREATE TABLE held (a int)")
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    assert!(!holder.is_closed(), "nobody waits");
-    assert_eq!(pid(&waits).await, backend);
-    let error = holder.batch_execute("COMMIT").await.unwrap_err();
-    assert!(
-        error.is_closed() || error.code().unwrap().code() == "25P03",
-        "{error}"
-    );
-    assert!(waits.query("SELECT FROM held", &[]).await.is_err());
+    let own = pid(&waits).await;
+    assert_ne!(own, backend);
+    // So does one that connects only now, with settings of its own.
+    let settings = stand.settings().options("-c work_mem=6MB").to_owned();
+    let (late, connection) = settings.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let row = late
+        .query_one("SELECT current_setting('work_mem')", &[])
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, &str>(0), "6MB");
+    // And the Db, which gets the shared one.
+    let row = stand
+        .db
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap();
+    let shared: i32 = row.get(0);
+    assert_eq!(pid(&holder).await, backend, "it goes on where it is");
+    assert_ne!(shared, backend);
+    holder
+        .batch_execute("INSERT INTO held VALUES (1); COMMIT")
+        .await
+        .unwrap();
+    for client in [&holder, &waits, &late] {
+        client.query_one("SELECT a FROM held", &[]).await.unwrap();
+        assert_eq!(pid(client).await, shared);
+    }
+    eventually("one backend", async || {
+        (stand.backends().await == [shared]).then_some(())
+    })
+    .await;
 
-    // A transaction that goes on is not.
-    let works = stand.client().await;
-    works.batch_execute("BEGIN").await.unwrap();
+    // The Db's own transaction holds up nobody either, and a transaction that works keeps its turn.
+    let checkout = stand.db.checkout().await.unwrap();
+    checkout
+        .client()
+        .batch_execute("LISTEN mine")
+        .await
+        .unwrap();
+    assert_ne!(pid(&waits).await, shared);
+    drop(checkout);
+    eventually("one backend", async || {
+        (stand.backends().await == [shared]).then_some(())
+    })
+    .await;
+    holder.batch_execute("BEGIN").await.unwrap();
     let working = async {
-        for _ in 0..6 {
-            works.batch_execute("SELECT pg_sleep(0.1)").await.unwrap();
+        for _ in 0..30 {
+            holder.batch_execute("SELECT pg_sleep(0.02)").await.unwrap();
         }
-        works.batch_execute("COMMIT").await.unwrap();
+        holder.batch_execute("COMMIT").await.unwrap();
     };
     let ((), pid) = tokio::join!(working, pid(&waits));
-    assert_eq!(pid, backend);
+    assert_eq!(pid, shared);
 }
 
 #[tokio::test]

@@ -53,10 +53,6 @@ impl Open for Opener {
 
 impl Stand {
     pub(crate) async fn new() -> Self {
-        Self::with_idle_limit(Duration::from_secs(60)).await
-    }
-
-    pub(crate) async fn with_idle_limit(idle_limit: Duration) -> Self {
         let server = Server::start().await;
         let observer = server.client().await;
         let db = Arc::<OnceLock<Db>>::default();
@@ -71,7 +67,6 @@ impl Stand {
                 config: config.clone(),
             }),
             runtime: Handle::current(),
-            idle_limit,
             identity: Identity {
                 user: "postgres".to_owned(),
                 database: "postgres".to_owned(),
