@@ -3,13 +3,18 @@
 //! A cancel reaches whatever a backend runs at that moment. So it is sent only while the unit that it is meant for is the
 //! oldest in flight, and nothing is sent behind it before the server has handled it.
 
+use std::time::Duration;
+
 use crate::{
     backend::BackendId,
     client::ClientId,
     core::{Action, Core, Timer},
-    flight::Owner,
+    flight::{InFlight, Owner},
     reply::{Refusal, put_ready},
 };
+
+/// PostgreSQL loses a cancel that arrives while it compiles a statement (JIT). So it is sent again after this time.
+const AGAIN: Duration = Duration::from_millis(100);
 
 impl Core {
     /// A request to cancel what the client with this key runs.
@@ -58,6 +63,10 @@ impl Core {
     pub(crate) fn cancelled(&mut self, id: BackendId) {
         if let Some(backend) = self.backends.get_mut(&id) {
             backend.cancelling = false;
+            if let Some(number) = backend.flight.front().and_then(InFlight::to_abandon) {
+                let timer = Timer::Abandoned(id, number);
+                self.actions.push(Action::After(AGAIN, timer));
+            }
             self.pump(id);
         }
     }
