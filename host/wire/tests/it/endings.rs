@@ -74,7 +74,7 @@ impl Raw {
 }
 
 /// Nothing of anybody who is gone is left, and the one backend works.
-async fn is_as_new(stand: &Stand, backend: i32) {
+pub(crate) async fn is_as_new(stand: &Stand, backend: i32) {
     eventually("an idle backend", async || {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND xact_start IS NULL";
         let idle: i64 = stand.observer.query_one(sql, &[&backend]).await.unwrap().get(0);
@@ -206,6 +206,22 @@ async fn copies_pass_in_both_directions() {
         .unwrap();
     assert!(length > 200_000 * 12);
 
+    // Another client leaves meanwhile: nothing may be sent for it before the end.
+    let leaves = stand.client().await;
+    let prepared = leaves.prepare("SELECT 1").await.unwrap();
+    let sink = one.copy_in("COPY item FROM STDIN").await.unwrap();
+    pin_mut!(sink);
+    drop(leaves);
+    eventually("the departure", async || {
+        (stand.exchange.clients().len() == 2).then_some(())
+    })
+    .await;
+    drop(prepared);
+    sink.send(bytes::Bytes::from_static(b"1\tone\n"))
+        .await
+        .unwrap();
+    assert_eq!(sink.finish().await.unwrap(), 1);
+
     // An error in the middle, and an end by the client.
     let sink = one.copy_in("COPY item FROM STDIN").await.unwrap();
     pin_mut!(sink);
@@ -228,7 +244,7 @@ async fn copies_pass_in_both_directions() {
         .query_one("SELECT count(*) FROM item", &[])
         .await
         .unwrap();
-    assert_eq!(count.get::<_, i64>(0), 200_000);
+    assert_eq!(count.get::<_, i64>(0), 200_001);
     is_as_new(&stand, backend).await;
 }
 

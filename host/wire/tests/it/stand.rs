@@ -94,6 +94,12 @@ impl Stand {
         self.folder.path().join(".s.PGSQL.5432")
     }
 
+    /// As the host gives it to the app.
+    pub(crate) fn url(&self) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgres://postgres@{folder}:5432/postgres")
+    }
+
     pub(crate) fn settings(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config
