@@ -248,7 +248,7 @@ async fn copies_pass_in_both_directions() {
     is_as_new(&stand, backend).await;
 }
 
-async fn runs(stand: &Stand, what: &str) {
+pub(crate) async fn runs(stand: &Stand, what: &str) {
     let sql = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1 AND pid <> pg_backend_pid()";
     let like = format!("%{what}%");
     eventually(what, async || {

@@ -7,3 +7,4 @@ mod endings;
 mod sessions;
 mod sharing;
 mod stand;
+mod tools;

@@ -21,7 +21,7 @@ pub(crate) struct Stand {
     pub(crate) db: Db,
     pub(crate) exchange: Exchange,
     folder: TempDir,
-    _server: Server,
+    pub(crate) server: Server,
     /// A connection of its own.
     pub(crate) observer: Client,
 }
@@ -85,7 +85,7 @@ impl Stand {
             db: made,
             exchange,
             folder,
-            _server: server,
+            server,
             observer,
         }
     }

@@ -106,6 +106,12 @@ impl Server {
         DbConfig::new(url, "test".to_owned())
     }
 
+    /// The same for any driver.
+    pub fn url(&self) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgres://postgres@{folder}:{}/postgres", self.port)
+    }
+
     /// Over TCP, as `role`; `where_to` is the rest of the URL.
     pub fn at(&self, role: &str, where_to: &str) -> DbConfig {
         let password = PASSWORD.replace(' ', "%20");

@@ -3,15 +3,20 @@
 use std::{future::pending, ops::DerefMut};
 
 use ::diesel::{
-    ExpressionMethods, IntoSql, QueryDsl, result::Error::RollbackTransaction, select, sql_query,
-    sql_types::BigInt,
+    ExpressionMethods, IntoSql, QueryDsl,
+    dsl::sql,
+    result::Error::RollbackTransaction,
+    select, sql_query,
+    sql_types::{BigInt, Text},
 };
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, RunQueryDsl,
     pooled_connection::{AsyncDieselConnectionManager, bb8, deadpool},
 };
+use tokio_postgres::NoTls;
 
 use super::{Driver, Midst, Outcome, generations};
+use crate::stand::Stand;
 
 ::diesel::table! {
     item (marker) {
@@ -118,4 +123,28 @@ async fn generations_with_diesel_and_deadpool_share_one_backend() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generations_with_diesel_and_bb8_share_one_backend() {
     generations::<Diesel<bb8::Pool<AsyncPgConnection>>>(&ENDS).await;
+}
+
+#[tokio::test]
+async fn what_diesel_does_beside_queries_works() {
+    let stand = Stand::new().await;
+    let settings = stand
+        .settings()
+        .options("-c timezone=Asia/Tokyo")
+        .to_owned();
+    let (other, connection) = settings.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let connection = AsyncPgConnection::establish(&stand.url()).await.unwrap();
+    // It says SET TIME ZONE when it connects, and sends what is awaited together without a wait for answers.
+    for n in 0..20_i64 {
+        let (mut one, mut two) = (&connection, &connection);
+        let zone =
+            select(sql::<Text>("current_setting('timezone')")).get_result::<String>(&mut one);
+        let number = select(n.into_sql::<BigInt>()).get_result::<i64>(&mut two);
+        let others = other.query_one("SELECT current_setting('timezone')", &[]);
+        let (zone, number, others) = tokio::join!(zone, number, others);
+        assert_eq!((&*zone.unwrap(), number.unwrap()), ("UTC", n));
+        assert_eq!(others.unwrap().get::<_, &str>(0), "Asia/Tokyo");
+    }
+    assert_eq!(stand.backends().await.len(), 1);
 }

@@ -1,15 +1,18 @@
 //! sqlx, with its own pool.
 
-use std::future::pending;
+use std::{fs, future::pending};
 
 use ::sqlx::{
     AssertSqlSafe, PgPool, Row,
-    postgres::{PgPoolCopyExt, PgPoolOptions},
+    migrate::Migrator,
+    postgres::{PgListener, PgPoolCopyExt, PgPoolOptions},
     query, query_scalar,
 };
 use futures_util::TryStreamExt;
+use test_postgres::eventually;
 
 use super::{Driver, Midst, Outcome, generations};
+use crate::stand::{Stand, pid};
 
 impl Driver for PgPool {
     async fn open(url: &str, size: u32) -> Outcome<Self> {
@@ -80,4 +83,54 @@ async fn generations_with_sqlx_share_one_backend() {
         Midst::Result,
     ])
     .await;
+}
+
+#[tokio::test]
+async fn what_sqlx_does_beside_queries_works() {
+    let stand = Stand::new().await;
+    let first = stand.client().await;
+    let backend = pid(&first).await;
+    let pool = <PgPool as Driver>::open(&stand.url(), 1).await.unwrap();
+
+    // Its lock lasts as long as the session: for that time it has one of its own.
+    let folder = tempfile::tempdir().unwrap();
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'exchange'";
+    let migration = format!("CREATE TABLE seen AS {count}");
+    fs::write(folder.path().join("1_seen.sql"), migration).unwrap();
+    let migrator = Migrator::new(folder.path()).await.unwrap();
+    for _ in 0..2 {
+        migrator.run(&pool).await.unwrap();
+        eventually("one backend", async || {
+            (stand.backends().await == [backend]).then_some(())
+        })
+        .await;
+    }
+    let seen: i64 = query_scalar("SELECT count FROM seen")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(seen, 2);
+
+    // A stream that nobody reads to its end.
+    for n in 0..3_i64 {
+        let mut rows = query("SELECT generate_series(1, 100000)").fetch(&pool);
+        assert!(rows.try_next().await.unwrap().is_some());
+        drop(rows);
+        assert_eq!(pool.read(n).await.unwrap(), n);
+    }
+
+    let mut listener = PgListener::connect(&stand.url()).await.unwrap();
+    listener.listen("news").await.unwrap();
+    query("SELECT pg_notify('news', 'all is well')")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(listener.recv().await.unwrap().payload(), "all is well");
+    drop(listener);
+    eventually("no channel", async || {
+        let channels = first.query("SELECT pg_listening_channels()", &[]).await;
+        channels.unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(stand.backends().await, [backend]);
 }
