@@ -52,6 +52,16 @@ impl Core {
                     message.write("", &mut backend.out);
                 }
             }
+            // If something before it fails, PostgreSQL skips it, and everybody would wait for its answer.
+            Kind::Whole
+                if client.assembling.length > 0
+                    || backend
+                        .and_then(|backend| self.backends.get(&backend))
+                        .is_some_and(|backend| backend.has_open_unit_of(id)) =>
+            {
+                let what = "a simple query before the Sync of an extended one";
+                self.refuse(id, &Refusal::new("08P01", what));
+            }
             _ => {
                 client.assembling.add(message, &mut client.statements);
                 if client.assembling.complete {

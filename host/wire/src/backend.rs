@@ -81,16 +81,25 @@ impl Backend {
         if !self.has_open_unit_of(id) {
             self.push(Owner::Client(id));
         }
-        if let Some(name) = message.statement() {
+        let name = message.statement();
+        if let Some(name) = name {
             self.make_known(id, client, message, name);
         }
+        let is_anothers = name == Some("") && self.unnamed != Some(id);
         let unit = self.flight.back_mut().expect("opened above");
         match message.kind() {
-            Kind::Whole => unit.complete = true,
+            Kind::Whole => {
+                unit.complete = true;
+                self.unnamed = None; // PostgreSQL drops it
+            }
             Kind::Sync => (unit.complete, unit.extended) = (true, true),
             _ => unit.extended = true,
         }
-        message.write(&client.prefix, &mut self.out);
+        if is_anothers {
+            message.write_renamed(&client.prefix, &mut self.out); // which does not exist
+        } else {
+            message.write(&client.prefix, &mut self.out);
+        }
     }
 
     fn make_known(&mut self, id: ClientId, client: &Client, message: &Message, name: &str) {
@@ -101,9 +110,13 @@ impl Backend {
             _ => self.known.contains(&key),
         };
         match message.kind() {
-            Kind::Parse => unit.parses.push_back((key.1.clone(), Asked::ByTheClient)),
+            Kind::Parse => unit
+                .parses
+                .push_back((key.1.clone(), Asked::ByTheClient, !knows)),
             Kind::Part if message.closes() => {
-                self.known.remove(&key);
+                if self.known.remove(&key) {
+                    unit.closes.push(key.1);
+                }
                 return;
             }
             _ if knows => return,
@@ -113,7 +126,7 @@ impl Backend {
                     return;
                 };
                 parse.write(&client.prefix, &mut self.out);
-                unit.parses.push_back((key.1.clone(), Asked::ByUs));
+                unit.parses.push_back((key.1.clone(), Asked::ByUs, true));
             }
         }
         match name {
@@ -138,6 +151,7 @@ impl Backend {
     /// Sends a simple query of the exchange itself.
     pub(crate) fn query(&mut self, owner: Owner, sql: &str) {
         self.push(owner).complete = true;
+        self.unnamed = None;
         put_texts(b'Q', &[sql], &mut self.out);
     }
 
@@ -174,13 +188,17 @@ impl Backend {
         let Owner::Client(id) = unit.owner else {
             return Vec::new();
         };
+        let closes = std::mem::take(&mut unit.closes);
+        self.known.extend(closes.into_iter().map(|name| (id, name)));
         let mut own = Vec::new();
-        for (name, asked) in unparsed {
+        for (name, asked, is_new) in unparsed {
             if name.is_empty() {
                 self.unnamed = None;
             }
             let key = (id, name);
-            self.known.remove(&key);
+            if is_new {
+                self.known.remove(&key);
+            }
             if asked == Asked::ByTheClient {
                 own.push(key.1);
             }

@@ -27,8 +27,10 @@ pub(crate) struct InFlight {
     pub(crate) complete: bool,
     /// It ends with a Sync of its own.
     pub(crate) extended: bool,
-    /// Answers to Parse are due for these, in order.
-    pub(crate) parses: VecDeque<(String, Asked)>,
+    /// Answers to Parse are due for these, in order; whether the backend did not know them before.
+    pub(crate) parses: VecDeque<(String, Asked, bool)>,
+    /// Statements that it takes back, if nothing before that fails.
+    pub(crate) closes: Vec<String>,
     pub(crate) effects: Effects,
     /// The backend expects data of a COPY.
     pub(crate) copies: bool,
@@ -71,6 +73,7 @@ impl InFlight {
             complete: false,
             extended: false,
             parses: VecDeque::new(),
+            closes: Vec::new(),
             effects: Effects::default(),
             copies: false,
             abandoned: false,
@@ -87,6 +90,6 @@ impl InFlight {
     /// ParseComplete: whether the client has asked for it.
     pub(crate) fn parsed(&mut self) -> bool {
         let parsed = self.parses.pop_front();
-        parsed.is_none_or(|(_, asked)| asked == Asked::ByTheClient)
+        parsed.is_none_or(|(_, asked, _)| asked == Asked::ByTheClient)
     }
 }

@@ -47,6 +47,8 @@ mod greet;
 mod line;
 mod local;
 mod message;
+#[cfg(test)]
+mod model;
 mod patience;
 mod perform;
 mod ports;

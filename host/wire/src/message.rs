@@ -96,20 +96,24 @@ impl Message {
 
     /// Writes it for the backend, with `prefix` before the statement's name.
     pub(crate) fn write(&self, prefix: &str, out: &mut BytesMut) {
-        let body = self.frame.body();
         match &self.statement {
             // The unnamed statement has no name to prefix: whoever parses it last has it.
-            Some(name) if !name.is_empty() => {
-                let length = self.frame.len() - 1 + prefix.len();
-                out.reserve(length + 1);
-                out.put_u8(self.frame.tag());
-                out.put_u32(u32::try_from(length).expect("a name is far below 4 GiB"));
-                out.put_slice(&body[..name.start]);
-                out.put_slice(prefix.as_bytes());
-                out.put_slice(&body[name.start..]);
-            }
+            Some(name) if !name.is_empty() => self.write_renamed(prefix, out),
             _ => out.put_slice(self.frame.bytes()),
         }
+    }
+
+    /// The same, with the prefix as the name of the unnamed statement.
+    pub(crate) fn write_renamed(&self, prefix: &str, out: &mut BytesMut) {
+        let body = self.frame.body();
+        let start = self.statement.as_ref().map_or(0, |name| name.start);
+        let length = self.frame.len() - 1 + prefix.len();
+        out.reserve(length + 1);
+        out.put_u8(self.frame.tag());
+        out.put_u32(u32::try_from(length).expect("a name is far below 4 GiB"));
+        out.put_slice(&body[..start]);
+        out.put_slice(prefix.as_bytes());
+        out.put_slice(&body[start..]);
     }
 }
 

@@ -1,0 +1,228 @@
+//! A server in miniature, for a test: whatever clients say and whenever they leave, each is answered as on a connection
+//! of its own.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use proptest::prelude::*;
+
+use crate::{
+    backend::{Backend, BackendId},
+    client::ClientId,
+    core::Core,
+    frame,
+    message::{put_empty, put_texts},
+};
+
+mod session;
+
+use session::Session;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Say(usize, Said),
+    /// The server reads so many bytes.
+    Serve(usize),
+    Leave(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Query(&'static str),
+    Parse(&'static str, &'static str),
+    Bind(&'static str),
+    Execute,
+    Close(&'static str),
+    Flush,
+    Sync,
+    Data,
+    CopyDone,
+    CopyFail,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let sql = prop::sample::select(vec![
+        "SELECT 1", "SELECT 1", "INSERT 2", "BEGIN", "COMMIT", "COMMIT", "BROKEN",
+    ]);
+    let name = prop::sample::select(vec!["", "a", "b"]);
+    prop_oneof![
+        3 => sql.clone().prop_map(Said::Query),
+        2 => (name.clone(), sql).prop_map(|(name, sql)| Said::Parse(name, sql)),
+        3 => name.clone().prop_map(Said::Bind),
+        3 => Just(Said::Execute),
+        1 => name.prop_map(Said::Close),
+        1 => Just(Said::Flush),
+        5 => Just(Said::Sync),
+        1 => Just(Said::Data),
+        1 => Just(Said::CopyDone),
+        1 => Just(Said::CopyFail),
+    ]
+}
+
+impl Said {
+    /// `by` makes answers tell whose they are.
+    fn put(self, by: usize, out: &mut BytesMut) {
+        let own = |sql: &str| match sql.starts_with("SELECT") || sql.starts_with("INSERT") {
+            true => format!("{sql} by {by}"),
+            false => sql.to_owned(),
+        };
+        match self {
+            Self::Query(sql) => frontend::query(&own(sql), out).unwrap(),
+            Self::Parse(name, sql) => frontend::parse(name, &own(sql), [], out).unwrap(),
+            Self::Bind(name) => {
+                let none: [i16; 0] = [];
+                let bound =
+                    frontend::bind("", name, none, [(); 0], |(), _| unreachable!(), none, out);
+                assert!(bound.is_ok());
+            }
+            Self::Execute => frontend::execute("", 0, out).unwrap(),
+            Self::Close(name) => frontend::close(b'S', name, out).unwrap(),
+            Self::Flush => frontend::flush(out),
+            Self::Sync => frontend::sync(out),
+            Self::Data => put_texts(b'd', &["1"], out),
+            Self::CopyDone => put_empty(b'c', out),
+            Self::CopyFail => put_texts(b'f', &["no more"], out),
+        }
+    }
+}
+
+/// The core, with a server behind it and the clients before it.
+struct World {
+    core: Core,
+    backend: BackendId,
+    server: Session,
+    wire: BytesMut,
+    clients: Vec<(ClientId, Session, BytesMut)>,
+    gone: HashSet<usize>,
+    /// Has named a statement, and not been answered.
+    named: Vec<bool>,
+}
+
+impl World {
+    fn new(clients: usize) -> Self {
+        let named = vec![false; clients];
+        let mut core = Core::default();
+        let (backend, _) = core.attach(Backend::new(HashMap::new()), false);
+        let clients = (0..clients)
+            .map(|_| {
+                let id = core.join("a client".to_owned(), 0, Vec::new());
+                core.out_of(id).unwrap().clear(); // its greeting
+                let is_alone = true;
+                (
+                    id,
+                    Session {
+                        is_alone,
+                        ..Session::default()
+                    },
+                    BytesMut::new(),
+                )
+            })
+            .collect();
+        let (server, wire, gone) = (Session::default(), BytesMut::new(), HashSet::new());
+        Self {
+            core,
+            backend,
+            server,
+            wire,
+            clients,
+            gone,
+            named,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Say(of, said) if !self.gone.contains(&of) => {
+                let (id, alone, received) = &mut self.clients[of];
+                // No driver names a statement and prepares it afterwards, without a wait for an answer in between.
+                self.named[of] &= alone.sent != *received || !alone.buffered.is_empty();
+                match said {
+                    Said::Parse(..) if self.named[of] => return,
+                    Said::Bind(_) | Said::Close(_) => self.named[of] = true,
+                    _ => {}
+                }
+                let mut bytes = BytesMut::new();
+                said.put(of, &mut bytes);
+                alone.hear(&mut bytes.clone());
+                let frame = frame::next(&mut bytes).unwrap().unwrap();
+                self.core.say(*id, frame);
+                if !self.core.clients.contains_key(id) {
+                    self.gone.insert(of); // a query before the Sync of another
+                }
+                self.core.pump_client(*id);
+            }
+            Step::Leave(of) if self.gone.insert(of) => self.core.leave(self.clients[of].0),
+            Step::Serve(length) => self.serve(length),
+            _ => {}
+        }
+        self.wire.unsplit(
+            self.core
+                .backends
+                .get_mut(&self.backend)
+                .unwrap()
+                .out
+                .split(),
+        );
+    }
+
+    fn serve(&mut self, length: usize) {
+        let length = length.min(self.wire.len());
+        let mut rest = self.wire.split_off(length);
+        // Whole messages only: what is cut off stays.
+        self.server.hear(&mut self.wire);
+        self.wire.unsplit(rest.split());
+        while let Some(frame) = frame::next(&mut self.server.sent).unwrap() {
+            self.core.hear(self.backend, &frame).unwrap();
+        }
+        for (id, _, received) in &mut self.clients {
+            if let Some(out) = self.core.out_of(*id) {
+                received.extend_from_slice(&out.split());
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        loop {
+            self.step(Step::Serve(usize::MAX));
+            if self.wire.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_client_is_answered_as_if_it_were_alone(steps in prop::collection::vec(
+        prop_oneof![
+            12 => (0..3_usize, said()).prop_map(|(of, said)| Step::Say(of, said)),
+            6 => (0..200_usize).prop_map(Step::Serve),
+            1 => (0..3_usize).prop_map(Step::Leave),
+        ],
+        1..80,
+    )) {
+        let mut world = World::new(3);
+        for step in steps {
+            world.step(step);
+            for (of, (_, alone, received)) in world.clients.iter().enumerate() {
+                prop_assert!(world.gone.contains(&of) || alone.sent.starts_with(received), "{:?} is no part of {:?}", received, alone.sent);
+            }
+        }
+        world.settle();
+        // Whoever holds the backend leaves, until all have been answered.
+        for of in 0..3 {
+            for (of, (_, alone, received)) in world.clients.iter().enumerate() {
+                let holder = world.core.backends[&world.backend].holder.is_some();
+                prop_assert!(holder || world.gone.contains(&of) || received == &alone.sent, "{of} waits for nothing");
+            }
+            world.step(Step::Leave(of));
+            world.settle();
+        }
+        prop_assert!(world.core.queue.is_empty() && world.core.backends[&world.backend].flight.is_empty());
+        let left: Vec<_> = world.server.statements.keys().filter(|name| !name.is_empty()).collect();
+        prop_assert!(left.is_empty() && !world.server.in_transaction, "{:?}", left);
+    }
+}
