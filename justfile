@@ -30,6 +30,10 @@ test *arguments:
 bench-db:
     cargo bench --quiet --package host --bench db
 
+# Measure the same drivers at the server's own socket and through the one connection
+bench-wire *flags:
+    cargo bench --quiet --package host_wire --bench wire {{ flags }}
+
 # Measure the time from save to live, compared with cargo alone, a restarting watcher and hot-lib-reloader; requests per second; memory; --help for its flags
 bench-reload *flags:
     cargo bench --quiet --package host --bench reload -- {{ flags }}
