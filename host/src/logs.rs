@@ -3,7 +3,7 @@
 //! `RUST_LOG` decides what is shown. `.env` may set it too, so it is read again whenever that file is.
 //!
 //! A process has one subscriber, for good. In production it may be the app's, set up in `main` or in `app()`; so there the
-//! host's is installed only once the app has started without one. Until then it hears what is polled in [`heard`].
+//! host's is installed only once the app has started without one. Until then it hears what is polled in `heard`.
 
 use std::{fmt, sync::OnceLock};
 #[cfg(feature = "production")]
