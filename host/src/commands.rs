@@ -73,7 +73,7 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
         ));
         for file in others {
             terminal::line(format_args!(
-                "{file} is made, to undo it; the dev server never applies that"
+                "{file} is made for the way back; the dev server never runs it"
             ));
         }
     }

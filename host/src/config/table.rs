@@ -77,7 +77,7 @@ pub(super) static HOST_MIGRATIONS: Setting = Setting {
     variable: "HOST_MIGRATIONS",
     default: "migrations",
     example: "db/migrations",
-    help: "The folder of migrations of refinery, sqlx or diesel, in the project's root; none if something else applies them",
+    help: "The folder of migrations (refinery, sqlx or diesel), relative to the project's root; none if something else applies them",
     note: "",
     change: Change::Restart,
 };

@@ -5,8 +5,13 @@ use super::crates::Linked;
 /// std's own, which are in the dylib too.
 const STD: [&str; 3] = ["alloc", "core", "std"];
 
-/// Types that carry others out of sight, and give them back to code that knows them by a `TypeId`. So do errors.
-const CARRIERS: [&str; 8] = [
+/// Types that carry others out of sight, and give them back to code that knows them by a `TypeId`. So do errors, and the
+/// values and environments of [`TEMPLATES`].
+const CARRIERS: [&str; 12] = [
+    "axum::routing::Router",
+    "axum::routing::method_routing::MethodRouter",
+    "axum::routing::route::Route",
+    "axum_core::body::Body",
     "core::any::Any",
     "http::extensions::Extensions",
     "http::request::Builder",
@@ -16,6 +21,9 @@ const CARRIERS: [&str; 8] = [
     "http::response::Parts",
     "http::response::Response",
 ];
+
+/// Its `Value` holds any object, and all else of it holds values.
+const TEMPLATES: &str = "minijinja";
 
 /// Why a value of the type with this name must not be kept, if so.
 ///
@@ -30,7 +38,7 @@ pub(super) fn unfit(type_name: &str, crates: &Linked) -> Option<String> {
             ));
         }
         if STD.contains(&of) || crates.shared.contains(of) {
-            let carries = CARRIERS.contains(&path) || path.ends_with("Error");
+            let carries = of == TEMPLATES || CARRIERS.contains(&path) || path.ends_with("Error");
             return carries.then(|| {
                 format!(
                     "{path} can hold a value of any type, and so one of the app, which the next build may lay out differently. Keep a type that says what it holds, and of an error its text"
@@ -136,6 +144,10 @@ mod tests {
 
     #[test]
     fn what_can_be_turned_back_into_a_type_of_the_app_is_not_kept() {
+        let templates = Linked {
+            shared: [TEMPLATES.to_owned()].into(),
+            ..Linked::default()
+        };
         for reason in [
             unfit_of::<Vec<Box<dyn std::any::Any + Send>>>(),
             unfit_of::<Result<u8, Box<dyn std::error::Error>>>(),
@@ -143,6 +155,10 @@ mod tests {
             unfit_of::<axum::extract::Request>(),
             unfit_of::<Mutex<axum::response::Response>>(),
             unfit_of::<axum::http::Extensions>(),
+            unfit_of::<axum::Router<u8>>(),
+            unfit_of::<axum::routing::MethodRouter>(),
+            unfit_of::<Mutex<axum::body::Body>>(),
+            unfit("alloc::vec::Vec<minijinja::value::Value>", &templates),
         ] {
             let reason = reason.expect("it may hold anything");
             assert!(reason.contains(" can hold a value of any type"), "{reason}");

@@ -253,6 +253,7 @@ fn add_union(checkout: &Checkout) {
         .split_inclusive('\n')
         .filter(|line| line.contains(", optional = true"))
         .filter(|line| !line.starts_with("app_lib") && !line.starts_with("shared_dylib"))
+        .filter(|line| !line.contains("path = ")) // of the workspace
         .map(|line| line.replace(", optional = true", ""))
         .collect();
     std::fs::create_dir_all(checkout.path("union/src")).unwrap();

@@ -3,6 +3,8 @@
 //! Units of statements that leave nothing behind are sent one after the other, whoever said them, without a wait for
 //! answers. Any other takes hold of the backend, until the backend says that no transaction is open. Turns go around.
 
+use std::time::Instant;
+
 use crate::{
     backend::{Backend, BackendId},
     channels::{listen_again_but_for, unlisten},
@@ -50,6 +52,7 @@ impl Core {
                     && backend.is_copying(id)
                 {
                     message.write("", &mut backend.out);
+                    client.idle_since = Instant::now();
                 }
             }
             // If something before it fails, PostgreSQL skips it, and everybody would wait for its answer.
@@ -74,7 +77,11 @@ impl Core {
                 } else if client.pending.is_empty() {
                     return;
                 }
-                if client.home == Home::Shared {
+                // The holder's turn lasts: it needs no other.
+                let holder = backend
+                    .and_then(|id| self.backends.get(&id))
+                    .and_then(|it| it.holder);
+                if client.home == Home::Shared && holder != Some(id) {
                     self.enqueue(id);
                 }
             }
@@ -184,6 +191,7 @@ impl Core {
                 client.streams = false;
                 let part = std::mem::take(&mut client.assembling.messages);
                 let effects = std::mem::take(&mut client.assembling.effects);
+                client.idle_since = Instant::now();
                 (client.assembling.length, client.assembling.flushed) = (0, false);
                 for message in &part {
                     backend.send(holder, client, message);
@@ -226,7 +234,7 @@ impl Core {
 impl Backend {
     /// Nothing more is sent for now.
     fn is_full(&self) -> bool {
-        self.cancelling || self.out.len() > HIGH_WATER
+        self.cancelling || self.blocked_by.is_some() || self.out.len() > HIGH_WATER
     }
 
     /// What the unit that was sent last will have done.

@@ -129,16 +129,18 @@ impl Core {
                     .map(|backend| backend.reported.clone());
                 self.welcome(client, &reported.unwrap_or_default());
             }
-            Owner::Settings(client, names) => {
-                if unit.failed {
-                    self.settings_are_unknown(id);
-                } else if let (Some(backend), Some(client)) =
-                    (self.backends.get_mut(&id), self.clients.get_mut(&client))
+            Owner::Settings(of, names, all_known) => {
+                if let (Some(backend), Some(client)) =
+                    (self.backends.get_mut(&id), self.clients.get_mut(&of))
                 {
-                    client.settings.read(&names, unit.row);
-                    backend.applied = Some(client.settings.clone());
+                    if !unit.failed {
+                        client.settings.read(&names, unit.row);
+                    }
+                    let known = all_known && !unit.failed;
+                    backend.applied = known.then(|| client.settings.clone());
                 }
-                self.settle(id, client);
+                self.settle(id, of);
+                self.release_if_gone(id);
             }
             Owner::Left(client) => {
                 let left = unit.failed || unit.row.first() == Some(&Some("t".to_owned()));

@@ -56,7 +56,7 @@ pub(crate) struct Core {
     /// The `Db` of this process.
     pub(crate) local: Option<ClientId>,
     /// The hold whose limit is being watched.
-    pub(crate) watched_hold: Option<u64>,
+    pub(crate) watched_hold: Option<(BackendId, u64)>,
     clients_so_far: u32,
     backends_so_far: u32,
     pub(crate) actions: Vec<Action>,
@@ -88,7 +88,16 @@ impl Core {
     }
 
     /// The backend that all share, and with it the `Db` of this process, unless the exchange has opened it itself.
-    pub(crate) fn attach(&mut self, backend: Backend, with_local: bool) -> (BackendId, ClientId) {
+    ///
+    /// `None`: another has come since it was asked for.
+    pub(crate) fn attach(
+        &mut self,
+        backend: Backend,
+        with_local: bool,
+    ) -> Option<(BackendId, ClientId)> {
+        if !with_local && self.shared.is_some() {
+            return None;
+        }
         let id = self.next_backend();
         self.backends.insert(id, backend);
         self.shared = Some(id);
@@ -108,7 +117,7 @@ impl Core {
         }
         self.listen_again(id);
         self.pump_shared();
-        (id, local)
+        Some((id, local))
     }
 
     fn next_client(&mut self) -> ClientId {

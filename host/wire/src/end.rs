@@ -150,8 +150,11 @@ impl Core {
                 .flight
                 .iter()
                 .any(|unit| unit.owner == Owner::Greeting(of));
-            let is_owed =
-                backend.holder == Some(of) || !backend.is_done_with(of) || self.local == Some(of);
+            // Who listens must learn that it has missed something.
+            let is_owed = backend.holder == Some(of)
+                || !backend.is_done_with(of)
+                || !client.channels.is_empty()
+                || self.local == Some(of);
             if client.home == Home::Own(id) || shares && is_owed {
                 self.refuse(of, why);
             } else if shares && greets {

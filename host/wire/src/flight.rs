@@ -50,8 +50,8 @@ pub(crate) enum Owner {
     Switch(ClientId),
     /// The same, for a client that is to be told its parameters.
     Greeting(ClientId),
-    /// Reads these settings again.
-    Settings(ClientId, Vec<String>),
+    /// Reads these settings again; whether they are all that may have changed.
+    Settings(ClientId, Vec<String>, bool),
     /// Asks whether the client has left something in the session.
     Left(ClientId),
     /// Cleans up behind a client that is gone.

@@ -14,13 +14,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backend::{Backend, BackendId, parameters},
     client::ClientId,
+    effects::Left,
     exchange::Inner,
+    flight::Owner,
     frame,
     reply::Refusal,
 };
 
-/// How long a client may not read its answers while others wait for theirs.
+/// How long a client may not read its answers while those of others are behind them.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often that is looked at.
+const STALL_PAUSE: Duration = Duration::from_millis(200);
 
 const READ_SIZE: usize = 64 << 10;
 
@@ -39,7 +44,7 @@ impl Inner {
     pub(crate) fn add_shared(&self, connection: Established, with_local: bool) -> ClientId {
         let mut local = ClientId(0);
         self.add(connection, |core, backend| {
-            let (id, client) = core.attach(backend, with_local);
+            let (id, client) = core.attach(backend, with_local)?;
             local = client;
             Some(id)
         });
@@ -94,9 +99,9 @@ impl Inner {
                     self.with(|core| core.pump(id));
                 }
                 () = wake.notified() => {}
-                () = tokio::time::sleep_until(stalled.unwrap_or_else(Instant::now) + STALL_LIMIT), if stalled.is_some() => {
-                    self.cut_off_if_others_wait(id, blocked_by);
-                    stalled = None;
+                () = tokio::time::sleep(STALL_PAUSE), if stalled.is_some() => {
+                    let is_over = stalled.is_some_and(|since| since.elapsed() >= STALL_LIMIT);
+                    self.relieve_others(id, blocked_by, is_over);
                 }
                 length = read.read_buf(&mut buffer), if blocked_by.is_none() => match length {
                     Ok(0) => break Some("it has closed the connection".to_owned()),
@@ -126,24 +131,29 @@ impl Inner {
         })
     }
 
-    fn cut_off_if_others_wait(&self, id: BackendId, client: Option<ClientId>) {
+    /// A client does not read. Those who wait for their turn get another backend, since the client may wait for one of
+    /// them; if answers of others are behind its own, it is cut off in the end.
+    fn relieve_others(&self, id: BackendId, client: Option<ClientId>, is_over: bool) {
         let Some(client) = client else { return };
         self.with(|core| {
-            let others = core.backends.get(&id).is_some_and(|backend| {
-                backend
-                    .flight
-                    .iter()
-                    .any(|unit| unit.owner != crate::flight::Owner::Client(client))
-            });
-            if others || !core.queue.is_empty() {
+            let Some(backend) = core.backends.get_mut(&id) else {
+                return;
+            };
+            let own = Owner::Client(client);
+            let others = backend.flight.iter().any(|unit| unit.owner != own);
+            if others && is_over {
                 let what = format!(
-                    "it has not read its answers for {} s while others wait",
+                    "it has not read its answers for {} s while others wait for theirs",
                     STALL_LIMIT.as_secs()
                 );
                 core.refuse(client, &Refusal::new("57014", what));
-                if let Some(backend) = core.backends.get_mut(&id) {
-                    backend.blocked_by = None;
-                }
+            } else if !others
+                && !core.queue.is_empty()
+                && core.shared == Some(id)
+                && core.local != Some(client)
+            {
+                backend.hold(client);
+                core.keep_own(id, client, Left::Turn);
             }
         });
     }

@@ -103,7 +103,7 @@ impl World {
     fn new(clients: usize) -> Self {
         let named = vec![false; clients];
         let mut core = Core::default();
-        let (backend, _) = core.attach(Backend::new(HashMap::new()), false);
+        let (backend, _) = core.attach(Backend::new(HashMap::new()), false).unwrap();
         let clients = (0..clients)
             .map(|_| {
                 let id = core.join("a client".to_owned(), 0, Vec::new());

@@ -21,33 +21,35 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl Core {
     /// To be called whenever somebody may have begun to wait.
     pub(crate) fn watch_hold(&mut self, id: BackendId) {
-        let holds = self.backends.get(&id).map(|backend| backend.holds);
+        let holds = self.backends.get(&id).map(|backend| (id, backend.holds));
         if !self.queue.is_empty()
             && self.watched_hold != holds
-            && let Some(holds) = holds
+            && let Some((_, holds)) = holds
         {
-            self.watched_hold = Some(holds);
+            self.watched_hold = Some((id, holds));
             let timer = Timer::Held(id, holds);
             self.actions.push(Action::After(PATIENCE, timer));
         }
     }
 
     pub(crate) fn check_hold(&mut self, id: BackendId, holds: u64) {
-        let Some(backend) = self
-            .backends
-            .get(&id)
-            .filter(|backend| backend.holds == holds)
-        else {
+        if self.watched_hold == Some((id, holds)) {
+            self.watched_hold = None;
+        }
+        let shared = self.backends.get(&id).filter(|_| self.shared == Some(id));
+        let Some(backend) = shared.filter(|backend| backend.holds == holds) else {
             return;
         };
-        self.watched_hold = None;
         let (Some(holder), Some(waits)) = (backend.holder, self.queue.front().copied()) else {
             return;
         };
         let Some(client) = self.clients.get(&holder) else {
             return; // its statement is being cancelled
         };
-        let silent = match backend.is_done_with(holder) && !backend.is_settling() {
+        // It says nothing either in the middle of a COPY, or of a unit that it has flushed.
+        let speaks = backend.is_copying(holder) || backend.has_open_unit_of(holder);
+        let is_its_turn = backend.is_done_with(holder) || speaks && backend.flight.len() == 1;
+        let silent = match is_its_turn && !backend.is_settling() {
             true => client.idle_since.elapsed(),
             false => Duration::ZERO,
         };
@@ -65,7 +67,7 @@ impl Core {
         } else {
             return; // it waits for itself, and says so
         };
-        self.watched_hold = Some(holds);
+        self.watched_hold = Some((id, holds));
         let timer = Timer::Held(id, holds);
         self.actions.push(Action::After(rest, timer));
     }

@@ -56,6 +56,10 @@ impl Inner {
             // The `Db` has its stream; only the backend behind it is gone.
             let opened = self.open.open_own().await;
             opened.map(|connection| {
+                // Without it, it has moved, perhaps to another database: it is asked instead.
+                if self.with(|core| core.local.is_none()) {
+                    return;
+                }
                 self.add_shared(connection, false);
             })
         } else {
@@ -63,7 +67,7 @@ impl Inner {
         };
         match opened {
             Ok(()) => self.with(|core| {
-                core.is_opening = false;
+                core.is_opening &= core.shared.is_some();
                 core.pump_shared();
             }),
             Err(why) => {

@@ -41,14 +41,14 @@ impl Settings {
         if before.is_none_or(|before| !before.is_empty()) {
             sql.push_str("RESET ALL; ");
         }
-        // The user first, then its role, and what may depend on either after them.
+        // The roles last: they may not be allowed to set the others.
         let roles = ROLES.iter().filter_map(|role| self.0.get_key_value(*role));
         let others = self
             .0
             .iter()
             .filter(|(name, _)| !ROLES.contains(&name.as_str()));
-        let calls: Vec<String> = roles
-            .chain(others)
+        let calls: Vec<String> = others
+            .chain(roles)
             .map(|(name, value)| format!("set_config({}, {}, false)", quoted(name), quoted(value)))
             .collect();
         if !calls.is_empty() {
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(
             role.switch_from(None),
             "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; \
-            SELECT set_config('role', E'a\\\\b', false), set_config('work_mem', '4MB', false)"
+            SELECT set_config('work_mem', '4MB', false), set_config('role', E'a\\\\b', false)"
         );
         assert_eq!(
             zone.switch_from(Some(&role)),

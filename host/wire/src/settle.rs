@@ -35,11 +35,13 @@ impl Core {
         if after.resets_settings || !after.settings.is_empty() {
             client.after.session = after.session;
             let names = client.settings.names_with(&after.settings);
+            // A name that was not a literal is not known: the next switch resets everything.
+            let all_known = !after.resets_settings;
             if names.is_empty() {
-                backend.applied = Some(Settings::default());
+                backend.applied = all_known.then(Settings::default);
             } else {
                 let question = Settings::question(&names);
-                backend.query(Owner::Settings(of, names), &question);
+                backend.query(Owner::Settings(of, names, all_known), &question);
                 return;
             }
         }
@@ -94,7 +96,9 @@ impl Core {
                 by.retain(|other| *other == of);
                 !by.is_empty()
             });
-            self.shared = None;
+            if self.shared == Some(id) {
+                self.shared = None;
+            }
             self.pump_shared();
         }
     }
@@ -143,13 +147,8 @@ impl Core {
             return;
         }
         let before = backend.holder.take();
-        if let Some(before) = before
-            && self
-                .clients
-                .get(&before)
-                .is_some_and(|client| !client.pending.is_empty())
-        {
-            self.enqueue(before);
+        if let Some(before) = before {
+            self.requeue(before);
         }
     }
 

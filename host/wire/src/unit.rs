@@ -51,7 +51,12 @@ impl Unit {
         match message.kind() {
             Kind::Parse => {
                 let name = message.statement().unwrap_or_default().to_owned();
-                let effects = effects_of(message.sql().unwrap_or_default());
+                let unknown = || Effects {
+                    alone: true,
+                    resets_settings: true,
+                    ..Effects::default()
+                };
+                let effects = message.sql().map_or_else(unknown, effects_of);
                 let parse = message.clone();
                 statements.0.insert(name, Statement { parse, effects });
             }

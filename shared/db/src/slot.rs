@@ -177,12 +177,17 @@ impl Inner {
         // Remove the old one from the pool first: with a limit of one, the pool would not open another.
         drop(slot.take().map(Object::take));
         let me = self.me.upgrade().expect("the caller has it");
-        let opening = self.runtime.spawn(async move {
+        let attempt = async move {
             let opened = me.open_with_retries(line, since, Source::shared).await;
             *slot = Some(opened?.0);
             me.unusable.store(false, Relaxed);
             Ok(slot)
-        });
+        };
+        // Its errors name the request.
+        let opening = match Request::current() {
+            Some(request) => self.runtime.spawn(request.scope(attempt)),
+            None => self.runtime.spawn(attempt),
+        };
         match opening.await {
             Ok(opened) => opened,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

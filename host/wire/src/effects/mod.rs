@@ -33,7 +33,7 @@ pub(crate) enum Left {
     PreparedStatement,
     Cursor,
     Library,
-    /// Nothing: another's transaction was silent when it was this one's turn, or its own was.
+    /// Nothing: it would have waited for another that was silent, or others for it.
     Turn,
 }
 
@@ -46,7 +46,7 @@ impl Left {
             Self::PreparedStatement => "a statement made with PREPARE",
             Self::Cursor => "a cursor WITH HOLD",
             Self::Library => "a library made known with LOAD",
-            Self::Turn => "a wait for a transaction that said nothing",
+            Self::Turn => "a wait for a client that was silent",
         }
     }
 }
@@ -169,12 +169,14 @@ fn add_calls(statement: &[Token<'_>], all: &mut Effects) {
         }
         if word.eq_ignore_ascii_case("set_config") {
             all.alone = true;
-            match statement.get(i + 2) {
-                Some(Token::Literal(name)) => {
+            match (statement.get(i + 2), statement.get(i + 3)) {
+                (Some(Token::Literal(name)), Some(Token::Symbol(',')))
+                    if name.starts_with('\'') =>
+                {
                     all.settings
                         .push(name.trim_matches('\'').to_ascii_lowercase());
                 }
-                // The name is a parameter: it cannot be known which.
+                // A parameter, or an expression: it cannot be known which.
                 _ => all.resets_settings = true,
             }
         }

@@ -56,6 +56,12 @@ async fn settings_stay_with_the_client_that_set_them() {
     one.batch_execute("DISCARD ALL").await.unwrap();
     assert_eq!(setting(&one, "work_mem").await.unwrap(), "4MB");
 
+    // What cannot be known from the text does not reach others either.
+    one.batch_execute("SELECT set_config('search' || '_path', 'hidden', false)")
+        .await
+        .unwrap();
+    assert_eq!(setting(&two, "search_path").await, default);
+
     // Roles too, which RESET ALL leaves alone.
     one.batch_execute("SET ROLE plain").await.unwrap();
     let user = async |client: &Client| -> String {
