@@ -27,9 +27,10 @@ pub(crate) const OURS: [(&str, &str); 3] = [
 ];
 
 /// All crates of ours that end up in the lock file, and where they are.
-const LOCKED: [(&str, &str); 6] = [
+const LOCKED: [(&str, &str); 7] = [
     ("host", "host"),
     ("host_accept", "host/accept"),
+    ("host_wire", "host/wire"),
     ("shared", "shared"),
     ("shared_db", "shared/db"),
     ("shared_dylib", "shared/dylib"),
