@@ -471,7 +471,15 @@ async fn a_client_that_does_not_read_holds_up_nobody_for_long() {
     let mut raw = Raw::of(&stand).await;
     raw.query("SELECT repeat('x', 100000) FROM generate_series(1, 5000)")
         .await;
-    runs(&stand, "repeat('x', 100000)").await;
+    // Nothing is read for it any more: from now on others wait for their turn, and not for answers behind its own.
+    let stuck = "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'ClientWrite'";
+    let mut times = 0;
+    eventually("the stall", async || {
+        let is_stuck = stand.observer.query_opt(stuck, &[&backend]).await.unwrap();
+        times = is_stuck.map_or(0, |_| times + 1);
+        (times == 10).then_some(())
+    })
+    .await;
     assert_ne!(pid(&reads).await, backend);
     assert_eq!(raw.until(b'Z').await, format!("T{}CZ", "D".repeat(5000)));
     drop(raw);
