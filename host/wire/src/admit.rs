@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use bytes::BytesMut;
+
 use crate::{
     backend::{Backend, BackendId},
     channels::{listen_again_but_for, unlisten},
@@ -12,10 +14,9 @@ use crate::{
     core::{Action, Core, HIGH_WATER},
     effects::{Effects, Listen},
     flight::Owner,
-    frame::{Frame, Malformed},
+    frame::{self, Frame, Malformed},
     message::{Kind, Message},
     reply::Refusal,
-    settings::Settings,
 };
 
 /// More would only wait in the server instead of here, where their order can still change.
@@ -25,6 +26,19 @@ const MAX_IN_FLIGHT: usize = 64;
 const MAX_ASSEMBLED: usize = 256 << 10;
 
 impl Core {
+    /// All whole messages of a client, and what may be sent of them.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not PostgreSQL's protocol.
+    pub(crate) fn say_all(&mut self, id: ClientId, said: &mut BytesMut) -> Result<(), Malformed> {
+        while let Some(frame) = frame::next(said)? {
+            self.say(id, frame);
+        }
+        self.pump_client(id);
+        Ok(())
+    }
+
     /// A message of a client.
     pub(crate) fn say(&mut self, id: ClientId, frame: Frame) {
         match Message::of(frame) {
@@ -40,17 +54,15 @@ impl Core {
 
     fn take(&mut self, id: ClientId, message: Message) {
         let backend = self.backend_of(id);
+        let mut backend = backend.and_then(|backend| self.backends.get_mut(&backend));
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
         match message.kind() {
             Kind::Terminate => self.leave(id),
             Kind::Copy => {
-                // Of a COPY that has failed already, as PostgreSQL itself does.
-                if let Some(backend) = backend
-                    && let Some(backend) = self.backends.get_mut(&backend)
-                    && backend.is_copying(id)
-                {
+                // Not of a COPY that has failed already, as PostgreSQL itself does.
+                if let Some(backend) = backend.filter(|backend| backend.is_copying(id)) {
                     message.write("", &mut backend.out);
                     client.idle_since = Instant::now();
                 }
@@ -59,7 +71,7 @@ impl Core {
             Kind::Whole
                 if client.assembling.length > 0
                     || backend
-                        .and_then(|backend| self.backends.get(&backend))
+                        .as_mut()
                         .is_some_and(|backend| backend.has_open_unit_of(id)) =>
             {
                 let what = "a simple query before the Sync of an extended one";
@@ -78,9 +90,7 @@ impl Core {
                     return;
                 }
                 // The holder's turn lasts: it needs no other.
-                let holder = backend
-                    .and_then(|id| self.backends.get(&id))
-                    .and_then(|it| it.holder);
+                let holder = backend.and_then(|backend| backend.holder);
                 if client.home == Home::Shared && holder != Some(id) {
                     self.enqueue(id);
                 }
@@ -147,20 +157,20 @@ impl Core {
         let Some(unit) = client.pending.front() else {
             if client.streams {
                 backend.hold(next);
-                switch(backend, next, &client.settings);
+                backend.switch(Owner::Switch(next), &client.settings);
             }
             return; // the holder's turn is next
         };
-        if let Some(left) = unit.effects.session.filter(|_| !client.is_local) {
+        if let Some(left) = unit.effects.session.filter(|_| self.local != Some(next)) {
             self.give_own(next, left);
             return;
         }
         if client.holds || !unit.interleaves() {
             backend.hold(next);
-            switch(backend, next, &client.settings);
+            backend.switch(Owner::Switch(next), &client.settings);
             return;
         }
-        switch(backend, next, &client.settings);
+        backend.switch(Owner::Switch(next), &client.settings);
         self.send_next_unit(id, next);
         self.requeue(next);
     }
@@ -248,14 +258,5 @@ impl Backend {
         if let Some(unit) = self.flight.back_mut() {
             unit.effects.merge(effects);
         }
-    }
-}
-
-/// Brings the session to the client's settings, if it has others.
-fn switch(backend: &mut Backend, id: ClientId, to: &Settings) {
-    if backend.applied.as_ref() != Some(to) {
-        let sql = to.switch_from(backend.applied.as_ref());
-        backend.query(Owner::Switch(id), &sql);
-        backend.applied = Some(to.clone());
     }
 }

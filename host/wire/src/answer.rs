@@ -5,18 +5,32 @@
 
 use std::time::Instant;
 
+use bytes::BytesMut;
+
 use crate::{
     backend::BackendId,
     client::{Client, ClientId},
-    core::{Action, Core, HIGH_WATER, Timer},
+    core::{Core, HIGH_WATER},
     effects::Listen,
     end::GRACE,
     flight::{InFlight, Owner},
-    frame::{Frame, Malformed},
+    frame::{self, Frame, Malformed},
     reply::{self, Refusal},
 };
 
 impl Core {
+    /// All whole messages of the backend.
+    ///
+    /// # Errors
+    ///
+    /// As [`hear`](Self::hear).
+    pub(crate) fn hear_all(&mut self, id: BackendId, said: &mut BytesMut) -> Result<(), Malformed> {
+        while let Some(frame) = frame::next(said)? {
+            self.hear(id, &frame)?;
+        }
+        Ok(())
+    }
+
     /// A message of the backend.
     ///
     /// # Errors
@@ -113,15 +127,13 @@ impl Core {
                 self.tell(client, frame.bytes());
                 self.client_is_ready(id, client, &unit, status);
             }
-            Owner::Switch(client) if unit.failed => {
-                self.settings_are_unknown(id);
+            Owner::Switch(client) | Owner::Greeting(client) if unit.failed => {
+                if let Some(backend) = self.backends.get_mut(&id) {
+                    backend.applied = None;
+                }
                 self.refuse(client, &refusal_of(&unit));
             }
             Owner::Switch(_) => {}
-            Owner::Greeting(client) if unit.failed => {
-                self.settings_are_unknown(id);
-                self.refuse(client, &refusal_of(&unit));
-            }
             Owner::Greeting(client) => {
                 let reported = self
                     .backends
@@ -194,30 +206,16 @@ impl Core {
         self.settle(id, of);
     }
 
-    fn settings_are_unknown(&mut self, id: BackendId) {
-        if let Some(backend) = self.backends.get_mut(&id) {
-            backend.applied = None;
-        }
-    }
-
-    /// A unit whose turn has come is cancelled if its client has asked for that meanwhile.
+    /// A unit whose turn has come is cancelled if its client is gone, or has asked for that meanwhile.
     fn cancel_in_front(&mut self, id: BackendId) {
-        let Some(backend) = self.backends.get_mut(&id) else {
-            return;
-        };
-        if let Some(number) = backend.flight.front().and_then(InFlight::to_abandon) {
-            let timer = Timer::Abandoned(id, number);
-            self.actions.push(Action::After(GRACE, timer));
-        }
-        if let Some(Owner::Client(front)) = backend.flight.front().map(|unit| &unit.owner)
-            && self
-                .clients
-                .get(front)
-                .is_some_and(|client| client.wants_cancel)
-            && !backend.cancelling
+        self.watch_abandoned(id, GRACE);
+        let backend = self.backends.get(&id);
+        let front = backend.and_then(|backend| backend.flight.front());
+        if let Some(Owner::Client(front)) = front.map(|unit| &unit.owner)
+            && let Some(client) = self.clients.get(front)
+            && client.wants_cancel
         {
-            backend.cancelling = true;
-            self.actions.push(Action::Cancel(id));
+            self.send_cancel(id);
         }
     }
 }

@@ -148,6 +148,20 @@ impl Backend {
         self.flight.back_mut().expect("pushed above")
     }
 
+    /// Brings the session to these settings, if it has others.
+    pub(crate) fn switch(&mut self, owner: Owner, to: &Settings) {
+        if self.applied.as_ref() != Some(to) {
+            self.apply(owner, to);
+        }
+    }
+
+    /// The same in any case, so that there is an answer.
+    pub(crate) fn apply(&mut self, owner: Owner, to: &Settings) {
+        let sql = to.switch_from(self.applied.as_ref());
+        self.query(owner, &sql);
+        self.applied = Some(to.clone());
+    }
+
     /// Sends a simple query of the exchange itself.
     pub(crate) fn query(&mut self, owner: Owner, sql: &str) {
         self.push(owner).complete = true;
@@ -236,7 +250,7 @@ pub(crate) const LEFT: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktyp
     OR EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema())
     OR EXISTS (SELECT FROM pg_cursors WHERE is_holdable) OR EXISTS (SELECT FROM pg_prepared_statements WHERE from_sql)";
 
-/// A ParameterStatus, ReadyForQuery and the like, from what the server says at its start.
+/// The parameters in what the server says at its start.
 pub(crate) fn parameters(greeting: &Bytes) -> HashMap<String, String> {
     let mut bytes = BytesMut::from(&greeting[..]);
     let mut found = HashMap::new();

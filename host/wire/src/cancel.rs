@@ -9,7 +9,7 @@ use crate::{
     backend::BackendId,
     client::ClientId,
     core::{Action, Core, Timer},
-    flight::{InFlight, Owner},
+    flight::Owner,
     reply::{Refusal, put_ready},
 };
 
@@ -22,7 +22,7 @@ impl Core {
         let found = self
             .clients
             .iter()
-            .find(|(_, client)| !client.is_local && client.key == key);
+            .find(|(id, client)| self.local != Some(**id) && client.key == key);
         if let Some(id) = found.map(|(id, _)| *id) {
             self.cancel_of(id);
         }
@@ -53,9 +53,28 @@ impl Core {
         let front = backend.flight.front().map(|unit| &unit.owner);
         if front != Some(&Owner::Client(id)) {
             client.wants_cancel = true;
-        } else if !backend.cancelling {
+        } else {
+            self.send_cancel(backend_id);
+        }
+    }
+
+    /// Unless one is on its way.
+    pub(crate) fn send_cancel(&mut self, id: BackendId) {
+        if let Some(backend) = self.backends.get_mut(&id)
+            && !backend.cancelling
+        {
             backend.cancelling = true;
-            self.actions.push(Action::Cancel(backend_id));
+            self.actions.push(Action::Cancel(id));
+        }
+    }
+
+    /// If the oldest unit in flight is of a client that is gone, it is looked at after this time.
+    pub(crate) fn watch_abandoned(&mut self, id: BackendId, time: Duration) {
+        let backend = self.backends.get(&id);
+        let front = backend.and_then(|backend| backend.flight.front());
+        if let Some(unit) = front.filter(|unit| unit.abandoned) {
+            let timer = Timer::Abandoned(id, unit.number);
+            self.actions.push(Action::After(time, timer));
         }
     }
 
@@ -63,10 +82,7 @@ impl Core {
     pub(crate) fn cancelled(&mut self, id: BackendId) {
         if let Some(backend) = self.backends.get_mut(&id) {
             backend.cancelling = false;
-            if let Some(number) = backend.flight.front().and_then(InFlight::to_abandon) {
-                let timer = Timer::Abandoned(id, number);
-                self.actions.push(Action::After(AGAIN, timer));
-            }
+            self.watch_abandoned(id, AGAIN);
             self.pump(id);
         }
     }
@@ -75,17 +91,10 @@ impl Core {
     pub(crate) fn after(&mut self, timer: Timer) {
         match timer {
             Timer::Abandoned(id, number) => {
-                let Some(backend) = self.backends.get_mut(&id) else {
-                    return;
-                };
-                if backend
-                    .flight
-                    .front()
-                    .is_some_and(|unit| unit.number == number)
-                    && !backend.cancelling
-                {
-                    backend.cancelling = true;
-                    self.actions.push(Action::Cancel(id));
+                let backend = self.backends.get(&id);
+                let front = backend.and_then(|backend| backend.flight.front());
+                if front.is_some_and(|unit| unit.number == number) {
+                    self.send_cancel(id);
                 }
             }
             Timer::Held(id, holds) => self.check_hold(id, holds),

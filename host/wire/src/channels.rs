@@ -2,7 +2,7 @@
 
 use crate::{
     backend::{Backend, BackendId},
-    client::{ClientId, Home},
+    client::{Client, ClientId, Home},
     core::Core,
     effects::Listen,
     flight::Owner,
@@ -24,30 +24,18 @@ pub(crate) fn unlisten(backend: &mut Backend, id: ClientId, off: &Listen, unit: 
     );
     backend.query(Owner::Client(id), &sql);
     backend.will_do(&unit.effects);
-    if !channels.is_empty() {
-        let more: Vec<String> = channels
-            .iter()
-            .map(|channel| format!("UNLISTEN {}", identifier(channel)))
-            .collect();
-        backend.query(Owner::Cleaning, &more.join("; "));
-    }
+    backend.say_of("UNLISTEN", &channels);
 }
 
 /// A statement among others takes channels back for all of the session. What comes between is lost.
 pub(crate) fn listen_again_but_for(backend: &mut Backend, id: ClientId) {
-    let others = backend
-        .listening
-        .iter()
-        .filter(|(_, by)| by.iter().any(|other| *other != id));
-    let again: Vec<String> = others
-        .map(|(channel, _)| format!("LISTEN {}", identifier(channel)))
-        .collect();
-    if !again.is_empty() {
-        backend.query(Owner::Cleaning, &again.join("; "));
-    }
+    let listening = backend.listening.iter();
+    let others = listening.filter(|(_, by)| by.iter().any(|other| *other != id));
+    let again: Vec<String> = others.map(|(channel, _)| channel.clone()).collect();
+    backend.say_of("LISTEN", &again);
 }
 
-pub(crate) fn identifier(name: &str) -> String {
+fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -57,28 +45,31 @@ impl Core {
         let Some(backend) = self.backends.get_mut(&id) else {
             return;
         };
-        let mut statements = Vec::new();
-        for (of, client) in self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.home == Home::Shared)
-        {
+        let mut all = Vec::new();
+        let shares = |(_, client): &(&ClientId, &Client)| client.home == Home::Shared;
+        for (of, client) in self.clients.iter().filter(shares) {
             for channel in &client.channels {
-                backend
-                    .listening
-                    .entry(channel.clone())
-                    .or_default()
-                    .insert(*of);
-                statements.push(format!("LISTEN {}", identifier(channel)));
+                let by = backend.listening.entry(channel.clone());
+                by.or_default().insert(*of);
+                all.push(channel.clone());
             }
         }
-        if !statements.is_empty() {
-            backend.query(Owner::Cleaning, &statements.join("; "));
-        }
+        backend.say_of("LISTEN", &all);
     }
 }
 
 impl Backend {
+    /// `LISTEN` or `UNLISTEN`, for the exchange itself.
+    pub(crate) fn say_of(&mut self, verb: &str, channels: &[String]) {
+        if channels.is_empty() {
+            return;
+        }
+        let each = channels
+            .iter()
+            .map(|channel| format!("{verb} {}", identifier(channel)));
+        self.query(Owner::Cleaning, &each.collect::<Vec<_>>().join("; "));
+    }
+
     pub(crate) fn channels_of(&self, id: ClientId) -> Vec<String> {
         let all = self.listening.iter();
         let own = all.filter(|(_, by)| by.contains(&id));

@@ -25,8 +25,6 @@ pub(crate) struct Client {
     /// What a request to cancel must name.
     pub(crate) key: (i32, i32),
     pub(crate) stage: Stage,
-    /// The `Db` of this process, which keeps its session clean itself.
-    pub(crate) is_local: bool,
     /// The `Db` wants no other between its units, transaction or not.
     pub(crate) holds: bool,
     /// To be written to its socket.
@@ -78,7 +76,6 @@ impl Client {
             prefix: format!("c{}_", id.0),
             key: (i32::try_from(id.0).unwrap_or(i32::MAX), secret),
             stage: Stage::Starting,
-            is_local: false,
             holds: false,
             out: BytesMut::new(),
             assembling: Unit::default(),

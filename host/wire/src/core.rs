@@ -1,8 +1,8 @@
 //! The exchange's state: clients, backends, and who waits for what. Pure: bytes come in, bytes and [`Action`]s go out.
 //!
-//! Owns the state as one value. Its transitions are in the modules beside it: what clients say (`admit`), what backends
-//! answer (`answer`), what happens between two uses of a backend (`settle`), and how clients, backends and statements
-//! end (`end`). Knows neither sockets nor tasks.
+//! Owns the state as one value. Its transitions are in the modules beside it: what clients say (`greet`, `admit`), what
+//! backends answer (`answer`, `channels`), what happens between two uses of a backend (`settle`, `patience`), and how
+//! clients, backends and statements end (`end`, `cancel`). Knows neither sockets nor tasks.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -98,23 +98,20 @@ impl Core {
         if !with_local && self.shared.is_some() {
             return None;
         }
-        let id = self.next_backend();
-        self.backends.insert(id, backend);
-        self.shared = Some(id);
-        self.is_opening = false;
+        let (id, mut backend) = (self.next_backend(), backend);
         let mut local = self.local.unwrap_or(ClientId(0));
         if with_local {
             local = self.next_client();
             let mut client = Client::new(local, "state.db".to_owned(), 0);
-            client.is_local = true;
             client.stage = Stage::Ready; // tokio-postgres has seen the startup itself
             self.clients.insert(local, client);
             self.local = Some(local);
-        }
-        if with_local && let Some(backend) = self.backends.get_mut(&id) {
             // Its first words come before those of clients that wait: until they are answered, it is being opened.
             backend.hold(local);
         }
+        self.backends.insert(id, backend);
+        self.shared = Some(id);
+        self.is_opening = false;
         self.listen_again(id);
         self.pump_shared();
         Some((id, local))

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use crate::{
     backend::{Backend, BackendId},
-    channels::identifier,
     client::{Client, ClientId, Home},
-    core::{Action, Core, Timer},
-    flight::{Chore, Departed, InFlight, Owner},
+    core::{Action, Core},
+    flight::{Chore, Departed, Owner},
     message::{put_empty, put_texts},
     reply::Refusal,
 };
@@ -83,10 +82,7 @@ impl Core {
             prefix: client.prefix.clone(),
             channels,
         });
-        if let Some(number) = backend.flight.front().and_then(InFlight::to_abandon) {
-            let timer = Timer::Abandoned(shared, number);
-            self.actions.push(Action::After(GRACE, timer));
-        }
+        self.watch_abandoned(shared, GRACE);
         self.clean_up(shared);
     }
 
@@ -118,16 +114,9 @@ impl Core {
         };
         while let Some(chore) = backend.chores.pop_front() {
             backend.forget(chore.of, &chore.prefix);
-            let unheard = |channel: &&String| !backend.listening.contains_key(*channel);
-            let off: Vec<String> = chore
-                .channels
-                .iter()
-                .filter(unheard)
-                .map(|channel| format!("UNLISTEN {}", identifier(channel)))
-                .collect();
-            if !off.is_empty() {
-                backend.query(Owner::Cleaning, &off.join("; "));
-            }
+            let mut off = chore.channels;
+            off.retain(|channel| !backend.listening.contains_key(channel));
+            backend.say_of("UNLISTEN", &off);
         }
     }
 
@@ -185,13 +174,14 @@ impl Core {
     pub(crate) fn end_idle(&mut self, why: &Refusal) {
         let is_idle = |client: &Client| {
             let said = !client.pending.is_empty() || client.assembling.length > 0;
-            !client.is_local && !said && !client.is_in_transaction() && client.channels.is_empty()
+            !said && !client.is_in_transaction() && client.channels.is_empty()
         };
         let all: Vec<ClientId> = self.clients.keys().copied().collect();
         for id in all {
             let backend = self.backend_of(id).and_then(|id| self.backends.get(&id));
             let is_done = backend.is_none_or(|backend| backend.is_done_with(id));
-            if is_done && self.clients.get(&id).is_some_and(is_idle) {
+            let is_local = self.local == Some(id);
+            if is_done && !is_local && self.clients.get(&id).is_some_and(is_idle) {
                 self.refuse(id, why);
             }
         }
@@ -202,7 +192,7 @@ impl Backend {
     /// Says what is missing of a unit whose client is gone, so that the backend answers it.
     pub(crate) fn complete_unit_of(&mut self, id: ClientId) {
         if self.is_copying(id) {
-            self.fail_copy();
+            put_texts(b'f', &["the client is gone"], &mut self.out); // its data will not come
         }
         let open = self
             .flight
@@ -212,11 +202,6 @@ impl Backend {
             unit.complete = true;
             put_empty(b'S', &mut self.out);
         }
-    }
-
-    /// Ends a COPY whose data will not come.
-    pub(crate) fn fail_copy(&mut self) {
-        put_texts(b'f', &["the client is gone"], &mut self.out);
     }
 
     /// A statement of the client's that is under way may leave something in the session.

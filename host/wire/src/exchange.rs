@@ -85,14 +85,14 @@ impl Exchange {
 
     /// Ends all clients, since another database takes the place of this one.
     pub fn replace(&self, identity: Identity) {
-        let mut state = self.0.lock();
-        state.identity = identity;
-        drop(state);
         let why = Refusal::new(
             "57P01",
             "the database of this project has changed: connect again",
         );
-        self.0.with(|core| core.end_all(&why));
+        self.0.with_state(|state| {
+            state.identity = identity;
+            state.core.end_all(&why);
+        });
     }
 
     /// The tables have changed. Ends clients that are idle, so that their pools open connections whose statements are
@@ -120,8 +120,13 @@ impl Inner {
 
     /// Changes the state, writes what that has produced, and starts what is to be done.
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut Core) -> R) -> R {
+        self.with_state(|state| change(&mut state.core))
+    }
+
+    /// The same with the sockets.
+    pub(crate) fn with_state<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let result = change(&mut state.core);
+        let result = change(&mut state);
         state.write_out();
         let actions = std::mem::take(&mut state.core.actions);
         for action in &actions {
@@ -136,21 +141,17 @@ impl Inner {
 
     /// Adds a client together with its socket, so that nothing is said to it before it has one.
     pub(crate) fn join(&self, change: impl FnOnce(&mut Core) -> ClientId, sink: Sink) -> ClientId {
-        let mut state = self.lock();
-        let id = change(&mut state.core);
-        state.clients.insert(
-            id,
-            Port {
+        self.with_state(|state| {
+            let id = change(&mut state.core);
+            let port = Port {
                 sink,
                 is_blocked: false,
                 is_paused: false,
-            },
-        );
-        drop(state);
-        self.with(|core| {
-            core.written.insert(id);
-        });
-        id
+            };
+            state.clients.insert(id, port);
+            state.core.written.insert(id);
+            id
+        })
     }
 
     pub(crate) fn add_line(
@@ -158,12 +159,11 @@ impl Inner {
         change: impl FnOnce(&mut Core) -> Option<BackendId>,
         line: Line,
     ) -> Option<BackendId> {
-        let mut state = self.lock();
-        let id = change(&mut state.core)?;
-        state.lines.insert(id, line);
-        drop(state);
-        self.with(|_| ());
-        Some(id)
+        self.with_state(|state| {
+            let id = change(&mut state.core)?;
+            state.lines.insert(id, line);
+            Some(id)
+        })
     }
 
     /// What the client's task does next: `None` if the client has ended and has been told so.
@@ -181,16 +181,6 @@ impl Inner {
         Some((port.is_blocked, port.is_paused || is_gone))
     }
 
-    /// After something was read from a client: whether to read on.
-    pub(crate) fn pause_if_full(&self, id: ClientId) {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let is_full = state.core.is_full_of(id);
-        if let Some(port) = state.clients.get_mut(&id) {
-            port.is_paused = is_full;
-        }
-    }
-
     /// Writes what waits for a client's socket.
     pub(crate) fn poll_client(&self, id: ClientId, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
@@ -203,14 +193,15 @@ impl Inner {
         state.poll_line(id, context)
     }
 
-    pub(crate) fn is_blocked(&self, id: BackendId) -> Option<ClientId> {
+    /// What the backend's task does next: whose answers are in the way of all others, and whether the socket is full.
+    pub(crate) fn line(&self, id: BackendId) -> (Option<ClientId>, bool) {
         let state = self.lock();
-        state.core.backends.get(&id)?.blocked_by
-    }
-
-    pub(crate) fn line_is_full(&self, id: BackendId) -> bool {
-        let state = self.lock();
-        state.lines.get(&id).is_some_and(|line| line.is_blocked)
+        let backend = state.core.backends.get(&id);
+        let line = state.lines.get(&id);
+        (
+            backend.and_then(|backend| backend.blocked_by),
+            line.is_some_and(|line| line.is_blocked),
+        )
     }
 
     pub(crate) fn take_line(&self, id: BackendId) -> Option<Line> {

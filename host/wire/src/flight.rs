@@ -82,11 +82,6 @@ impl InFlight {
         }
     }
 
-    /// Its number, if its client is gone.
-    pub(crate) fn to_abandon(&self) -> Option<u64> {
-        self.abandoned.then_some(self.number)
-    }
-
     /// ParseComplete: whether the client has asked for it.
     pub(crate) fn parsed(&mut self) -> bool {
         let parsed = self.parses.pop_front();

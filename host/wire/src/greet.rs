@@ -25,9 +25,7 @@ impl Core {
             self.welcome(new, &parameters);
             return;
         }
-        let sql = client.settings.switch_from(backend.applied.as_ref());
-        backend.query(Owner::Greeting(new), &sql);
-        backend.applied = Some(client.settings.clone());
+        backend.apply(Owner::Greeting(new), &client.settings);
     }
 
     /// The client may ask from now on.

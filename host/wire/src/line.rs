@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backend::{Backend, BackendId, parameters},
     client::ClientId,
+    core::Core,
     effects::Left,
     exchange::Inner,
     flight::Owner,
-    frame,
     reply::Refusal,
 };
 
@@ -59,7 +59,7 @@ impl Inner {
     fn add(
         &self,
         connection: Established,
-        change: impl FnOnce(&mut crate::core::Core, Backend) -> Option<BackendId>,
+        change: impl FnOnce(&mut Core, Backend) -> Option<BackendId>,
     ) {
         let backend = Backend::new(parameters(&connection.greeting));
         let (read, write) = tokio::io::split(connection.stream);
@@ -88,8 +88,7 @@ impl Inner {
         let mut buffer = BytesMut::with_capacity(READ_SIZE);
         let mut stalled: Option<Instant> = None;
         let why = loop {
-            let blocked_by = self.is_blocked(id);
-            let is_full = self.line_is_full(id);
+            let (blocked_by, is_full) = self.line(id);
             stalled = blocked_by.and(stalled.or_else(|| Some(Instant::now())));
             buffer.reserve(READ_SIZE / 2);
             tokio::select! {
@@ -106,8 +105,8 @@ impl Inner {
                 length = read.read_buf(&mut buffer), if blocked_by.is_none() => match length {
                     Ok(0) => break Some("it has closed the connection".to_owned()),
                     Err(error) => break Some(error.to_string()),
-                    Ok(_) => if let Err(error) = self.hear(id, &mut buffer) {
-                        break Some(error);
+                    Ok(_) => if let Err(error) = self.with(|core| core.hear_all(id, &mut buffer)) {
+                        break Some(error.to_string());
                     }
                 },
             }
@@ -120,15 +119,6 @@ impl Inner {
             self.with(|core| core.lose(id, &why));
         }
         self.remove_line_gently(id, read).await;
-    }
-
-    fn hear(&self, id: BackendId, buffer: &mut BytesMut) -> Result<(), String> {
-        self.with(|core| {
-            while let Some(frame) = frame::next(buffer).map_err(|error| error.to_string())? {
-                core.hear(id, &frame).map_err(|error| error.to_string())?;
-            }
-            Ok(())
-        })
     }
 
     /// A client does not read. Those who wait for their turn get another backend, since the client may wait for one of

@@ -16,7 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     client::ClientId,
     exchange::{Exchange, Inner},
-    frame,
     ports::Sink,
 };
 
@@ -117,11 +116,7 @@ impl AsyncWrite for Local {
             if !core.clients.contains_key(&id) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            while let Some(frame) = frame::next(said).map_err(io::Error::other)? {
-                core.say(id, frame);
-            }
-            core.pump_client(id);
-            Ok(())
+            core.say_all(id, said).map_err(io::Error::other)
         });
         Poll::Ready(heard.map(|()| bytes.len()))
     }

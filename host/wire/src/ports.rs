@@ -61,12 +61,10 @@ impl State {
             }
             self.wake_if_gone(id);
         }
-        let lines: Vec<BackendId> = self.lines.keys().copied().collect();
-        for id in lines {
-            let blocked = self.lines.get(&id).is_some_and(|line| line.is_blocked);
-            if !blocked
-                && self.poll_line(id, &mut context).is_pending()
-                && let Some(line) = self.lines.get_mut(&id)
+        let State { core, lines, .. } = self;
+        for (id, line) in lines.iter_mut().filter(|(_, line)| !line.is_blocked) {
+            if let Some(backend) = core.backends.get_mut(id)
+                && line.poll(&mut backend.out, &mut context).is_pending()
             {
                 line.is_blocked = true;
                 line.wake.notify_one();
@@ -140,11 +138,17 @@ impl State {
         else {
             return Poll::Ready(());
         };
-        match ready!(poll_write(&mut line.write, &mut backend.out, context)) {
-            Ok(()) => {}
-            Err(_) => backend.out.clear(), // the reader learns why
+        line.poll(&mut backend.out, context)
+    }
+}
+
+impl Line {
+    /// Writes `out`, as far as the socket takes it.
+    fn poll(&mut self, out: &mut BytesMut, context: &mut Context<'_>) -> Poll<()> {
+        if ready!(poll_write(&mut self.write, out, context)).is_err() {
+            out.clear(); // the reader learns why
         }
-        line.is_blocked = false;
+        self.is_blocked = false;
         Poll::Ready(())
     }
 }

@@ -27,7 +27,7 @@ impl Core {
             return;
         }
         let after = std::mem::take(&mut client.after);
-        if client.is_local {
+        if self.local == Some(of) {
             // It takes back what it has changed, at the latest with `hold`.
             self.release(id);
             return;
@@ -104,20 +104,17 @@ impl Core {
     }
 
     /// A backend for this client alone. `None`: it is not needed any more, and to be closed.
-    pub(crate) fn moved(&mut self, of: ClientId, backend: Backend) -> Option<BackendId> {
+    pub(crate) fn moved(&mut self, of: ClientId, mut backend: Backend) -> Option<BackendId> {
         let id = self.next_backend();
         let client = self.clients.get_mut(&of)?;
         if client.home != Home::Moving {
             return None;
         }
         client.home = Home::Own(id);
-        let mut backend = backend;
         backend.hold(of);
         let starts = client.stage == Stage::Starting;
-        if !starts && !client.settings.is_empty() {
-            let sql = client.settings.switch_from(backend.applied.as_ref());
-            backend.query(Owner::Switch(of), &sql);
-            backend.applied = Some(client.settings.clone());
+        if !starts {
+            backend.switch(Owner::Switch(of), &client.settings);
         }
         self.backends.insert(id, backend);
         if starts {

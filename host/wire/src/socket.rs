@@ -11,8 +11,8 @@ use tokio::{
 
 use crate::{
     client::ClientId,
+    core::Core,
     exchange::{Exchange, Identity, Inner},
-    frame,
     ports::Sink,
     reply::Refusal,
     startup::{self, Packet, Startup},
@@ -76,7 +76,7 @@ impl Inner {
         let secret = random();
         let mut negotiation = BytesMut::new();
         startup.put_negotiation(&mut negotiation);
-        let join = |core: &mut crate::core::Core| {
+        let join = |core: &mut Core| {
             let id = core.join(startup.name, secret, startup.settings);
             // Before anything else that it is told.
             if let Some(out) = core.out_of(id) {
@@ -144,20 +144,17 @@ impl Inner {
     }
 
     fn hear_client(&self, id: ClientId, buffer: &mut BytesMut) {
-        self.with(|core| {
-            loop {
-                match frame::next(buffer) {
-                    Ok(Some(frame)) => core.say(id, frame),
-                    Ok(None) => break,
-                    Err(error) => {
-                        core.refuse(id, &Refusal::new("08P01", error.to_string()));
-                        break;
-                    }
-                }
+        self.with_state(|state| {
+            if let Err(error) = state.core.say_all(id, buffer) {
+                let why = Refusal::new("08P01", error.to_string());
+                state.core.refuse(id, &why);
             }
-            core.pump_client(id);
+            // Until what has been said is sent.
+            let is_full = state.core.is_full_of(id);
+            if let Some(port) = state.clients.get_mut(&id) {
+                port.is_paused = is_full;
+            }
         });
-        self.pause_if_full(id);
     }
 }
 

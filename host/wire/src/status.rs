@@ -36,7 +36,7 @@ impl Exchange {
             .collect();
         ids.into_iter()
             .filter_map(|id| Some((id, core.clients.get(&id)?)))
-            .filter(|(_, client)| !client.is_local)
+            .filter(|(id, _)| core.local != Some(*id))
             .map(|(id, client)| ClientStatus {
                 id: id.0,
                 name: client.name.clone(),
