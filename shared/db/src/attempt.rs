@@ -114,7 +114,7 @@ impl Inner {
             },
         });
         match opened {
-            Ok(client) => Ok((client, source.tls)),
+            Ok(client) => Ok((client, source.tls.clone())),
             Err(error) => Err(self.connect_error(line, error)),
         }
     }
@@ -132,7 +132,7 @@ impl Inner {
             self.counts.usage.turn(line, others).await
         };
         match got {
-            Ok(client) => Ok((client, source.tls)),
+            Ok(client) => Ok((client, source.tls.clone())),
             Err(error) if may_pass(&error) => {
                 self.open_with_retries(line, since, Source::others).await
             }

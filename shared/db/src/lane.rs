@@ -232,7 +232,7 @@ impl Db {
         let mut slot = inner
             .bounded_wait(Location::caller(), inner.slot.write())
             .await?;
-        let next = Source::new(config, &inner.counts);
+        let next = Arc::new(Source::new(config, &inner.counts));
         let before = std::mem::replace(
             &mut *inner.source.write().unwrap_or_else(PoisonError::into_inner),
             next,

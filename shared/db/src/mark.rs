@@ -4,7 +4,11 @@
 //! after exclusive use. A function that marks the session internally is not seen here; for that reason the whole
 //! session is reset between generations.
 
-use super::{error::DbError, sql::words, usage::CallSite};
+use super::{
+    error::DbError,
+    sql::{SESSION_LOCKS, words},
+    usage::CallSite,
+};
 
 /// What is left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,22 +66,14 @@ const SESSION: &[&str] = &[
     "SET", "RESET", "LISTEN", "UNLISTEN", "DECLARE", "FETCH", "LOAD", "PREPARE", "DISCARD", "LOCK",
 ];
 
-/// Transaction-level locks have other names and are fine.
-const FUNCTIONS: &[&str] = &[
-    "pg_advisory_lock",
-    "pg_advisory_lock_shared",
-    "pg_try_advisory_lock",
-    "pg_try_advisory_lock_shared",
-    "set_config",
-];
-
-/// Whether it calls one of [`FUNCTIONS`], or is `SELECT … INTO TEMP t`.
+/// Whether it calls `set_config` or one of [`SESSION_LOCKS`], or is `SELECT … INTO TEMP t`.
 fn marks_from_within<'a>(first: &'a str, words: impl Iterator<Item = &'a str>) -> bool {
     let (mut before_last, mut last) = ("", first);
     for word in words {
         // `INSERT INTO temp` names a table, and so does `SELECT … INTO temp FROM …`.
         let into = is(before_last, &["INTO"]) && is(last, TEMPORARY);
-        if is(word, FUNCTIONS) || into && !is(word, &["FROM", "WHERE", "VALUES", "SELECT"]) {
+        let marks = is(word, &["set_config"]) || is(word, SESSION_LOCKS);
+        if marks || into && !is(word, &["FROM", "WHERE", "VALUES", "SELECT"]) {
             return true;
         }
         // INSERT INTO writes to an existing table.

@@ -32,8 +32,8 @@ use super::{
 use crate::request::Request;
 
 pub(super) struct Inner {
-    /// Behind a lock for `Db::replace`; every other use copies what it needs.
-    pub(super) source: RwLock<Source>,
+    /// Behind a lock for `Db::replace`.
+    pub(super) source: RwLock<Arc<Source>>,
     /// The connection that statements share. It is taken from the pool once and stays here until it is lost or the
     /// process ends, so the pool cannot open another in its place.
     pub(super) slot: Arc<AsyncRwLock<Option<Object>>>,
@@ -71,7 +71,7 @@ impl Inner {
     pub(super) fn new(config: &DbConfig) -> Arc<Self> {
         let counts = Arc::default();
         Arc::new_cyclic(|me| Self {
-            source: RwLock::new(Source::new(config, &counts)),
+            source: RwLock::new(Arc::new(Source::new(config, &counts))),
             slot: Arc::default(),
             runtime: config.runtime.clone(),
             counts,
@@ -83,10 +83,10 @@ impl Inner {
 
     /// Whom the shared connection leads to. The caller must hold the slot: then neither can be replaced.
     pub(super) fn peer(&self) -> Peer {
-        let Source { relay, tls, .. } = self.source();
-        match (relay, self.counts.valve().clone()) {
+        let source = self.source();
+        match (source.relay.clone(), self.counts.valve().clone()) {
             (Some(relay), Some(valve)) => Peer::Relay { relay, valve },
-            _ => Peer::Server(tls),
+            _ => Peer::Server(source.tls.clone()),
         }
     }
 
@@ -102,7 +102,7 @@ impl Inner {
         (!source.pipeline).then(|| format!("BEGIN; SET LOCAL statement_timeout = {limit}"))
     }
 
-    pub(super) fn source(&self) -> Source {
+    pub(super) fn source(&self) -> Arc<Source> {
         self.source
             .read()
             .unwrap_or_else(PoisonError::into_inner)

@@ -11,7 +11,6 @@ use super::{
     tls::Tls,
 };
 
-#[derive(Clone)]
 pub(super) struct Source {
     /// The shared connection comes from here. If more than one is allowed, connections for exclusive use do too, unless
     /// there are `others`.

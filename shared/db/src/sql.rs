@@ -4,6 +4,14 @@
 
 use std::str::Bytes;
 
+/// Functions that take a lock of the session. Those for a lock of the transaction have other names.
+pub const SESSION_LOCKS: &[&str] = &[
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+];
+
 /// A piece of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token<'a> {

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use shared_db::sql::{Token, tokens};
+use shared_db::sql::{SESSION_LOCKS, Token, tokens};
 
 /// The effects of a statement, or of several that are sent as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,13 +60,6 @@ pub(crate) enum Listen {
 }
 
 const INTERLEAVE: &[&str] = &["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES"];
-
-const LOCKS: &[&str] = &[
-    "pg_advisory_lock",
-    "pg_advisory_lock_shared",
-    "pg_try_advisory_lock",
-    "pg_try_advisory_lock_shared",
-];
 
 /// The effects of `sql`, which may hold several statements.
 pub(crate) fn effects_of(sql: &str) -> Effects {
@@ -163,7 +156,10 @@ fn add_calls(statement: &[Token<'_>], all: &mut Effects) {
         if statement.get(i + 1) != Some(&Token::Symbol('(')) {
             continue;
         }
-        if LOCKS.iter().any(|lock| word.eq_ignore_ascii_case(lock)) {
+        if SESSION_LOCKS
+            .iter()
+            .any(|lock| word.eq_ignore_ascii_case(lock))
+        {
             all.alone = true;
             all.session = Some(Left::Lock);
         }
