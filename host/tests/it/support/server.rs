@@ -1,21 +1,14 @@
 //! A foreign PostgreSQL: on TCP, with passwords, and with TLS if a test asks for it.
 
-use std::{
-    fs,
-    os::unix::{
-        fs::{PermissionsExt, chown},
-        process::CommandExt,
-    },
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
+use std::{fs, path::Path, process::Child};
 
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, Uid, User},
+    unistd::Pid,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+use test_postgres::{cluster, free_port, give_away, new_folder, program, serve};
 
 use super::{Checkout, eventually};
 
@@ -42,22 +35,10 @@ pub(crate) struct Server {
 impl Server {
     /// Without TLS.
     pub(crate) async fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let port = free_port();
-        give_away(folder.path(), 0o755);
-        let data = folder.path().join("data");
-        let made = run("initdb")
-            .arg("-D")
-            .arg(&data)
-            .args(["-U", "postgres", "-A", "trust", "--no-sync", "--locale=C"])
-            .args(["--encoding=UTF8", "--no-instructions"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        fs::write(data.join("pg_hba.conf"), HBA).unwrap();
+        let (folder, port) = (cluster(HBA), free_port());
         certificates(folder.path());
         let server = Self {
-            process: serve(folder.path(), port),
+            process: serve(folder.path(), port, &[]),
             port,
             folder,
         };
@@ -72,9 +53,8 @@ impl Server {
 
     /// A hot standby that follows this one through its socket.
     pub(crate) async fn standby(&self) -> Self {
-        let (folder, port) = (TempDir::new().unwrap(), free_port());
-        give_away(folder.path(), 0o755);
-        let copied = run("pg_basebackup")
+        let (folder, port) = (new_folder(), free_port());
+        let copied = program("pg_basebackup")
             .arg("-D")
             .arg(folder.path().join("data"))
             .arg("-h")
@@ -85,7 +65,7 @@ impl Server {
             .unwrap();
         assert!(copied.status.success(), "{copied:?}");
         let standby = Self {
-            process: serve(folder.path(), port),
+            process: serve(folder.path(), port, &[]),
             port,
             folder,
         };
@@ -111,7 +91,7 @@ impl Server {
     }
 
     pub(crate) fn promote(&self) {
-        let promoted = run("pg_ctl")
+        let promoted = program("pg_ctl")
             .arg("promote")
             .arg("-D")
             .arg(self.folder.path().join("data"))
@@ -146,7 +126,7 @@ impl Server {
 
     /// After [`stop_immediately`](Self::stop_immediately), on the same port.
     pub(crate) fn start_again(&mut self) {
-        self.process = serve(self.folder.path(), self.port);
+        self.process = serve(self.folder.path(), self.port, &[]);
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -235,75 +215,6 @@ impl Drop for Server {
             self.signal(Signal::SIGINT);
         }
         self.process.wait().unwrap();
-    }
-}
-
-fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
-}
-
-fn serve(folder: &Path, port: u16) -> Child {
-    run("postgres")
-        .arg("-D")
-        .arg(folder.join("data"))
-        .arg("-k")
-        .arg(folder)
-        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
-        .args(["-c", "fsync=off", "-c", "logging_collector=off"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(folder.join("log")).unwrap())
-        .spawn()
-        .unwrap()
-}
-
-/// PostgreSQL refuses to run as root.
-fn stand_in() -> Option<User> {
-    let root = Uid::effective().is_root();
-    root.then(|| {
-        User::from_name("nobody")
-            .unwrap()
-            .expect("every system has nobody")
-    })
-}
-
-fn run(program: &str) -> Command {
-    let mut command = Command::new(binaries().join(program));
-    command.current_dir("/").process_group(0);
-    if let Some(user) = stand_in() {
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
-    }
-    command
-}
-
-/// From `PGBIN`, the path, or where Debian has them.
-fn binaries() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let named = std::env::var_os("PGBIN").map(PathBuf::from);
-    let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    named
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .chain(packaged.map(|version| version.unwrap().path().join("bin")))
-        // Links resolved: not all of the programs may have one.
-        .find_map(|folder| {
-            Some(
-                folder
-                    .join("initdb")
-                    .canonicalize()
-                    .ok()?
-                    .parent()?
-                    .to_owned(),
-            )
-        })
-        .expect("PostgreSQL's binaries")
-}
-
-fn give_away(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    if let Some(user) = stand_in() {
-        chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
     }
 }
 

@@ -374,12 +374,7 @@ async fn who_waits_for_a_silent_transaction_gets_a_backend_of_its_own() {
         .unwrap();
     assert_eq!(row.get::<_, &str>(0), "6MB");
     // And the Db, which gets the shared one.
-    let row = stand
-        .db
-        .query_one("SELECT pg_backend_pid()", &[])
-        .await
-        .unwrap();
-    let shared: i32 = row.get(0);
+    let shared = stand.db_pid().await;
     assert_eq!(pid(&holder).await, backend, "it goes on where it is");
     assert_ne!(shared, backend);
     holder
@@ -390,10 +385,7 @@ async fn who_waits_for_a_silent_transaction_gets_a_backend_of_its_own() {
         client.query_one("SELECT a FROM held", &[]).await.unwrap();
         assert_eq!(pid(client).await, shared);
     }
-    eventually("one backend", async || {
-        (stand.backends().await == [shared]).then_some(())
-    })
-    .await;
+    stand.has_only(shared).await;
 
     // A transaction that paused goes on where it was, and only what it commits is there.
     holder.batch_execute("BEGIN").await.unwrap();
@@ -434,10 +426,7 @@ async fn who_waits_for_a_silent_transaction_gets_a_backend_of_its_own() {
         .await
         .unwrap();
     assert_eq!(sink.finish().await.unwrap(), 1);
-    eventually("one backend", async || {
-        (stand.backends().await == [shared]).then_some(())
-    })
-    .await;
+    stand.has_only(shared).await;
 
     // The Db's own transaction holds up nobody either, and a transaction that works keeps its turn.
     let checkout = stand.db.checkout().await.unwrap();
@@ -448,10 +437,7 @@ async fn who_waits_for_a_silent_transaction_gets_a_backend_of_its_own() {
         .unwrap();
     assert_ne!(pid(&waits).await, shared);
     drop(checkout);
-    eventually("one backend", async || {
-        (stand.backends().await == [shared]).then_some(())
-    })
-    .await;
+    stand.has_only(shared).await;
     holder.batch_execute("BEGIN").await.unwrap();
     let working = async {
         for _ in 0..30 {

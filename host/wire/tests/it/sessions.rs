@@ -253,10 +253,7 @@ async fn what_lasts_as_long_as_a_session_has_one_of_its_own() {
         assert_eq!(pid(&two).await, shared);
         one.batch_execute(unmake).await.unwrap();
         assert_eq!(pid(&one).await, shared, "{unmake}");
-        eventually("one backend", async || {
-            (stand.backends().await == [shared]).then_some(())
-        })
-        .await;
+        stand.has_only(shared).await;
         assert_eq!(
             one.query_one(&count, &[&"nothing"])
                 .await
@@ -311,12 +308,7 @@ async fn a_temporary_table_made_in_a_transaction_keeps_its_session() {
         .unwrap();
     assert_eq!(pid(&one).await, before);
     assert_ne!(pid(&two).await, before);
-    let db = stand
-        .db
-        .query_one("SELECT pg_backend_pid()", &[])
-        .await
-        .unwrap();
-    assert_eq!(db.get::<_, i32>(0), pid(&two).await);
+    assert_eq!(stand.db_pid().await, pid(&two).await);
     assert!(two.query("SELECT FROM kept", &[]).await.is_err());
     one.batch_execute("DROP TABLE kept").await.unwrap();
     assert_eq!(pid(&one).await, pid(&two).await);

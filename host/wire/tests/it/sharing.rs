@@ -12,12 +12,7 @@ async fn all_clients_and_the_db_share_one_backend() {
     assert!(stand.backends().await.is_empty(), "lazy");
     let first = stand.client().await;
     let backend = pid(&first).await;
-    let row = stand
-        .db
-        .query_one("SELECT pg_backend_pid()", &[])
-        .await
-        .unwrap();
-    assert_eq!(row.get::<_, i32>(0), backend);
+    assert_eq!(stand.db_pid().await, backend);
     first
         .batch_execute("CREATE TABLE item (id int PRIMARY KEY, by text)")
         .await

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, NoTls};
 
-use test_postgres::Server;
+use test_postgres::{Server, eventually};
 
 /// The backends of the exchange go by this name.
 const NAME: &str = "exchange";
@@ -114,6 +114,20 @@ impl Stand {
         let (client, connection) = self.settings().connect(NoTls).await.unwrap();
         tokio::spawn(connection);
         client
+    }
+
+    /// Waits until the exchange has this one backend.
+    pub(crate) async fn has_only(&self, backend: i32) {
+        eventually("one backend", async || {
+            (self.backends().await == [backend]).then_some(())
+        })
+        .await;
+    }
+
+    /// The backend of the `Db`.
+    pub(crate) async fn db_pid(&self) -> i32 {
+        let row = self.db.query_one("SELECT pg_backend_pid()", &[]).await;
+        row.unwrap().get(0)
     }
 
     /// The backends that the exchange has, by PID.

@@ -2,25 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
-use std::{
-    fs,
-    os::unix::{
-        fs::{PermissionsExt, chown},
-        process::CommandExt,
-    },
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+mod programs;
+
+use std::{fs, path::Path, process::Child, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, Uid, User},
+    unistd::Pid,
 };
 use rcgen::{CertificateParams, KeyPair};
 use shared_db::{DatabaseUrl, DbConfig, connect};
 use tempfile::TempDir;
 use tokio_postgres::Client;
+
+pub use programs::{cluster, free_port, give_away, new_folder, program, serve};
 
 /// Of the roles `plain` and `secure`, of which the second comes in with TLS only. `open` needs none.
 const PASSWORD: &str = "correct horse";
@@ -48,18 +43,7 @@ impl Server {
     ///
     /// Like all here: if anything fails.
     pub async fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        give_away(folder.path(), 0o755);
-        let data = folder.path().join("data");
-        let made = program("initdb")
-            .arg("-D")
-            .arg(&data)
-            .args(["-U", "postgres", "-A", "trust", "--no-sync", "--locale=C"])
-            .args(["--encoding=UTF8", "--no-instructions"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        fs::write(data.join("pg_hba.conf"), HBA).unwrap();
+        let folder = cluster(HBA);
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
         let certificate = certificate.self_signed(&key).unwrap();
@@ -67,25 +51,17 @@ impl Server {
         fs::write(&certificate_file, certificate.pem()).unwrap();
         fs::write(&key_file, key.serialize_pem()).unwrap();
         give_away(&key_file, 0o600);
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
+        let port = free_port();
         let setting = |name: &str, value: &Path| format!("{name}={}", value.display());
-        let process = program("postgres")
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path())
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
-            .args(["-c", "fsync=off", "-c", "ssl=on"])
-            .args(["-c", &setting("ssl_cert_file", &certificate_file)])
-            .args(["-c", &setting("ssl_key_file", &key_file)])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
+        let process = serve(
+            folder.path(),
+            port,
+            &[
+                "ssl=on",
+                &setting("ssl_cert_file", &certificate_file),
+                &setting("ssl_key_file", &key_file),
+            ],
+        );
         let server = Self {
             process,
             port,
@@ -160,40 +136,4 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     };
     let asked = tokio::time::timeout(LIMIT, asking).await;
     asked.unwrap_or_else(|_| panic!("waited too long for {what}"))
-}
-
-/// From `PGBIN`, the path, or where Debian has it; not as root, which PostgreSQL refuses.
-fn program(name: &str) -> Command {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let named = std::env::var_os("PGBIN").map(PathBuf::from);
-    let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let folders = named.into_iter().chain(std::env::split_paths(&path));
-    let folders = folders.chain(packaged.map(|version| version.unwrap().path().join("bin")));
-    // Links resolved: not all of the programs may have one.
-    let initdb = folders
-        .filter_map(|folder| folder.join("initdb").canonicalize().ok())
-        .next()
-        .expect("PostgreSQL's binaries");
-    let mut command = Command::new(initdb.with_file_name(name));
-    command.current_dir("/").process_group(0);
-    if let Some(user) = stand_in() {
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
-    }
-    command
-}
-
-fn stand_in() -> Option<User> {
-    let root = Uid::effective().is_root();
-    root.then(|| {
-        User::from_name("nobody")
-            .unwrap()
-            .expect("every system has nobody")
-    })
-}
-
-fn give_away(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    if let Some(user) = stand_in() {
-        chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
-    }
 }

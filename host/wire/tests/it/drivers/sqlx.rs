@@ -100,10 +100,7 @@ async fn what_sqlx_does_beside_queries_works() {
     let migrator = Migrator::new(folder.path()).await.unwrap();
     for _ in 0..2 {
         migrator.run(&pool).await.unwrap();
-        eventually("one backend", async || {
-            (stand.backends().await == [backend]).then_some(())
-        })
-        .await;
+        stand.has_only(backend).await;
     }
     let seen: i64 = query_scalar("SELECT count FROM seen")
         .fetch_one(&pool)
