@@ -150,7 +150,7 @@ impl Endpoint {
     /// Ends all clients, and waits until their tasks have ended.
     pub(crate) async fn close(&self) {
         self.exchange.close().await;
-        // The next host makes it anew; a path that leads nowhere says less than one that is not there.
+        // The next host makes it again. Without the file, a client is told that nothing is there.
         drop(fs::remove_file(self.path()));
     }
 

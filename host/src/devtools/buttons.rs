@@ -150,7 +150,7 @@ impl Buttons {
                     return incomplete("kept");
                 };
                 match self.kept.forget(&name) {
-                    true => Ok(format!("dropped {name}; the next call makes it anew")),
+                    true => Ok(format!("dropped {name}; the next call makes it again")),
                     false => Err((StatusCode::NOT_FOUND, format!("no value is kept as {name}"))),
                 }
             }

@@ -11,7 +11,7 @@ mod progress;
 // The steps of a save, and the state of the reload loop.
 mod report;
 
-// Who is told.
+// Who hears of it.
 mod stream;
 
 // What keeps the app from answering.

@@ -44,7 +44,7 @@ async fn measured(host: &Host, images: i64) -> i64 {
 }
 
 #[tokio::test]
-async fn past_the_budget_the_host_starts_anew_and_fails_no_request() {
+async fn past_the_budget_the_host_starts_again_and_fails_no_request() {
     let host = start(&[("HOST_KEEP_MEMORY_MB", "1")]).await;
     let (before, postmaster) = (host.status().await, host.postmaster());
     assert_eq!(before.number("/images/budget_mb"), 1);

@@ -62,7 +62,7 @@ pub fn router(pool: PgPool) -> Router {
         .route("/", get(count))
         .route("/rows", get(rows))
         .route("/again", get(again))
-        .route("/anew", get(anew))
+        .route("/reset", get(reset))
         .with_state(pool)
 }
 
@@ -73,7 +73,7 @@ async fn again(State(pool): State<PgPool>) -> String {
 }
 
 /// Applied by sqlx itself.
-async fn anew(state: State<PgPool>) -> String {
+async fn reset(state: State<PgPool>) -> String {
     sqlx::raw_sql("DROP TABLE item, _sqlx_migrations").execute(&*state).await.unwrap();
     again(state).await
 }
@@ -122,7 +122,7 @@ async fn main() {
     assert_eq!(host.text("/again").await, "Ok(())");
     let rows = host.text("/rows").await;
     assert!(rows.starts_with("20240101000000|add item|t|"), "{rows}");
-    assert_eq!(host.text("/anew").await, "Ok(())");
+    assert_eq!(host.text("/reset").await, "Ok(())");
     assert_eq!(host.text("/rows").await, rows);
     let host_too = host
         .checkout

@@ -53,7 +53,7 @@ impl AppState {
     /// - Under the dev server the type must be made of types of std and of crates that all generations share. One of
     ///   the app's own is refused, since the next build may lay it out differently; so is what can hold a value of any
     ///   type, such as `dyn Any`, an error, or an `http` message.
-    /// - The dashboard lists the values and can drop them: the next call makes one anew, and code that has the old one
+    /// - The dashboard lists the values and can drop them: the next call makes a new one, and code that has the old one
     ///   keeps it. A restart of the host drops all.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ impl Kept {
         self.0.slots.list()
     }
 
-    /// Forgets a value, so that the next call makes it anew. Code that has it keeps it. `false` if there is none.
+    /// Forgets a value, so that the next call makes it again. Code that has it keeps it. `false` if there is none.
     pub fn forget(&self, name: &str) -> bool {
         let Some(value) = self.0.slots.take(name) else {
             return false;

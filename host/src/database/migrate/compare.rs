@@ -70,7 +70,7 @@ fn verify_width(files: &Files, history: &History) -> Result<(), MigrationFailure
         Some(file) if is_narrow => Err(at(
             file,
             "has a number above 2147483647, for which the table of this database has no room, since it was made without refinery's \
-             feature `int8-versions`: give it a lower one, or `cargo host db-reset`, which makes the table anew",
+             feature `int8-versions`: give it a lower one, or `cargo host db-reset`, which makes the table again",
         )),
         _ => Ok(()),
     }

@@ -23,7 +23,7 @@ fn names(files: &Files, name: &str, now: DateTime<Utc>) -> Vec<String> {
             format!("{version}_{name}.down.sql"),
         ],
         Style::Sqlx => vec![format!("{version}_{name}.sql")],
-        // diesel makes both, unless it is told not to.
+        // diesel makes both by default.
         Style::Diesel if last.is_none_or(|it| it.reversible) => vec![
             format!("{version}_{name}/up.sql"),
             format!("{version}_{name}/down.sql"),
