@@ -12,14 +12,13 @@ pub(super) fn status(files: &Files, history: &History) -> MigrationStatus {
         Some(file) => file.named.name.clone(),
         None => name_of(row, history.style),
     });
+    let (pending, pending_files) = pending(files, history)
+        .map(|file| (file.named.name.clone(), file.path.clone()))
+        .unzip();
     MigrationStatus {
         applied: applied.collect(),
-        pending: pending(files, history)
-            .map(|file| file.named.name.clone())
-            .collect(),
-        pending_files: pending(files, history)
-            .map(|file| file.path.clone())
-            .collect(),
+        pending,
+        pending_files,
     }
 }
 
@@ -29,10 +28,8 @@ pub(super) fn pending<'a>(
     history: &History,
 ) -> impl Iterator<Item = &'a Migration> {
     let is_applied = |file: &&Migration| {
-        let versions = history.rows.iter().map(|row| &row.version);
-        versions
-            .into_iter()
-            .any(|version| *version == file.named.version)
+        let mut rows = history.rows.iter();
+        rows.any(|row| row.version == file.named.version)
     };
     files
         .list
