@@ -165,7 +165,8 @@ impl Core {
             self.give_own(next, left);
             return;
         }
-        if client.holds || !unit.interleaves() {
+        let is_unsure = backend.is_unsure_of(next, unit);
+        if client.holds || is_unsure || !unit.interleaves() {
             backend.hold(next);
             backend.switch(Owner::Switch(next), &client.settings);
             return;
@@ -193,7 +194,10 @@ impl Core {
             if backend.is_full() || backend.is_settling() {
                 return;
             }
-            if !client.pending.is_empty() {
+            if let Some(unit) = client.pending.front() {
+                if backend.is_unsure_of(holder, unit) {
+                    return;
+                }
                 self.send_next_unit(id, holder);
                 continue;
             }
@@ -223,6 +227,7 @@ impl Core {
         };
         client.units += 1;
         if let Some(off) = unit.unlistens() {
+            client.statements.sent_close("");
             unlisten(backend, of, off, &unit);
             return;
         }
@@ -250,7 +255,7 @@ impl Backend {
     /// What the unit that was sent last will have done.
     pub(crate) fn will_do(&mut self, effects: &Effects) {
         if effects.forgets_statements {
-            self.forget_all();
+            self.unnamed = None;
         }
         if effects.resets_settings || !effects.settings.is_empty() {
             self.applied = None;

@@ -66,20 +66,25 @@ impl Core {
                 let Some(unit) = backend.flight.pop_front() else {
                     return Err(Malformed("ReadyForQuery for no query".to_owned()));
                 };
+                if unit.effects.forgets_statements && !unit.failed {
+                    backend.prepared.clear();
+                }
                 self.ready(id, unit, status, frame);
                 return Ok(());
             }
             b'1' => {
-                let was_asked = front.is_none_or(InFlight::parsed);
+                let was_asked = backend.parsed();
                 to = to.filter(|_| was_asked); // or the exchange has told the backend again
             }
+            b'3' => {
+                let was_asked = backend.closed();
+                to = to.filter(|_| was_asked);
+            }
             b'E' => {
-                let unparsed = backend.failed();
-                if let Some(client) = to.and_then(|client| self.clients.get_mut(&client)) {
-                    for name in unparsed {
-                        client.statements.forget(&name);
-                    }
-                } else if let Some(unit) = backend.flight.front_mut() {
+                backend.failed(&mut self.clients);
+                if to.is_none()
+                    && let Some(unit) = backend.flight.front_mut()
+                {
                     let (code, message) = reply::error(frame);
                     unit.row = vec![Some(code), Some(message)];
                 }

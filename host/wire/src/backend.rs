@@ -1,16 +1,15 @@
 //! A session of PostgreSQL: what has been sent to it and not been answered, and what it knows.
 //!
-//! Owns the renaming of statements, and telling the backend again of those that it does not know. Who may use it is
-//! decided elsewhere.
+//! Who may use it is decided elsewhere.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    client::{Client, ClientId},
-    flight::{Asked, Chore, Departed, InFlight, Owner},
-    message::{Kind, Message, put_close, put_empty, put_texts},
+    client::ClientId,
+    flight::{Chore, Departed, InFlight, Owner},
+    message::put_texts,
     settings::Settings,
 };
 
@@ -32,10 +31,10 @@ pub(crate) struct Backend {
     pub(crate) holds: u64,
     /// The settings that its session has once all that was sent has run. `None`: unknown.
     pub(crate) applied: Option<Settings>,
-    /// The statements that it knows, by client and the client's name.
-    known: HashSet<(ClientId, String)>,
+    /// The statements that it has answered for, by client, under the client's names.
+    pub(crate) prepared: HashMap<ClientId, HashSet<String>>,
     /// Who has parsed the unnamed statement last.
-    unnamed: Option<ClientId>,
+    pub(crate) unnamed: Option<ClientId>,
     /// Who listens, by channel.
     pub(crate) listening: HashMap<String, HashSet<ClientId>>,
     /// Its holder is gone, and was not done.
@@ -60,7 +59,7 @@ impl Backend {
             holder: None,
             holds: 0,
             applied: Some(Settings::default()),
-            known: HashSet::new(),
+            prepared: HashMap::new(),
             unnamed: None,
             listening: HashMap::new(),
             departed: None,
@@ -76,65 +75,6 @@ impl Backend {
         self.holds += 1;
     }
 
-    /// Sends a message of `client`. The first of a unit opens it.
-    pub(crate) fn send(&mut self, id: ClientId, client: &Client, message: &Message) {
-        if !self.has_open_unit_of(id) {
-            self.push(Owner::Client(id));
-        }
-        let name = message.statement();
-        if let Some(name) = name {
-            self.make_known(id, client, message, name);
-        }
-        let is_anothers = name == Some("") && self.unnamed != Some(id);
-        let unit = self.flight.back_mut().expect("opened above");
-        match message.kind() {
-            Kind::Whole => {
-                unit.complete = true;
-                self.unnamed = None; // PostgreSQL drops it
-            }
-            Kind::Sync => (unit.complete, unit.extended) = (true, true),
-            _ => unit.extended = true,
-        }
-        if is_anothers {
-            message.write_renamed(&client.prefix, &mut self.out); // which does not exist
-        } else {
-            message.write(&client.prefix, &mut self.out);
-        }
-    }
-
-    fn make_known(&mut self, id: ClientId, client: &Client, message: &Message, name: &str) {
-        let unit = self.flight.back_mut().expect("the caller has opened one");
-        let key = (id, name.to_owned());
-        let knows = match name {
-            "" => self.unnamed == Some(id),
-            _ => self.known.contains(&key),
-        };
-        match message.kind() {
-            Kind::Parse => unit
-                .parses
-                .push_back((key.1.clone(), Asked::ByTheClient, !knows)),
-            Kind::Part if message.closes() => {
-                if self.known.remove(&key) {
-                    unit.closes.push(key.1);
-                }
-                return;
-            }
-            _ if knows => return,
-            _ => {
-                // It was told to another backend, or forgotten there.
-                let Some(parse) = client.statements.parse(name) else {
-                    return;
-                };
-                parse.write(&client.prefix, &mut self.out);
-                unit.parses.push_back((key.1.clone(), Asked::ByUs, true));
-            }
-        }
-        match name {
-            "" => self.unnamed = Some(id),
-            _ => drop(self.known.insert(key)),
-        }
-    }
-
     /// The client's unit at the end is not complete.
     pub(crate) fn has_open_unit_of(&self, id: ClientId) -> bool {
         let last = self.flight.back();
@@ -142,7 +82,7 @@ impl Backend {
     }
 
     /// Opens a unit; its messages follow.
-    fn push(&mut self, owner: Owner) -> &mut InFlight {
+    pub(crate) fn push(&mut self, owner: Owner) -> &mut InFlight {
         self.sent += 1;
         self.flight.push_back(InFlight::new(owner, self.sent));
         self.flight.back_mut().expect("pushed above")
@@ -167,57 +107,6 @@ impl Backend {
         self.push(owner).complete = true;
         self.unnamed = None;
         put_texts(b'Q', &[sql], &mut self.out);
-    }
-
-    /// Takes back what was prepared for a client that is gone, behind all that it has sent.
-    pub(crate) fn forget(&mut self, id: ClientId, prefix: &str) {
-        if self.unnamed == Some(id) {
-            self.unnamed = None;
-        }
-        let names = self.known.extract_if(|(of, _)| *of == id);
-        let names: Vec<String> = names.map(|(_, name)| format!("{prefix}{name}")).collect();
-        if names.is_empty() {
-            return;
-        }
-        self.push(Owner::Cleaning).complete = true;
-        for name in names {
-            put_close(&name, &mut self.out);
-        }
-        put_empty(b'S', &mut self.out);
-    }
-
-    /// All prepared statements are gone once what was sent has run.
-    pub(crate) fn forget_all(&mut self) {
-        self.known.clear();
-        self.unnamed = None;
-    }
-
-    /// The unit in front has failed: what it was still to parse is not known. Returns what the client itself tried.
-    pub(crate) fn failed(&mut self) -> Vec<String> {
-        let Some(unit) = self.flight.front_mut() else {
-            return Vec::new();
-        };
-        unit.failed = true;
-        let unparsed = std::mem::take(&mut unit.parses);
-        let Owner::Client(id) = unit.owner else {
-            return Vec::new();
-        };
-        let closes = std::mem::take(&mut unit.closes);
-        self.known.extend(closes.into_iter().map(|name| (id, name)));
-        let mut own = Vec::new();
-        for (name, asked, is_new) in unparsed {
-            if name.is_empty() {
-                self.unnamed = None;
-            }
-            let key = (id, name);
-            if is_new {
-                self.known.remove(&key);
-            }
-            if asked == Asked::ByTheClient {
-                own.push(key.1);
-            }
-        }
-        own
     }
 
     /// Whether the client's COPY is under way.

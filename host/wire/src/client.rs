@@ -11,7 +11,8 @@ use crate::{
     backend::BackendId,
     effects::{Effects, Left},
     settings::Settings,
-    unit::{Statements, Unit},
+    statements::Statements,
+    unit::Unit,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,6 +6,7 @@ use crate::{
     backend::{Backend, BackendId},
     client::{Client, ClientId, Home},
     core::{Action, Core},
+    effects::Effects,
     flight::{Chore, Departed, Owner},
     message::{put_empty, put_texts},
     reply::Refusal,
@@ -101,7 +102,10 @@ impl Core {
             }
             if departed.may_have_left {
                 backend.query(Owner::Cleaning, FORGET);
-                backend.forget_all();
+                backend.will_do(&Effects {
+                    forgets_statements: true,
+                    ..Effects::default()
+                });
             }
         }
         self.release_if_gone(id);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{client::ClientId, effects::Effects};
+use crate::{client::ClientId, effects::Effects, prepared::Naming};
 
 /// What is known of a holder that is gone.
 pub(crate) struct Departed {
@@ -27,10 +27,8 @@ pub(crate) struct InFlight {
     pub(crate) complete: bool,
     /// It ends with a Sync of its own.
     pub(crate) extended: bool,
-    /// Answers to Parse are due for these, in order; whether the backend did not know them before.
-    pub(crate) parses: VecDeque<(String, Asked, bool)>,
-    /// Statements that it takes back, if nothing before that fails.
-    pub(crate) closes: Vec<String>,
+    /// Answers are due for these, in order.
+    pub(crate) namings: VecDeque<Naming>,
     pub(crate) effects: Effects,
     /// The backend expects data of a COPY.
     pub(crate) copies: bool,
@@ -58,12 +56,6 @@ pub(crate) enum Owner {
     Cleaning,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    ByTheClient,
-    ByUs,
-}
-
 impl InFlight {
     /// A unit whose messages follow.
     pub(crate) fn new(owner: Owner, number: u64) -> Self {
@@ -72,19 +64,12 @@ impl InFlight {
             number,
             complete: false,
             extended: false,
-            parses: VecDeque::new(),
-            closes: Vec::new(),
+            namings: VecDeque::new(),
             effects: Effects::default(),
             copies: false,
             abandoned: false,
             failed: false,
             row: Vec::new(),
         }
-    }
-
-    /// ParseComplete: whether the client has asked for it.
-    pub(crate) fn parsed(&mut self) -> bool {
-        let parsed = self.parses.pop_front();
-        parsed.is_none_or(|(_, asked, _)| asked == Asked::ByTheClient)
     }
 }

@@ -10,7 +10,7 @@
 //! 2. `unit` puts together what belongs together: everything up to a Sync. `effects` judges what it does to the session.
 //! 3. `admit` decides whose turn it is, and sends. Units of plain reads and writes follow each other without a wait for
 //!    answers, whoever said them; any other holds the backend until no transaction is open.
-//! 4. `backend` renames prepared statements, since two clients may use the same name, and tells the backend again of
+//! 4. `prepared` renames prepared statements, since two clients may use the same name, and tells the backend again of
 //!    those that it does not know.
 //! 5. `line` reads what the backend answers; `answer` gives it to the client whose unit is the oldest in flight.
 //! 6. `settle` looks up what has changed in the session, before others use it: a client's `settings` move with it, and
@@ -52,11 +52,13 @@ mod model;
 mod patience;
 mod perform;
 mod ports;
+mod prepared;
 mod reply;
 mod settings;
 mod settle;
 mod socket;
 mod startup;
+mod statements;
 mod status;
 mod unit;
 

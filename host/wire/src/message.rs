@@ -74,7 +74,23 @@ impl Message {
         Some(str::from_utf8(name).expect("checked when the message was read"))
     }
 
-    /// It takes the statement's name back.
+    /// The statement that it prepares.
+    pub(crate) fn prepares(&self) -> Option<&str> {
+        self.statement().filter(|_| self.kind() == Kind::Parse)
+    }
+
+    /// The statement that must be there already.
+    pub(crate) fn uses(&self) -> Option<&str> {
+        let uses = self.kind() != Kind::Parse && !self.closes();
+        self.statement().filter(|_| uses)
+    }
+
+    /// The very same, and not another of the same words.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.frame.bytes(), other.frame.bytes())
+    }
+
+    /// It takes the name of a statement or a portal back.
     pub(crate) fn closes(&self) -> bool {
         self.frame.tag() == b'C'
     }

@@ -108,15 +108,7 @@ impl World {
             .map(|_| {
                 let id = core.join("a client".to_owned(), 0, Vec::new());
                 core.out_of(id).unwrap().clear(); // its greeting
-                let is_alone = true;
-                (
-                    id,
-                    Session {
-                        is_alone,
-                        ..Session::default()
-                    },
-                    BytesMut::new(),
-                )
+                (id, Session::default(), BytesMut::new())
             })
             .collect();
         let (server, wire, gone) = (Session::default(), BytesMut::new(), HashSet::new());
@@ -190,6 +182,29 @@ impl World {
             }
         }
     }
+}
+
+/// A unit that fails had prepared nothing, and the one behind it, sent before that was known, has.
+#[test]
+fn a_statement_prepared_again_behind_a_failure_is_there_and_is_taken_back() {
+    let mut world = World::new(2);
+    let prepare = Said::Parse("a", "SELECT 1");
+    for said in [Said::Execute, prepare, Said::Sync, prepare, Said::Flush] {
+        world.step(Step::Say(0, said));
+    }
+    world.settle();
+    world.step(Step::Say(0, Said::Sync));
+    world.settle();
+    for said in [Said::Bind("a"), Said::Execute, Said::Sync] {
+        world.step(Step::Say(0, said));
+    }
+    world.settle();
+    let (_, alone, received) = &world.clients[0];
+    assert_eq!(received, &alone.sent);
+    assert_eq!(world.server.statements.len(), 1);
+    world.step(Step::Leave(0));
+    world.settle();
+    assert!(world.server.statements.is_empty());
 }
 
 proptest! {

@@ -1,36 +1,10 @@
 //! A unit of work: what a client says up to a Sync, or one simple query. The backend answers it with ReadyForQuery.
 
-use std::collections::HashMap;
-
 use crate::{
     effects::{Effects, Listen, effects_of},
     message::{Kind, Message},
+    statements::Statements,
 };
-
-/// The prepared statements of a client, by its own names. Kept until the client takes them back: whichever backend it
-/// gets may have to be told of them again.
-#[derive(Default)]
-pub(crate) struct Statements(HashMap<String, Statement>);
-
-struct Statement {
-    parse: Message,
-    effects: Effects,
-}
-
-impl Statements {
-    /// The Parse that made the statement.
-    pub(crate) fn parse(&self, name: &str) -> Option<&Message> {
-        self.0.get(name).map(|statement| &statement.parse)
-    }
-
-    pub(crate) fn forget(&mut self, name: &str) {
-        self.0.remove(name);
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-}
 
 /// Messages of one unit, in order.
 #[derive(Default)]
@@ -50,25 +24,19 @@ impl Unit {
     pub(crate) fn add(&mut self, message: Message, statements: &mut Statements) {
         match message.kind() {
             Kind::Parse => {
-                let name = message.statement().unwrap_or_default().to_owned();
-                let unknown = || Effects {
-                    alone: true,
-                    resets_settings: true,
-                    ..Effects::default()
-                };
                 let effects = message.sql().map_or_else(unknown, effects_of);
-                let parse = message.clone();
-                statements.0.insert(name, Statement { parse, effects });
+                statements.said(&message, effects);
             }
             Kind::Bind => {
                 let name = message.statement().unwrap_or_default();
-                match statements.0.get(name) {
-                    Some(statement) => self.effects.merge(&statement.effects),
-                    None => self.effects.alone = true, // the backend says what is wrong with it
+                match statements.effects(name) {
+                    Some(effects) => self.effects.merge(effects),
+                    None => self.effects.merge(&unknown()), // the backend says what is wrong with it
                 }
             }
             Kind::Whole => {
                 self.complete = true;
+                statements.said_close(""); // as PostgreSQL does
                 match message.sql() {
                     Some(sql) => self.effects.merge(&effects_of(sql)),
                     None => self.effects.alone = true, // a function call
@@ -78,7 +46,7 @@ impl Unit {
             Kind::Flush => self.flushed = true,
             Kind::Part if message.closes() => {
                 if let Some(name) = message.statement() {
-                    statements.forget(name);
+                    statements.said_close(name);
                 }
             }
             Kind::Part | Kind::Copy | Kind::Terminate => {}
@@ -105,6 +73,15 @@ impl Unit {
             }
             _ => None,
         }
+    }
+}
+
+/// Of a statement that cannot be read, or is not there.
+fn unknown() -> Effects {
+    Effects {
+        alone: true,
+        resets_settings: true,
+        ..Effects::default()
     }
 }
 

@@ -22,9 +22,6 @@ pub(super) struct Session {
     pub(super) skips: bool,
     pub(super) buffered: BytesMut,
     pub(super) sent: BytesMut,
-    /// The session that a client should believe it has. There a simple query leaves the unnamed statement as it is,
-    /// which is kinder than PostgreSQL.
-    pub(super) is_alone: bool,
 }
 
 impl Session {
@@ -36,17 +33,20 @@ impl Session {
                     self.skips = false;
                     self.ready();
                 }
+                // PostgreSQL drops it only for one that it looks at. The exchange cannot know which it has skipped.
+                b'P' if self.skips && fields.text() == Ok("") => drop(self.statements.remove("")),
                 _ if self.skips => {}
                 b'Q' => {
-                    if !self.is_alone {
-                        self.statements.remove("");
-                    }
+                    self.statements.remove("");
                     self.execute(fields.text().unwrap(), false);
                     self.ready();
                 }
                 b'P' => {
                     let name = fields.text().unwrap().to_owned();
                     let sql = fields.text().unwrap();
+                    if name.is_empty() {
+                        self.statements.remove(""); // PostgreSQL drops it even for one that it refuses
+                    }
                     if sql == "BROKEN" || !name.is_empty() && self.statements.contains_key(&name) {
                         self.fail(true);
                     } else {

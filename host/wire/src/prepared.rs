@@ -1,0 +1,227 @@
+//! Which prepared statements a backend has: those that it has answered for, and those that are on their way to it.
+//!
+//! Owns the renaming of statements, and telling a backend again of those that it does not know. What is on its way
+//! counts as soon as it is sent, since a client need not wait for answers; if the backend refuses or skips it, it counts
+//! no longer.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    backend::Backend,
+    client::{Client, ClientId},
+    flight::{InFlight, Owner},
+    message::{Kind, Message, put_close, put_empty},
+    unit::Unit,
+};
+
+/// What a message does to the backend's statements, until its answer says that it has done so.
+pub(crate) enum Naming {
+    /// With the Parse that had the name before, which has it again if the backend refuses or skips this one.
+    Parse(Message, Option<Message>),
+    /// Of a statement or a portal; with the Parse that had the name before.
+    Close(Message, Option<Message>),
+    /// The exchange itself tells it. The client gets nothing of the answer.
+    Tell(Message),
+    /// The exchange itself takes it back, if it is there, before it tells it.
+    TakeBack(Message),
+}
+
+impl Naming {
+    fn message(&self) -> &Message {
+        match self {
+            Self::Parse(message, _) | Self::Close(message, _) => message,
+            Self::Tell(message) | Self::TakeBack(message) => message,
+        }
+    }
+
+    fn is_of(&self, name: &str) -> bool {
+        self.message().statement() == Some(name)
+    }
+
+    fn was_asked(&self) -> bool {
+        matches!(self, Self::Parse(..) | Self::Close(..))
+    }
+}
+
+impl Backend {
+    /// Sends a message of `client`. The first of a unit opens it.
+    pub(crate) fn send(&mut self, id: ClientId, client: &mut Client, message: &Message) {
+        if !self.has_open_unit_of(id) {
+            self.push(Owner::Client(id));
+        }
+        self.prepare_for(id, client, message);
+        let is_anothers = message.statement() == Some("") && self.unnamed != Some(id);
+        let unit = self.flight.back_mut().expect("opened above");
+        match message.kind() {
+            Kind::Whole => {
+                unit.complete = true;
+                self.unnamed = None; // PostgreSQL drops it, whoever's it is
+                client.statements.sent_close("");
+            }
+            Kind::Sync => (unit.complete, unit.extended) = (true, true),
+            _ => unit.extended = true,
+        }
+        if is_anothers {
+            message.write_renamed(&client.prefix, &mut self.out); // which does not exist
+        } else {
+            message.write(&client.prefix, &mut self.out);
+        }
+    }
+
+    /// Notes what the message prepares or takes back. A statement that it uses, and that was told to another backend or
+    /// is forgotten here, is told again before it.
+    fn prepare_for(&mut self, id: ClientId, client: &mut Client, message: &Message) {
+        let name = message.statement();
+        let mut namings = Vec::new();
+        match (message.kind(), name) {
+            (Kind::Parse, _) => {
+                let before = client.statements.sent(message);
+                namings.push(Naming::Parse(message.clone(), before));
+            }
+            (Kind::Part, _) if message.closes() => {
+                let before = name.and_then(|name| client.statements.sent_close(name));
+                namings.push(Naming::Close(message.clone(), before));
+            }
+            (_, Some(name)) if !self.knows(id, name) => {
+                let Some(parse) = client.statements.parse(name) else {
+                    return; // the backend says that there is none
+                };
+                if !name.is_empty() {
+                    put_close(&format!("{}{name}", client.prefix), &mut self.out);
+                    namings.push(Naming::TakeBack(parse.clone()));
+                }
+                parse.write(&client.prefix, &mut self.out);
+                namings.push(Naming::Tell(parse.clone()));
+            }
+            _ => return,
+        }
+        if name == Some("") && !message.closes() {
+            self.unnamed = Some(id);
+        }
+        let unit = self.flight.back_mut().expect("the caller has opened one");
+        unit.namings.extend(namings);
+    }
+
+    /// Whether the client's statement is there when a further message of the unit at the end runs.
+    fn knows(&self, id: ClientId, name: &str) -> bool {
+        let mut is_at_the_end = true;
+        for unit in self.flight.iter().rev() {
+            if unit.effects.forgets_statements {
+                return false;
+            }
+            let mut namings = unit.namings.iter().rev();
+            if unit.owner == Owner::Client(id)
+                && let Some(last) = namings.find(|naming| naming.is_of(name))
+            {
+                return match last {
+                    Naming::Parse(..) => !name.is_empty() || self.unnamed == Some(id),
+                    // If something else in its unit fails, the backend skips it.
+                    Naming::Tell(_) => is_at_the_end,
+                    Naming::Close(..) | Naming::TakeBack(_) => false,
+                };
+            }
+            is_at_the_end = false;
+        }
+        match name {
+            "" => self.unnamed == Some(id),
+            _ => (self.prepared.get(&id)).is_some_and(|names| names.contains(name)),
+        }
+    }
+
+    /// Whether the unit uses a statement that others have displaced, and that is not known to be there at all: the Parse
+    /// of it has no answer yet.
+    pub(crate) fn is_unsure_of(&self, id: ClientId, unit: &Unit) -> bool {
+        let is_prepared_in = |name: &str, unit: &InFlight| {
+            let mut namings = unit.namings.iter().rev();
+            let last = namings.find(|naming| naming.is_of(name));
+            unit.owner == Owner::Client(id) && matches!(last, Some(Naming::Parse(..)))
+        };
+        if self.is_done_with(id) {
+            return false;
+        }
+        unit.messages.iter().enumerate().any(|(i, message)| {
+            let before = &unit.messages[..i];
+            message.uses().is_some_and(|name| {
+                let in_flight = self.flight.iter().any(|unit| is_prepared_in(name, unit));
+                in_flight
+                    && !self.knows(id, name)
+                    && !before.iter().any(|own| own.prepares() == Some(name))
+            })
+        })
+    }
+
+    /// ParseComplete: whether the client has asked for it.
+    pub(crate) fn parsed(&mut self) -> bool {
+        self.confirmed(|names, name| names.insert(name.to_owned()))
+    }
+
+    /// CloseComplete: whether the client has asked for it.
+    pub(crate) fn closed(&mut self) -> bool {
+        self.confirmed(|names, name| names.remove(name))
+    }
+
+    fn confirmed(&mut self, change: impl FnOnce(&mut HashSet<String>, &str) -> bool) -> bool {
+        let Some(unit) = self.flight.front_mut() else {
+            return true;
+        };
+        let Some(naming) = unit.namings.pop_front() else {
+            return true;
+        };
+        if let (&Owner::Client(id), Some(name)) = (&unit.owner, naming.message().statement())
+            && !name.is_empty()
+        {
+            change(self.prepared.entry(id).or_default(), name);
+        }
+        naming.was_asked()
+    }
+
+    /// The unit in front has failed: what it was still to prepare or to take back stays as it was.
+    pub(crate) fn failed(&mut self, clients: &mut HashMap<ClientId, Client>) {
+        let Some(unit) = self.flight.front_mut() else {
+            return;
+        };
+        unit.failed = true;
+        let mut client = match unit.owner {
+            Owner::Client(id) => clients.get_mut(&id),
+            _ => None,
+        };
+        for naming in std::mem::take(&mut unit.namings).into_iter().rev() {
+            if naming.message().statement() == Some("") {
+                self.unnamed = None;
+            }
+            match (naming, client.as_mut()) {
+                (Naming::Parse(parse, before), Some(client)) => {
+                    client.statements.unparsed(&parse, before);
+                }
+                (Naming::Close(_, Some(before)), Some(client)) => {
+                    client.statements.unclosed(before);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes back what was prepared for a client that is gone, behind all that it has sent.
+    pub(crate) fn forget(&mut self, id: ClientId, prefix: &str) {
+        if self.unnamed == Some(id) {
+            self.unnamed = None;
+        }
+        let mut names = self.prepared.remove(&id).unwrap_or_default();
+        // What is still in flight may be prepared yet: no harm in taking back what is not there.
+        let flight = self.flight.iter_mut();
+        for unit in flight.filter(|unit| unit.owner == Owner::Client(id)) {
+            for naming in std::mem::take(&mut unit.namings) {
+                names.extend(naming.message().statement().map(str::to_owned));
+            }
+        }
+        names.remove("");
+        if names.is_empty() {
+            return;
+        }
+        self.push(Owner::Cleaning).complete = true;
+        for name in names {
+            put_close(&format!("{prefix}{name}"), &mut self.out);
+        }
+        put_empty(b'S', &mut self.out);
+    }
+}
