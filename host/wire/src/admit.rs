@@ -2,6 +2,9 @@
 //!
 //! Units of statements that leave nothing behind are sent one after the other, whoever said them, without a wait for
 //! answers. Any other takes hold of the backend, until the backend says that no transaction is open. Turns go around.
+//!
+//! A unit follows a change of settings without a wait for its answer, since it cannot run if the change fails. Others
+//! wait for that answer.
 
 use std::time::Instant;
 
@@ -11,6 +14,7 @@ use crate::{
     backend::{Backend, BackendId},
     channels::{listen_again_but_for, unlisten},
     client::{ClientId, Home, Stage},
+    copy::unexpected,
     core::{Action, Core, HIGH_WATER},
     effects::{Effects, Listen},
     flight::Owner,
@@ -60,12 +64,25 @@ impl Core {
         };
         match message.kind() {
             Kind::Terminate => self.leave(id),
-            Kind::Copy => {
-                // Not of a COPY that has failed already, as PostgreSQL itself does.
-                if let Some(backend) = backend.filter(|backend| backend.is_copying(id)) {
-                    message.write("", &mut backend.out);
-                    client.idle_since = Instant::now();
+            Kind::Copy if client.assembling.length == 0 => {
+                let is_next = client.pending.is_empty();
+                match backend {
+                    Some(backend) if is_next && backend.is_copying(id) => {
+                        backend.send_data(id, &message);
+                        client.idle_since = Instant::now();
+                    }
+                    Some(backend) if is_next && !backend.is_behind_copy(id) => {} // of no COPY
+                    _ => client.keep_data(message),
                 }
+            }
+            // It flushes nothing, or is said where data is due.
+            Kind::Flush
+                if client.assembling.length == 0
+                    && backend
+                        .as_mut()
+                        .is_none_or(|backend| !backend.has_more_for(id)) => {}
+            _ if client.assembling.is_broken_by(&message) => {
+                self.refuse(id, &unexpected(&message));
             }
             // If something before it fails, PostgreSQL skips it, and everybody would wait for its answer.
             Kind::Whole
@@ -117,7 +134,7 @@ impl Core {
 
     pub(crate) fn pump_shared(&mut self) {
         let Some(id) = self.shared else {
-            if !self.queue.is_empty() && !self.is_opening {
+            if !self.is_opening && (!self.queue.is_empty() || self.is_listened_to()) {
                 self.is_opening = true;
                 self.actions.push(Action::OpenShared);
             }
@@ -129,7 +146,7 @@ impl Core {
                 self.watch_hold(id);
                 return;
             }
-            if backend.is_full() || backend.flight.len() >= MAX_IN_FLIGHT {
+            if backend.is_full() || backend.switches > 0 || backend.flight.len() >= MAX_IN_FLIGHT {
                 return;
             }
             self.do_chores(id);
@@ -154,6 +171,7 @@ impl Core {
             self.greet(id, next);
             return;
         }
+        client.drop_data();
         let Some(unit) = client.pending.front() else {
             if client.streams {
                 backend.hold(next);
@@ -194,19 +212,33 @@ impl Core {
             if backend.is_full() || backend.is_settling() {
                 return;
             }
+            if backend.is_copying(holder)
+                && let Err(why) = backend.feed(holder, client)
+            {
+                self.refuse(holder, &why);
+                return;
+            }
+            if backend.is_copying(holder) || backend.is_behind_copy(holder) {
+                return;
+            }
+            client.drop_data();
+            let is_safe = |effects: &Effects| backend.switches == 0 || !effects.ends;
             if let Some(unit) = client.pending.front() {
-                if backend.is_unsure_of(holder, unit) {
+                if !is_safe(&unit.effects) || backend.is_unsure_of(holder, unit) {
                     return;
                 }
                 self.send_next_unit(id, holder);
                 continue;
             }
-            if client.streams || backend.has_open_unit_of(holder) {
+            if (client.streams || backend.has_open_unit_of(holder))
+                && is_safe(&client.assembling.effects)
+            {
                 client.streams = false;
                 let part = std::mem::take(&mut client.assembling.messages);
                 let effects = std::mem::take(&mut client.assembling.effects);
                 client.idle_since = Instant::now();
                 (client.assembling.length, client.assembling.flushed) = (0, false);
+                client.assembling.expects_data = false; // that is known from the answer
                 for message in &part {
                     backend.send(holder, client, message);
                 }

@@ -11,7 +11,6 @@ use crate::{
     backend::BackendId,
     client::{Client, ClientId},
     core::{Core, HIGH_WATER},
-    effects::Listen,
     end::GRACE,
     flight::{InFlight, Owner},
     frame::{self, Frame, Malformed},
@@ -48,9 +47,9 @@ impl Core {
         match frame.tag() {
             b'A' => {
                 let channel = reply::channel(frame)?;
-                let listeners = backend.listening.get(channel).cloned();
+                let listeners = backend.listening.get(&*channel).cloned();
                 for client in listeners.unwrap_or_default() {
-                    self.tell(client, frame.bytes());
+                    self.notify(client, frame);
                 }
                 return Ok(());
             }
@@ -91,9 +90,9 @@ impl Core {
             }
             b'G' => {
                 if let Some(unit) = front {
-                    unit.copies = true;
+                    unit.copies += 1;
                     // The Sync that follows an Execute is read as part of the COPY, and means nothing there.
-                    unit.complete = !unit.extended;
+                    unit.complete &= !(unit.extended && unit.expects_data());
                     if unit.abandoned
                         && let Some(client) = to
                     {
@@ -112,6 +111,9 @@ impl Core {
             self.tell(client, frame.bytes());
             self.slow_down_for(id, client);
         }
+        if matches!(frame.tag(), b'G' | b'E') {
+            self.pump(id); // what comes behind a COPY has waited for this
+        }
         Ok(())
     }
 
@@ -127,15 +129,17 @@ impl Core {
 
     /// All of a unit has been answered.
     fn ready(&mut self, id: BackendId, unit: InFlight, status: u8, frame: &Frame) {
+        let is_switch = matches!(unit.owner, Owner::Switch(_) | Owner::Greeting(_));
+        if let Some(backend) = self.backends.get_mut(&id).filter(|_| is_switch) {
+            backend.switches -= 1;
+        }
         match unit.owner {
             Owner::Client(client) => {
                 self.tell(client, frame.bytes());
                 self.client_is_ready(id, client, &unit, status);
             }
             Owner::Switch(client) | Owner::Greeting(client) if unit.failed => {
-                if let Some(backend) = self.backends.get_mut(&id) {
-                    backend.applied = None;
-                }
+                self.not_switched(id, client, status);
                 self.refuse(client, &refusal_of(&unit));
             }
             Owner::Switch(_) => {}
@@ -147,15 +151,8 @@ impl Core {
                 self.welcome(client, &reported.unwrap_or_default());
             }
             Owner::Settings(of, names, all_known) => {
-                if let (Some(backend), Some(client)) =
-                    (self.backends.get_mut(&id), self.clients.get_mut(&of))
-                {
-                    if !unit.failed {
-                        client.settings.read(&names, unit.row);
-                    }
-                    let known = all_known && !unit.failed;
-                    backend.applied = known.then(|| client.settings.clone());
-                }
+                let row = (!unit.failed).then_some(unit.row);
+                self.settings_read(id, of, row.map(|row| (names, row)), all_known);
                 self.settle(id, of);
                 self.release_if_gone(id);
             }
@@ -164,14 +161,31 @@ impl Core {
                 self.session_left(id, client, left);
             }
             Owner::Cleaning => self.release_if_gone(id),
+            Owner::Listening => self.listens_again(),
         }
         self.cancel_in_front(id);
         self.pump(id);
     }
 
+    /// The session has kept the settings that it had, and what was sent behind the switch fails with its transaction,
+    /// which is open still.
+    fn not_switched(&mut self, id: BackendId, of: ClientId, status: u8) {
+        let Some(backend) = self.backends.get_mut(&id) else {
+            return;
+        };
+        backend.applied = None;
+        let holds = backend.holder == Some(of);
+        let client = self.clients.get_mut(&of).filter(|_| holds);
+        match (client, &mut backend.departed) {
+            (Some(client), _) => client.status = status, // it is about to leave
+            (None, Some(departed)) if holds => departed.status = status,
+            _ if status != b'I' => backend.query(Owner::Cleaning, "ROLLBACK"),
+            _ => {}
+        }
+    }
+
     fn client_is_ready(&mut self, id: BackendId, of: ClientId, unit: &InFlight, status: u8) {
-        let (Some(backend), Some(client)) = (self.backends.get_mut(&id), self.clients.get_mut(&of))
-        else {
+        let Some(client) = self.clients.get_mut(&of) else {
             let departed = self
                 .backends
                 .get_mut(&id)
@@ -191,21 +205,7 @@ impl Core {
                 client.statements.clear();
             }
             for change in &unit.effects.listens {
-                match change {
-                    Listen::On(channel) => {
-                        client.channels.insert(channel.clone());
-                        let by = backend.listening.entry(channel.clone());
-                        by.or_default().insert(of);
-                    }
-                    Listen::Off(channel) => {
-                        client.channels.remove(channel);
-                        backend.stop_listening(of, Some(channel));
-                    }
-                    Listen::AllOff => {
-                        client.channels.clear();
-                        backend.stop_listening(of, None);
-                    }
-                }
+                self.listens(id, of, change);
             }
         }
         self.settle(id, of);

@@ -39,7 +39,7 @@ pub(crate) struct Backend {
     pub(crate) listening: HashMap<String, HashSet<ClientId>>,
     /// Its holder is gone, and was not done.
     pub(crate) departed: Option<Departed>,
-    /// To be done for clients that are gone, once nobody holds the backend.
+    /// To be done behind clients that are gone or elsewhere, once nobody holds the backend.
     pub(crate) chores: VecDeque<Chore>,
     /// A cancel is on its way: nothing else is sent until it has arrived.
     pub(crate) cancelling: bool,
@@ -47,6 +47,8 @@ pub(crate) struct Backend {
     pub(crate) blocked_by: Option<ClientId>,
     /// Serial number of the unit sent last.
     pub(crate) sent: u64,
+    /// Changes of settings that have no answer yet.
+    pub(crate) switches: usize,
 }
 
 impl Backend {
@@ -67,6 +69,7 @@ impl Backend {
             cancelling: false,
             blocked_by: None,
             sent: 0,
+            switches: 0,
         }
     }
 
@@ -100,6 +103,7 @@ impl Backend {
         let sql = to.switch_from(self.applied.as_ref());
         self.query(owner, &sql);
         self.applied = Some(to.clone());
+        self.switches += 1;
     }
 
     /// Sends a simple query of the exchange itself.
@@ -107,12 +111,6 @@ impl Backend {
         self.push(owner).complete = true;
         self.unnamed = None;
         put_texts(b'Q', &[sql], &mut self.out);
-    }
-
-    /// Whether the client's COPY is under way.
-    pub(crate) fn is_copying(&self, id: ClientId) -> bool {
-        let front = self.flight.front();
-        front.is_some_and(|unit| unit.copies && unit.owner == Owner::Client(id))
     }
 
     /// Whether all that the client has sent is answered.

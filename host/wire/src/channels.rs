@@ -2,10 +2,12 @@
 
 use crate::{
     backend::{Backend, BackendId},
-    client::{Client, ClientId, Home},
+    client::{ClientId, Home},
     core::Core,
     effects::Listen,
-    flight::Owner,
+    flight::{Chore, Owner},
+    frame::Frame,
+    reply::Refusal,
     unit::Unit,
 };
 
@@ -39,35 +41,156 @@ fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Notifications that a client has not read. Above this it is cut off, since nothing else bounds them.
+const MAX_UNREAD: usize = 16 << 20;
+
 impl Core {
-    /// A new backend takes the place of one that is gone: what clients listen to is said again.
-    pub(crate) fn listen_again(&mut self, id: BackendId) {
-        let Some(backend) = self.backends.get_mut(&id) else {
+    /// Gives a client a notification.
+    pub(crate) fn notify(&mut self, id: ClientId, frame: &Frame) {
+        let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
+        if client.out.is_empty() {
+            client.unread = 0;
+        }
+        client.unread += frame.len();
+        if client.unread.min(client.out.len()) > MAX_UNREAD {
+            let what = format!(
+                "it has not read its notifications, of which more than {} MiB wait",
+                MAX_UNREAD >> 20
+            );
+            let why = Refusal::new("53400", what);
+            self.refuse(id, &why.with_hint("read them, or UNLISTEN the channels"));
+        } else {
+            self.tell(id, frame.bytes());
+        }
+    }
+
+    /// The channels that clients listen to on no backend of their own.
+    pub(crate) fn listened(&self) -> Vec<(ClientId, String)> {
         let mut all = Vec::new();
-        let shares = |(_, client): &(&ClientId, &Client)| client.home == Home::Shared;
-        for (of, client) in self.clients.iter().filter(shares) {
-            for channel in &client.channels {
+        for (of, client) in &self.clients {
+            let own = match client.home {
+                Home::Own(own) => self.backends.get(&own),
+                _ => None,
+            };
+            let is_own = |channel| own.is_some_and(|own| own.has_listener(*of, channel));
+            let others = client.channels.iter().filter(|channel| !is_own(channel));
+            all.extend(others.map(|channel| (*of, channel.clone())));
+        }
+        all
+    }
+
+    /// Whether a client that says nothing needs the shared backend all the same.
+    pub(crate) fn is_listened_to(&self) -> bool {
+        !self.listened().is_empty()
+    }
+
+    /// A new backend takes the place of one that is gone or kept: what clients listen to is said again.
+    pub(crate) fn listen_again(&mut self, id: BackendId) {
+        let all = self.listened();
+        if let Some(backend) = self.backends.get_mut(&id) {
+            for (of, channel) in &all {
                 let by = backend.listening.entry(channel.clone());
                 by.or_default().insert(*of);
-                all.push(channel.clone());
+            }
+            let channels: Vec<String> = all.into_iter().map(|(_, channel)| channel).collect();
+            backend.say_for(Owner::Listening, "LISTEN", &channels);
+        }
+    }
+
+    /// The new backend listens: one that is kept goes on for its own client only.
+    pub(crate) fn listens_again(&mut self) {
+        let shared = self.shared;
+        for (id, backend) in &mut self.backends {
+            if let Some(holder) = backend.holder.filter(|_| shared != Some(*id)) {
+                backend.listening.retain(|_, by| {
+                    by.retain(|of| *of == holder);
+                    !by.is_empty()
+                });
             }
         }
-        backend.say_of("LISTEN", &all);
+    }
+
+    /// A client no longer listens to this channel, or to any, on other backends than `but`.
+    pub(crate) fn stop_listening_elsewhere(
+        &mut self,
+        of: ClientId,
+        but: Option<BackendId>,
+        channel: Option<&str>,
+    ) {
+        let shared = self.shared;
+        for (id, backend) in &mut self.backends {
+            if Some(*id) == but {
+                continue;
+            }
+            let mut off = backend.channels_of(of);
+            off.retain(|of| channel.is_none_or(|channel| channel == of));
+            backend.stop_listening(of, channel);
+            if shared == Some(*id) && !off.is_empty() {
+                backend.chores.push_back(Chore::Channels(off));
+            }
+        }
+    }
+
+    /// The client has changed what it listens to, with a statement on this backend.
+    pub(crate) fn listens(&mut self, id: BackendId, of: ClientId, change: &Listen) {
+        let (Some(client), Some(backend)) = (self.clients.get_mut(&of), self.backends.get_mut(&id))
+        else {
+            return;
+        };
+        let off = match change {
+            Listen::On(channel) => return self.listens_to(id, of, channel),
+            Listen::Off(channel) => {
+                client.channels.remove(channel);
+                Some(&**channel)
+            }
+            Listen::AllOff => {
+                client.channels.clear();
+                None
+            }
+        };
+        backend.stop_listening(of, off);
+        self.stop_listening_elsewhere(of, Some(id), off);
+    }
+
+    /// Unless it does so on the shared one already, and has moved since.
+    fn listens_to(&mut self, id: BackendId, of: ClientId, channel: &str) {
+        let listens = |id| {
+            let backend = self.backends.get(&id);
+            backend.is_some_and(|backend: &Backend| backend.has_listener(of, channel))
+        };
+        let is_heard = self.shared.is_some_and(listens);
+        if let Some(client) = self.clients.get_mut(&of) {
+            client.channels.insert(channel.to_owned());
+        }
+        if let Some(backend) = self.backends.get_mut(&id).filter(|_| !is_heard) {
+            let by = backend.listening.entry(channel.to_owned());
+            by.or_default().insert(of);
+        }
     }
 }
 
 impl Backend {
     /// `LISTEN` or `UNLISTEN`, for the exchange itself.
     pub(crate) fn say_of(&mut self, verb: &str, channels: &[String]) {
+        self.say_for(Owner::Cleaning, verb, channels);
+    }
+
+    fn say_for(&mut self, owner: Owner, verb: &str, channels: &[String]) {
         if channels.is_empty() {
             return;
         }
         let each = channels
             .iter()
             .map(|channel| format!("{verb} {}", identifier(channel)));
-        self.query(Owner::Cleaning, &each.collect::<Vec<_>>().join("; "));
+        self.query(owner, &each.collect::<Vec<_>>().join("; "));
+    }
+
+    fn has_listener(&self, id: ClientId, channel: &str) -> bool {
+        self.listening
+            .get(channel)
+            .is_some_and(|by| by.contains(&id))
     }
 
     pub(crate) fn channels_of(&self, id: ClientId) -> Vec<String> {

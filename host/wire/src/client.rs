@@ -38,7 +38,11 @@ pub(crate) struct Client {
     pub(crate) streams: bool,
     pub(crate) statements: Statements,
     pub(crate) settings: Settings,
+    /// Those that it has asked for at its start. What it resets has these values again.
+    pub(crate) startup: Settings,
     pub(crate) channels: BTreeSet<String>,
+    /// The length of the notifications in `out`.
+    pub(crate) unread: usize,
     pub(crate) home: Home,
     /// The transaction status that the backend has reported last.
     pub(crate) status: u8,
@@ -84,7 +88,9 @@ impl Client {
             streams: false,
             statements: Statements::default(),
             settings: Settings::default(),
+            startup: Settings::default(),
             channels: BTreeSet::new(),
+            unread: 0,
             home: Home::Shared,
             status: b'I',
             after: Effects::default(),

@@ -29,19 +29,16 @@ impl Core {
         if self.local == Some(id) {
             return self.local_has_left();
         }
-        match client.home {
-            Home::Moving => {}
-            Home::Own(backend) => {
-                self.backends.remove(&backend);
-                self.actions.push(Action::Cancel(backend));
-                self.actions.push(Action::Close(backend));
-            }
-            Home::Shared => {
-                if let Some(shared) = self.shared {
-                    self.leave_shared(shared, id, &client);
-                    self.pump_shared();
-                }
-            }
+        if let Home::Own(backend) = client.home {
+            self.backends.remove(&backend);
+            self.actions.push(Action::Cancel(backend));
+            self.actions.push(Action::Close(backend));
+        }
+        self.stop_listening_elsewhere(id, None, None);
+        // Whatever it has now: it may have used the shared one before.
+        if let Some(shared) = self.shared {
+            self.leave_shared(shared, id, &client);
+            self.pump_shared();
         }
     }
 
@@ -76,13 +73,8 @@ impl Core {
                 may_have_left: client.after.session.is_some() || backend.may_leave(id),
             });
         }
-        let channels = backend.channels_of(id);
-        backend.stop_listening(id, None);
-        backend.chores.push_back(Chore {
-            of: id,
-            prefix: client.prefix.clone(),
-            channels,
-        });
+        let prefix = client.prefix.clone();
+        backend.chores.push_back(Chore::Statements(id, prefix));
         self.watch_abandoned(shared, GRACE);
         self.clean_up(shared);
     }
@@ -117,10 +109,13 @@ impl Core {
             return;
         };
         while let Some(chore) = backend.chores.pop_front() {
-            backend.forget(chore.of, &chore.prefix);
-            let mut off = chore.channels;
-            off.retain(|channel| !backend.listening.contains_key(channel));
-            backend.say_of("UNLISTEN", &off);
+            match chore {
+                Chore::Statements(of, prefix) => backend.forget(of, &prefix),
+                Chore::Channels(mut off) => {
+                    off.retain(|channel| !backend.listening.contains_key(channel));
+                    backend.say_of("UNLISTEN", &off);
+                }
+            }
         }
     }
 
@@ -139,16 +134,15 @@ impl Core {
                 continue;
             };
             let shares = was_shared && client.home == Home::Shared;
+            let listens = !backend.channels_of(of).is_empty();
             let greets = backend
                 .flight
                 .iter()
                 .any(|unit| unit.owner == Owner::Greeting(of));
+            let is_owed =
+                backend.holder == Some(of) || !backend.is_done_with(of) || self.local == Some(of);
             // Who listens must learn that it has missed something.
-            let is_owed = backend.holder == Some(of)
-                || !backend.is_done_with(of)
-                || !client.channels.is_empty()
-                || self.local == Some(of);
-            if client.home == Home::Own(id) || shares && is_owed {
+            if client.home == Home::Own(id) || shares && is_owed || was_shared && listens {
                 self.refuse(of, why);
             } else if shares && greets {
                 self.enqueue(of);
@@ -157,12 +151,14 @@ impl Core {
         self.pump_shared();
     }
 
-    /// The shared backend could not be opened: whoever waits for it learns why.
+    /// The shared backend could not be opened: whoever waits for it, or would listen on it, learns why.
     pub(crate) fn not_opened(&mut self, why: &Refusal) {
-        self.is_opening = false;
-        for id in std::mem::take(&mut self.queue) {
+        let waiting = std::mem::take(&mut self.queue);
+        let listening = self.listened().into_iter().map(|(of, _)| of);
+        for id in waiting.into_iter().chain(listening) {
             self.refuse(id, why);
         }
+        self.is_opening = false;
     }
 
     /// Ends all clients but the `Db` of this process: another database takes the place of this one.
@@ -195,8 +191,11 @@ impl Core {
 impl Backend {
     /// Says what is missing of a unit whose client is gone, so that the backend answers it.
     pub(crate) fn complete_unit_of(&mut self, id: ClientId) {
-        if self.is_copying(id) {
+        if self.is_copying(id)
+            && let Some(unit) = self.flight.front_mut()
+        {
             put_texts(b'f', &["the client is gone"], &mut self.out); // its data will not come
+            unit.data_ends += 1;
         }
         let open = self
             .flight

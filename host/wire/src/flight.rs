@@ -12,11 +12,12 @@ pub(crate) struct Departed {
     pub(crate) may_have_left: bool,
 }
 
-/// What a client that is gone had on the backend.
-pub(crate) struct Chore {
-    pub(crate) of: ClientId,
-    pub(crate) prefix: String,
-    pub(crate) channels: Vec<String>,
+/// What is to be taken back on the backend.
+pub(crate) enum Chore {
+    /// The statements of a client that is gone, which have this prefix.
+    Statements(ClientId, String),
+    /// Channels, unless somebody listens to them.
+    Channels(Vec<String>),
 }
 
 /// A unit that was sent.
@@ -30,8 +31,9 @@ pub(crate) struct InFlight {
     /// Answers are due for these, in order.
     pub(crate) namings: VecDeque<Naming>,
     pub(crate) effects: Effects,
-    /// The backend expects data of a COPY.
-    pub(crate) copies: bool,
+    /// How often the backend has said that it expects data of a COPY, and how often it was sent the end of that.
+    pub(crate) copies: u32,
+    pub(crate) data_ends: u32,
     /// Its client is gone.
     pub(crate) abandoned: bool,
     /// The backend has reported an error in it.
@@ -54,6 +56,8 @@ pub(crate) enum Owner {
     Left(ClientId),
     /// Cleans up behind a client that is gone.
     Cleaning,
+    /// Says again what clients listen to.
+    Listening,
 }
 
 impl InFlight {
@@ -66,7 +70,8 @@ impl InFlight {
             extended: false,
             namings: VecDeque::new(),
             effects: Effects::default(),
-            copies: false,
+            copies: 0,
+            data_ends: 0,
             abandoned: false,
             failed: false,
             row: Vec::new(),

@@ -2,6 +2,8 @@
 //!
 //! Owns the limits on a message's length. What a message says is not looked at here.
 
+use std::borrow::Cow;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 /// PostgreSQL's own limit (`PQ_LARGE_MESSAGE_LIMIT`).
@@ -73,11 +75,21 @@ pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 impl<'a> Fields<'a> {
     /// A string that ends with a zero.
     pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.string()?)
+            .map_err(|_| Malformed("a string that is not UTF-8".to_owned()))
+    }
+
+    /// The same as the server says it, in whatever encoding the session has. It is only looked at.
+    pub(crate) fn lossy(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        self.string().map(String::from_utf8_lossy)
+    }
+
+    fn string(&mut self) -> Result<&'a [u8], Malformed> {
         let end = self.0.iter().position(|byte| *byte == 0);
         let end = end.ok_or_else(|| Malformed("a string without its end".to_owned()))?;
         let (text, rest) = self.0.split_at(end);
         self.0 = &rest[1..];
-        std::str::from_utf8(text).map_err(|_| Malformed("a string that is not UTF-8".to_owned()))
+        Ok(text)
     }
 
     pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {

@@ -20,6 +20,7 @@ impl Core {
             return;
         };
         client.settings.retain_other_than(&backend.parameters);
+        client.startup = client.settings.clone();
         if client.settings.is_empty() {
             let parameters = backend.parameters.clone();
             self.welcome(new, &parameters);

@@ -9,7 +9,8 @@
 //!    says.
 //! 2. `unit` puts together what belongs together: everything up to a Sync. `effects` judges what it does to the session.
 //! 3. `admit` decides whose turn it is, and sends. Units of plain reads and writes follow each other without a wait for
-//!    answers, whoever said them; any other holds the backend until no transaction is open.
+//!    answers, whoever said them; any other holds the backend until no transaction is open. `copy` keeps what a client
+//!    says from being read as data of a COPY.
 //! 4. `prepared` renames prepared statements, since two clients may use the same name, and tells the backend again of
 //!    those that it does not know.
 //! 5. `line` reads what the backend answers; `answer` gives it to the client whose unit is the oldest in flight.
@@ -23,7 +24,8 @@
 //! # What is not done
 //!
 //! A function that changes the session inside is not seen, unless it does so by `set_config` or a lock that the
-//! statement itself calls. `currval` and `lastval` may be of another client. A cancel that arrives in the very moment in
+//! statement itself calls, or by an UPDATE of `pg_settings`. In a transaction, RESET goes back to the settings of the
+//! server, and only after it to those that the client has asked for at its start. `currval` and `lastval` may be of another client. A cancel that arrives in the very moment in
 //! which its statement ends may hit a statement that was sent behind it.
 
 #![cfg_attr(
@@ -37,6 +39,7 @@ mod backend;
 mod cancel;
 mod channels;
 mod client;
+mod copy;
 mod core;
 mod effects;
 mod end;

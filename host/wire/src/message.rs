@@ -68,6 +68,15 @@ impl Message {
         }
     }
 
+    pub(crate) fn tag(&self) -> u8 {
+        self.frame.tag()
+    }
+
+    /// No more data of a COPY comes behind it.
+    pub(crate) fn ends_data(&self) -> bool {
+        matches!(self.tag(), b'c' | b'f')
+    }
+
     /// The statement that it names, as its client calls it.
     pub(crate) fn statement(&self) -> Option<&str> {
         let name = &self.frame.body()[self.statement.clone()?];
@@ -88,6 +97,10 @@ impl Message {
     /// The very same, and not another of the same words.
     pub(crate) fn is(&self, other: &Self) -> bool {
         std::ptr::eq(self.frame.bytes(), other.frame.bytes())
+    }
+
+    pub(crate) fn executes(&self) -> bool {
+        self.tag() == b'E'
     }
 
     /// It takes the name of a statement or a portal back.

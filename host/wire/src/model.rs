@@ -43,7 +43,19 @@ enum Said {
 
 fn said() -> impl Strategy<Value = Said> {
     let sql = prop::sample::select(vec![
-        "SELECT 1", "SELECT 1", "INSERT 2", "BEGIN", "COMMIT", "COMMIT", "BROKEN",
+        "SELECT 1",
+        "SELECT 1",
+        "SELECT 1",
+        "INSERT 2",
+        "BEGIN",
+        "COMMIT",
+        "COMMIT",
+        "ROLLBACK",
+        "BROKEN",
+        "SET who = one",
+        "SET who = two",
+        "SET who = barred",
+        "COPY a FROM STDIN",
     ]);
     let name = prop::sample::select(vec!["", "a", "b"]);
     prop_oneof![
@@ -139,15 +151,18 @@ impl World {
                 alone.hear(&mut bytes.clone());
                 let frame = frame::next(&mut bytes).unwrap().unwrap();
                 self.core.say(*id, frame);
-                if !self.core.clients.contains_key(id) {
-                    self.gone.insert(of); // a query before the Sync of another
-                }
                 self.core.pump_client(*id);
             }
             Step::Leave(of) if self.gone.insert(of) => self.core.leave(self.clients[of].0),
             Step::Serve(length) => self.serve(length),
             _ => {}
         }
+        for (of, (id, ..)) in self.clients.iter().enumerate() {
+            if !self.core.clients.contains_key(id) {
+                self.gone.insert(of); // it has broken the protocol, or its settings are no longer allowed
+            }
+        }
+        assert!(!self.server.is_dead, "the backend of all has ended");
         self.wire.unsplit(
             self.core
                 .backends
@@ -231,7 +246,9 @@ proptest! {
         for of in 0..3 {
             for (of, (_, alone, received)) in world.clients.iter().enumerate() {
                 let holder = world.core.backends[&world.backend].holder.is_some();
-                prop_assert!(holder || world.gone.contains(&of) || received == &alone.sent, "{of} waits for nothing");
+                let gone = world.gone.contains(&of);
+                prop_assert!(holder || gone || !alone.is_dead, "{of} has broken the protocol");
+                prop_assert!(holder || gone || received == &alone.sent, "{of} waits for nothing");
             }
             world.step(Step::Leave(of));
             world.settle();

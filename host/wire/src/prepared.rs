@@ -59,7 +59,10 @@ impl Backend {
                 client.statements.sent_close("");
             }
             Kind::Sync => (unit.complete, unit.extended) = (true, true),
-            _ => unit.extended = true,
+            _ => {
+                unit.extended = true;
+                unit.data_ends += u32::from(message.ends_data());
+            }
         }
         if is_anothers {
             message.write_renamed(&client.prefix, &mut self.out); // which does not exist

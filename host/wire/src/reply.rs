@@ -1,5 +1,7 @@
 //! Messages that the exchange itself says to clients, and the parts of the backend's that it reads.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 
 use crate::{
@@ -65,14 +67,14 @@ pub(crate) fn put_ready(status: u8, out: &mut BytesMut) {
 /// The name and value of a ParameterStatus.
 pub(crate) fn parameter(frame: &Frame) -> Result<(String, String), Malformed> {
     let mut fields = Fields(frame.body());
-    Ok((fields.text()?.to_owned(), fields.text()?.to_owned()))
+    Ok((fields.lossy()?.into_owned(), fields.lossy()?.into_owned()))
 }
 
 /// The channel of a NotificationResponse.
-pub(crate) fn channel(frame: &Frame) -> Result<&str, Malformed> {
+pub(crate) fn channel(frame: &Frame) -> Result<Cow<'_, str>, Malformed> {
     let mut fields = Fields(frame.body());
     fields.i32()?;
-    fields.text()
+    fields.lossy()
 }
 
 /// The columns of a DataRow, in text.
@@ -84,9 +86,8 @@ pub(crate) fn columns(frame: &Frame) -> Result<Vec<Option<String>>, Malformed> {
             let Ok(length) = usize::try_from(fields.i32()?) else {
                 return Ok(None); // -1: NULL
             };
-            let value = std::str::from_utf8(fields.bytes(length)?);
-            let value = value.map_err(|_| Malformed("a value that is not UTF-8".to_owned()))?;
-            Ok(Some(value.to_owned()))
+            let value = String::from_utf8_lossy(fields.bytes(length)?);
+            Ok(Some(value.into_owned()))
         })
         .collect()
 }
@@ -96,10 +97,10 @@ pub(crate) fn error(frame: &Frame) -> (String, String) {
     let (mut code, mut message) = (String::new(), String::new());
     let mut fields = Fields(frame.body());
     while let Ok(kind) = fields.byte() {
-        let Ok(value) = fields.text() else { break };
+        let Ok(value) = fields.lossy() else { break };
         match kind {
-            b'C' => value.clone_into(&mut code),
-            b'M' => value.clone_into(&mut message),
+            b'C' => code = value.into_owned(),
+            b'M' => message = value.into_owned(),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The settings of a client's session, which move with it from one use of the backend to the next.
 //!
 //! A value is what the server says it is, never what a client's text seems to set: a transaction may have been rolled
-//! back, and a function may have decided.
+//! back, and a function may have decided. It is read and set as UTF-8, whatever encoding the session speaks.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,6 +32,9 @@ impl Settings {
     }
 
     /// The SQL that brings a session with the settings `before` to these; with `None` they are unknown.
+    ///
+    /// If it fails, the session is left in a failed transaction. So nothing that was sent behind it runs with settings
+    /// that are not its own, unless it begins by ending that transaction.
     pub(crate) fn switch_from(&self, before: Option<&Self>) -> String {
         let role_is_set = |settings: &Self| ROLES.iter().any(|role| settings.0.contains_key(*role));
         let mut sql = String::new();
@@ -49,35 +52,70 @@ impl Settings {
             .filter(|(name, _)| !ROLES.contains(&name.as_str()));
         let calls: Vec<String> = others
             .chain(roles)
-            .map(|(name, value)| format!("set_config({}, {}, false)", quoted(name), quoted(value)))
+            .map(|(name, value)| {
+                format!(
+                    "set_config({}, {}, false)",
+                    quoted(name),
+                    in_any_encoding(value)
+                )
+            })
             .collect();
         if !calls.is_empty() {
             sql.push_str("SELECT ");
             sql.push_str(&calls.join(", "));
+            sql.push_str("; ");
         }
-        sql
+        match sql.is_empty() {
+            true => sql,
+            false => format!("BEGIN; {sql}COMMIT"),
+        }
     }
 
     /// The names whose values must be read again after a statement that may have changed those in `also`.
-    pub(crate) fn names_with(&self, also: &[String]) -> Vec<String> {
-        let mut names: Vec<String> = self.0.keys().chain(also).cloned().collect();
+    /// Those in `startup` may have been reset.
+    pub(crate) fn names_with(&self, also: &[String], startup: &Self) -> Vec<String> {
+        let own = self.0.keys().chain(startup.0.keys());
+        let mut names: Vec<String> = own.chain(also).cloned().collect();
         names.sort();
         names.dedup();
         names
     }
 
-    /// The SQL that reads the values of `names`.
-    pub(crate) fn question(names: &[String]) -> String {
-        let calls = names
-            .iter()
-            .map(|name| format!("current_setting({}, true)", quoted(name)));
+    /// The SQL that reads the values of `names`: of those that are in `self`, only if the session has not reset them.
+    pub(crate) fn question(&self, names: &[String]) -> String {
+        let calls = names.iter().map(|name| {
+            let quoted = quoted(name);
+            let plain = format!("current_setting({quoted}, true)");
+            let value = format!("encode(convert_to({plain}, 'UTF8'), 'hex')");
+            if !self.0.contains_key(name) {
+                return value;
+            }
+            // Settings of a name of the client's own are not in that view, and are empty when they are reset.
+            format!(
+                "CASE coalesce((SELECT source FROM pg_catalog.pg_settings WHERE lower(name) = {quoted}), \
+                CASE {plain} WHEN '' THEN '' ELSE 'session' END) WHEN 'session' THEN {value} END"
+            )
+        });
         format!("SELECT {}", calls.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Adds those of `other` whose names are not here. Returns them.
+    pub(crate) fn fill_from(&mut self, other: &Self) -> Self {
+        let missing = other
+            .0
+            .iter()
+            .filter(|(name, _)| !self.0.contains_key(*name));
+        let missing: BTreeMap<_, _> = missing
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        self.0.extend(missing.clone());
+        Self(missing)
     }
 
     /// The answer to [`question`](Self::question).
     pub(crate) fn read(&mut self, names: &[String], values: Vec<Option<String>>) {
         for (name, value) in names.iter().zip(values) {
-            match value {
+            match value.as_deref().and_then(from_hex) {
                 Some(value) if !(name == "role" && value == "none") => {
                     self.0.insert(name.clone(), value);
                 }
@@ -87,6 +125,23 @@ impl Settings {
             }
         }
     }
+}
+
+/// Text outside ASCII, in a session whose encoding need not be ours.
+fn in_any_encoding(text: &str) -> String {
+    if text.is_ascii() {
+        return quoted(text);
+    }
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("convert_from(decode('{hex}', 'hex'), 'UTF8')")
+}
+
+fn from_hex(hex: &str) -> Option<String> {
+    let bytes = hex.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
 }
 
 /// As a literal, whatever `standard_conforming_strings` says.
@@ -117,28 +172,43 @@ mod tests {
         let zone = settings(&[("TimeZone", "it's")]);
         let role = settings(&[("work_mem", "4MB"), ("role", "a\\b")]);
         assert_eq!(none.switch_from(Some(&none)), "");
-        assert_eq!(none.switch_from(Some(&zone)), "RESET ALL; ");
+        assert_eq!(none.switch_from(Some(&zone)), "BEGIN; RESET ALL; COMMIT");
         assert_eq!(
             zone.switch_from(Some(&none)),
-            "SELECT set_config('timezone', 'it''s', false)"
+            "BEGIN; SELECT set_config('timezone', 'it''s', false); COMMIT"
         );
         assert_eq!(
             role.switch_from(None),
-            "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; \
-            SELECT set_config('work_mem', '4MB', false), set_config('role', E'a\\\\b', false)"
+            "BEGIN; SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; \
+            SELECT set_config('work_mem', '4MB', false), set_config('role', E'a\\\\b', false); COMMIT"
         );
         assert_eq!(
             zone.switch_from(Some(&role)),
-            "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; SELECT set_config('timezone', 'it''s', false)"
+            "BEGIN; SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; \
+            SELECT set_config('timezone', 'it''s', false); COMMIT"
         );
     }
 
     #[test]
     fn what_the_server_says_counts() {
         let mut settings = settings(&[("a.b", "1"), ("role", "me")]);
-        let names = settings.names_with(&["c.d".to_owned(), "role".to_owned()]);
-        assert_eq!(names, ["a.b", "c.d", "role"]);
-        settings.read(&names, vec![None, Some("2".into()), Some("none".into())]);
-        assert_eq!(settings, self::settings(&[("c.d", "2")]));
+        let names = settings.names_with(
+            &["c.d".to_owned(), "role".to_owned()],
+            &self::settings(&[("geqo", "off")]),
+        );
+        assert_eq!(names, ["a.b", "c.d", "geqo", "role"]);
+        let said = [None, Some("c3a932"), None, Some("6e6f6e65")];
+        let said = said.map(|hex| hex.map(str::to_owned)).to_vec();
+        settings.read(&names, said);
+        assert_eq!(settings, self::settings(&[("c.d", "é2")]));
+        let startup = self::settings(&[("c.d", "1"), ("geqo", "off")]);
+        let reset = settings.fill_from(&startup);
+        assert_eq!(reset, self::settings(&[("geqo", "off")]));
+        assert_eq!(settings, self::settings(&[("c.d", "é2"), ("geqo", "off")]));
+        assert_eq!(
+            settings.switch_from(Some(&Settings::default())),
+            "BEGIN; SELECT set_config('c.d', convert_from(decode('c3a932', 'hex'), 'UTF8'), false), \
+            set_config('geqo', 'off', false); COMMIT"
+        );
     }
 }

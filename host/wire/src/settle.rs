@@ -34,13 +34,13 @@ impl Core {
         }
         if after.resets_settings || !after.settings.is_empty() {
             client.after.session = after.session;
-            let names = client.settings.names_with(&after.settings);
+            let names = client.settings.names_with(&after.settings, &client.startup);
             // A name that was not a literal is not known: the next switch resets everything.
             let all_known = !after.resets_settings;
             if names.is_empty() {
                 backend.applied = all_known.then(Settings::default);
             } else {
-                let question = Settings::question(&names);
+                let question = client.startup.question(&names);
                 backend.query(Owner::Settings(of, names, all_known), &question);
                 return;
             }
@@ -54,6 +54,30 @@ impl Core {
             return;
         }
         self.release(id);
+    }
+
+    /// What the session says of the client's settings, if it says so, and whether they are all that may have changed.
+    pub(crate) fn settings_read(
+        &mut self,
+        id: BackendId,
+        of: ClientId,
+        said: Option<(Vec<String>, Vec<Option<String>>)>,
+        all_known: bool,
+    ) {
+        let (Some(backend), Some(client)) = (self.backends.get_mut(&id), self.clients.get_mut(&of))
+        else {
+            return;
+        };
+        backend.applied = None;
+        let Some((names, values)) = said else { return };
+        client.settings.read(&names, values);
+        backend.applied = all_known.then(|| client.settings.clone());
+        let reset = client.settings.fill_from(&client.startup);
+        if client.home == Home::Own(id) && !reset.is_empty() {
+            // Nobody else's turn brings a switch.
+            backend.applied = Some(Settings::default());
+            backend.apply(Owner::Switch(of), &reset);
+        }
     }
 
     /// Whether the client has left something in the session.
@@ -87,15 +111,10 @@ impl Core {
 
     /// The client keeps the shared backend for itself, and the others get a new one.
     pub(crate) fn keep_own(&mut self, id: BackendId, of: ClientId, why: Left) {
-        if let (Some(backend), Some(client)) =
-            (self.backends.get_mut(&id), self.clients.get_mut(&of))
-        {
+        if let Some(client) = self.clients.get_mut(&of) {
             client.home = Home::Own(id);
             client.left = Some(why);
-            backend.listening.retain(|_, by| {
-                by.retain(|other| *other == of);
-                !by.is_empty()
-            });
+            // Those of others go on until a new backend has them.
             if self.shared == Some(id) {
                 self.shared = None;
             }

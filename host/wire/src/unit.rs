@@ -17,10 +17,12 @@ pub(crate) struct Unit {
     /// The client waits for answers before it says the rest.
     pub(crate) flushed: bool,
     pub(crate) length: usize,
+    /// It executes a COPY, and does not end it.
+    pub(crate) expects_data: bool,
 }
 
 impl Unit {
-    /// Adds a message and keeps the client's `statements` up to date. Copy data belongs to no unit.
+    /// Adds a message and keeps the client's `statements` up to date. Data counts behind a COPY only.
     pub(crate) fn add(&mut self, message: Message, statements: &mut Statements) {
         match message.kind() {
             Kind::Parse => {
@@ -44,15 +46,31 @@ impl Unit {
             }
             Kind::Sync => self.complete = true,
             Kind::Flush => self.flushed = true,
+            // PostgreSQL says at once that it expects data.
+            Kind::Part if message.executes() && self.effects.copies => {
+                (self.flushed, self.expects_data) = (true, true);
+            }
+            Kind::Copy if !self.expects_data => return, // of no COPY: PostgreSQL takes no notice of it
+            Kind::Copy => self.expects_data = !message.ends_data(),
             Kind::Part if message.closes() => {
                 if let Some(name) = message.statement() {
                     statements.said_close(name);
                 }
             }
-            Kind::Part | Kind::Copy | Kind::Terminate => {}
+            Kind::Part | Kind::Terminate => {}
         }
+        self.push(message);
+    }
+
+    pub(crate) fn push(&mut self, message: Message) {
         self.length += message.len();
         self.messages.push(message);
+    }
+
+    /// The message cannot be in it: where it has executed a COPY, data is due.
+    pub(crate) fn is_broken_by(&self, message: &Message) -> bool {
+        let is_due = matches!(message.kind(), Kind::Copy | Kind::Sync | Kind::Flush);
+        self.expects_data && !is_due
     }
 
     /// It may run between the units of others.
@@ -81,6 +99,8 @@ fn unknown() -> Effects {
     Effects {
         alone: true,
         resets_settings: true,
+        ends: true,
+        copies: true,
         ..Effects::default()
     }
 }
@@ -90,6 +110,8 @@ impl Effects {
         self.alone |= other.alone;
         self.resets_settings |= other.resets_settings;
         self.forgets_statements |= other.forgets_statements;
+        self.ends |= other.ends;
+        self.copies |= other.copies;
         self.session = self.session.or(other.session);
         self.settings.extend_from_slice(&other.settings);
         self.listens.extend_from_slice(&other.listens);

@@ -23,6 +23,10 @@ pub(crate) struct Effects {
     pub(crate) listens: Vec<Listen>,
     /// Prepared statements are gone after it: all of the session.
     pub(crate) forgets_statements: bool,
+    /// It may end a transaction, even one that has failed.
+    pub(crate) ends: bool,
+    /// The server may answer that it expects data, and takes all that follows for some.
+    pub(crate) copies: bool,
 }
 
 /// Something that lasts as long as the session, unless it is taken back.
@@ -84,8 +88,11 @@ fn add_statement(statement: &[Token<'_>], all: &mut Effects) {
         all.alone = true;
     }
     add_calls(statement, all);
+    add_updated_settings(statement, all);
     let second = keyword(statement, 1);
     match (&*first, &*second) {
+        ("COMMIT" | "END" | "ROLLBACK" | "ABORT", _) => all.ends = true,
+        ("COPY", _) => all.copies = true,
         ("SET", "LOCAL" | "TRANSACTION" | "CONSTRAINTS") => {}
         ("SET", _) => add_setting(&statement[1..], all),
         ("RESET", "ALL") => all.resets_settings = true,
@@ -103,7 +110,7 @@ fn add_statement(statement: &[Token<'_>], all: &mut Effects) {
         ("UNLISTEN", _) => all
             .listens
             .push(name(statement, 1).map_or(Listen::AllOff, Listen::Off)),
-        ("PREPARE", "TRANSACTION") => {}
+        ("PREPARE", "TRANSACTION") => all.ends = true,
         ("PREPARE", _) => all.session = Some(Left::PreparedStatement),
         ("LOAD", _) => all.session = Some(Left::Library),
         ("DECLARE", _) if holds(statement) => all.session = Some(Left::Cursor),
@@ -177,6 +184,23 @@ fn add_calls(statement: &[Token<'_>], all: &mut Effects) {
             }
         }
     }
+}
+
+/// `UPDATE pg_settings` sets what it updates.
+fn add_updated_settings(statement: &[Token<'_>], all: &mut Effects) {
+    let updates = (0..statement.len()).any(|i| keyword(statement, i) == "UPDATE");
+    let names = |token: &Token<'_>| matches!(token, Token::Word(word) | Token::Name(word) if word.eq_ignore_ascii_case("pg_settings"));
+    if !updates || !statement.iter().any(names) {
+        return;
+    }
+    all.alone = true;
+    // Others than those that it names may meet its condition.
+    all.resets_settings = true;
+    let literals = statement.iter().filter_map(|token| match token {
+        Token::Literal(text) => text.strip_prefix('\'')?.strip_suffix('\''),
+        _ => None,
+    });
+    all.settings.extend(literals.map(str::to_ascii_lowercase));
 }
 
 const TEMPORARY: &[&str] = &["TEMP", "TEMPORARY"];

@@ -28,17 +28,36 @@ fn reads_and_writes_run_between_those_of_others() {
     }
     for sql in [
         "BEGIN",
-        "COPY a FROM STDIN",
         "CREATE TABLE template ()",
         "CREATE TABLE a AS SELECT temp FROM b",
         "SET LOCAL a = 1",
         "SET TRANSACTION READ ONLY",
-        "SELECT 1; COMMIT",
         "DECLARE a CURSOR FOR SELECT 1",
-        "PREPARE TRANSACTION 'a'",
     ] {
         assert_eq!(effects_of(sql), alone(), "{sql}");
     }
+}
+
+#[test]
+fn what_the_next_statement_must_wait_for_is_known() {
+    for sql in [
+        "COMMIT",
+        "SELECT 1; end",
+        "rollback",
+        "ABORT",
+        "PREPARE TRANSACTION 'a'",
+    ] {
+        let ends = Effects {
+            ends: true,
+            ..alone()
+        };
+        assert_eq!(effects_of(sql), ends, "{sql}");
+    }
+    let copies = Effects {
+        copies: true,
+        ..alone()
+    };
+    assert_eq!(effects_of("COPY a FROM STDIN"), copies);
 }
 
 #[test]
@@ -67,6 +86,18 @@ fn changed_settings_are_named() {
             "{sql}"
         );
     }
+    for sql in [
+        "UPDATE pg_settings SET setting = '8MB' WHERE name = 'Work_mem'",
+        "WITH a AS (update \"pg_catalog\".\"pg_settings\" SET setting = '8MB' WHERE name = 'Work_mem' RETURNING 1) SELECT 1",
+    ] {
+        let expected = Effects {
+            settings: vec!["8mb".to_owned(), "work_mem".to_owned()],
+            resets_settings: true,
+            ..alone()
+        };
+        assert_eq!(effects_of(sql), expected, "{sql}");
+    }
+    assert_eq!(effects_of("SELECT * FROM pg_settings"), Effects::default());
     for sql in ["RESET ALL", "SELECT set_config($1, $2, false)"] {
         let expected = Effects {
             resets_settings: true,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use futures_util::{FutureExt, SinkExt, TryStreamExt, pin_mut};
 use postgres_protocol::message::frontend;
 use tokio::{
@@ -13,65 +13,10 @@ use tokio_postgres::{Client, NoTls};
 
 use test_postgres::eventually;
 
-use crate::stand::{Stand, pid};
-
-/// A client that says what it likes.
-struct Raw {
-    socket: UnixStream,
-    out: BytesMut,
-    received: BytesMut,
-}
-
-impl Raw {
-    async fn of(stand: &Stand) -> Self {
-        let mut raw = Self {
-            socket: UnixStream::connect(stand.socket()).await.unwrap(),
-            out: BytesMut::new(),
-            received: BytesMut::new(),
-        };
-        frontend::startup_message(
-            [("user", "postgres"), ("application_name", "raw")],
-            &mut raw.out,
-        )
-        .unwrap();
-        raw.send().await;
-        raw.until(b'Z').await;
-        raw
-    }
-
-    async fn send(&mut self) {
-        self.socket.write_all_buf(&mut self.out).await.unwrap();
-    }
-
-    async fn query(&mut self, sql: &str) {
-        frontend::query(sql, &mut self.out).unwrap();
-        self.send().await;
-    }
-
-    /// The tags of what is answered, up to the first `last`. A dot is the end of the connection.
-    async fn until(&mut self, last: u8) -> String {
-        let mut tags = String::new();
-        loop {
-            while self.received.len() >= 5 {
-                let length = (&self.received[1..]).get_u32() as usize + 1;
-                if self.received.len() < length {
-                    break;
-                }
-                let message = self.received.split_to(length);
-                tags.push(char::from(message[0]));
-                if message[0] == last {
-                    return tags;
-                }
-            }
-            let read = self.socket.read_buf(&mut self.received);
-            let read = tokio::time::timeout(Duration::from_secs(60), read).await;
-            if read.expect("an answer").unwrap_or(0) == 0 {
-                tags.push('.');
-                return tags;
-            }
-        }
-    }
-}
+use crate::{
+    raw::Raw,
+    stand::{Stand, pid},
+};
 
 /// Nothing of anybody who is gone is left, and the one backend works.
 pub(crate) async fn is_as_new(stand: &Stand, backend: i32) {

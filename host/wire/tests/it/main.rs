@@ -4,6 +4,8 @@
 
 mod drivers;
 mod endings;
+mod isolation;
+mod raw;
 mod sessions;
 mod sharing;
 mod stand;
