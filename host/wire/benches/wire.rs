@@ -1,6 +1,6 @@
 //! What the exchange costs and gains: the same drivers at the server's own socket and through the exchange.
 //!
-//! `just bench-wire`. All of it in one run, in turns, so that a busy machine is unfair to all alike; medians of the
+//! `just bench-wire`, or with names: `just bench-wire sqlx state.db`. All of it in one run, in turns, so that a busy machine is unfair to all alike; medians of the
 //! rounds, and ratios. The exchange has a runtime of its own, as in the host.
 
 #![expect(
@@ -114,8 +114,10 @@ fn verdict(out: &mut impl Write, wanted: &str, reached: bool) -> Outcome<bool> {
     Ok(reached)
 }
 
+type Make = fn(&str, usize) -> Way;
+
 /// Returns whether all is as fast as it should be.
-async fn driver(name: &str, make: fn(&str, usize) -> Way, stand: &Stand) -> Outcome<bool> {
+async fn driver(name: &str, make: Make, stand: &Stand) -> Outcome<bool> {
     let mut out = std::io::stdout();
     let head = "| tasks | pool | direct, one | direct, the pool | through | to one | to the pool |";
     writeln!(
@@ -179,17 +181,23 @@ async fn db(stand: &Stand) -> Outcome<bool> {
 fn main() -> Outcome<()> {
     let (host, app) = (Runtime::new()?, Runtime::new()?);
     let stand = host.block_on(Stand::new());
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    let names: Vec<&str> = (names.iter().map(String::as_str))
+        .filter(|name| !name.starts_with("--"))
+        .collect();
+    let wanted = |name: &str| names.is_empty() || names.contains(&name);
     let reached = app.block_on(async {
-        let reached = [
-            db(&stand).await?,
-            driver("tokio-postgres with deadpool", Way::tokio_postgres, &stand).await?,
-            driver("sqlx", Way::sqlx, &stand).await?,
-        ];
-        Outcome::Ok(reached)
+        let mut all = !wanted("state.db") || db(&stand).await?;
+        let drivers: [(&str, Make); 2] =
+            [("tokio-postgres", Way::tokio_postgres), ("sqlx", Way::sqlx)];
+        for (name, make) in drivers.into_iter().filter(|(name, _)| wanted(name)) {
+            all &= driver(name, make, &stand).await?;
+        }
+        Outcome::Ok(all)
     })?;
     drop(app); // its connections end before the server does
-    match reached.contains(&false) {
-        false => Ok(()),
-        true => Err("not as fast as it should be".into()),
+    match reached {
+        true => Ok(()),
+        false => Err("not as fast as it should be".into()),
     }
 }
