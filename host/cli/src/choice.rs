@@ -4,9 +4,9 @@ use cargo_metadata::Package;
 
 use crate::{
     binary,
-    cli::InitFlags,
     console::Console,
     failure::{Failure, refuse},
+    flags::InitFlags,
     functions::{self, Function},
     project::{Project, library},
     sources::Module,

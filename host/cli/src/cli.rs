@@ -8,10 +8,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::{
-    check, console::Console, failure::Failure, init, new, new::NewFlags, source::SourceFlags, undo,
+    check, console::Console, failure::Failure, flags::InitFlags, init, new, new::NewFlags, undo,
 };
 
 #[derive(Parser)]
@@ -31,28 +31,6 @@ enum Command {
     Init(InitFlags),
     /// Make a new project: a page, a JSON API, a table, tests, and `cargo dev`
     New(NewFlags),
-}
-
-/// The flags of `hot init`.
-#[derive(Args, Default)]
-pub(crate) struct InitFlags {
-    /// Remove what `hot init` has written
-    #[arg(long, conflicts_with_all = ["package", "function", "git", "path"])]
-    undo: bool,
-    /// Say what would keep the app from reloading, and write nothing
-    #[arg(long, conflicts_with = "undo")]
-    check: bool,
-    /// The package whose library builds the router
-    #[arg(long, value_name = "NAME")]
-    pub(crate) package: Option<String>,
-    /// The public function that returns the router, for example `shop::router`
-    #[arg(long, value_name = "PATH")]
-    pub(crate) function: Option<String>,
-    #[command(flatten)]
-    pub(crate) source: SourceFlags,
-    /// Write without asking
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }
 
 /// Runs this process's command line.

@@ -8,11 +8,11 @@ use toml_edit::DocumentMut;
 use crate::{
     check,
     choice::{called, candidates, choose, found_nothing, place},
-    cli::InitFlags,
     console::Console,
     dev::Dev,
     failure::{Failure, refuse},
     files::read,
+    flags::InitFlags,
     functions::Function,
     ledger,
     plan::Plan,

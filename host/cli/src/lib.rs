@@ -14,6 +14,7 @@
 // What a user types.
 mod check;
 mod cli;
+mod flags;
 mod init;
 mod new;
 mod undo;

@@ -11,11 +11,11 @@ use toml_edit::{Array, DocumentMut, value};
 
 use crate::{
     choice::{candidates, choose},
-    cli::InitFlags,
     console::Console,
     dev::OURS,
     failure::{Failure, refuse},
     files::write,
+    flags::InitFlags,
     init,
     project::Project,
     source::{Source, SourceFlags},

@@ -231,7 +231,7 @@ fn flags_of_recipe(recipe: &str) -> Option<BTreeSet<String>> {
 
 /// The flags of the program that sets up a project.
 fn flags_of_hot() -> BTreeSet<String> {
-    let sources = ["host/cli/src/cli.rs", "host/cli/src/source.rs"].map(read);
+    let sources = ["host/cli/src/flags.rs", "host/cli/src/source.rs"].map(read);
     flags_in(&sources.concat())
 }
 

@@ -4,7 +4,6 @@
 //! the server is known to be down, and callers get the error at once until an attempt succeeds.
 
 use std::{
-    panic::Location,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
@@ -13,11 +12,11 @@ use deadpool_postgres::{Client as Object, Pool, PoolError, TimeoutType};
 
 use super::{
     error::{DbError, connect_reason, may_pass},
-    lane::Db,
+    holder::CallSite,
+    reach::{FAILURE_TTL, Reach},
     slot::Inner,
     source::Source,
     tls::Tls,
-    usage::CallSite,
 };
 
 /// Pauses between attempts to reopen a lost connection.
@@ -28,44 +27,6 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(250),
 ];
-
-/// A failure younger than this is returned without another attempt, so that many requests to a server that is down do
-/// not cause a storm of attempts. While it is down, a caller also waits no longer than this for another caller's
-/// attempt. Neither delays the discovery that the server is back by more than this.
-pub(super) const FAILURE_TTL: Duration = Duration::from_millis(100);
-
-/// Whether the server can be reached, as far as known. For display and for the dev server's probe; nothing in this
-/// crate depends on a subscriber.
-#[derive(Clone, Debug, Default)]
-pub enum Reach {
-    /// No attempt yet, or none since the server was seen to answer again.
-    #[default]
-    Untried,
-    /// The last attempt succeeded.
-    Open,
-    /// The connection ended by itself, and no attempt to reopen it has finished yet.
-    Lost,
-    /// The last attempt failed.
-    Failed {
-        /// When.
-        at: Instant,
-        /// The error, from the server or the network.
-        reason: String,
-    },
-}
-
-impl Db {
-    /// Opens the connection, unless it is open.
-    ///
-    /// # Errors
-    ///
-    /// [`DbError`]: the wait ran out, or no connection could be opened.
-    #[track_caller]
-    pub fn open(&self) -> impl Future<Output = Result<(), DbError>> {
-        let line = Location::caller();
-        async move { self.inner().shared("", line).await.map(drop) }
-    }
-}
 
 impl Inner {
     /// The reason why the server cannot be reached, if it is known to be down.

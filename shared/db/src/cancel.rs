@@ -5,9 +5,10 @@
 
 use std::{io, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use tokio_postgres::{CancelToken, Client};
 
-use super::{relay::Relay, socket::Place, tls::Tls, url::DatabaseUrl};
+use super::{socket::Place, tls::Tls, url::DatabaseUrl};
 
 /// Cancels a connection's running statement while other code owns the connection.
 #[derive(Clone)]
@@ -19,9 +20,11 @@ enum Way {
     Client(CancelToken, Tls),
     /// It was given the socket.
     Place(CancelToken, Tls, Place),
-    /// The backend may run a statement of others.
-    Relay(Arc<dyn Relay>),
+    /// The backend may run a statement of others: who shares it out cancels.
+    Shared(Arc<dyn Fn() -> Cancelling + Send + Sync>),
 }
+
+type Cancelling = BoxFuture<'static, Result<(), io::Error>>;
 
 impl Cancel {
     /// `url` must be the one that `client` was opened with, by [`connect`](super::connect()). For a
@@ -41,8 +44,8 @@ impl Cancel {
         Self(Way::Place(client.cancel_token(), tls.clone(), place))
     }
 
-    pub(super) fn through(relay: Arc<dyn Relay>) -> Self {
-        Self(Way::Relay(relay))
+    pub(super) fn by(cancel: impl Fn() -> Cancelling + Send + Sync + 'static) -> Self {
+        Self(Way::Shared(Arc::new(cancel)))
     }
 
     /// Sends the request. The server does not report whether there was anything to cancel. For an
@@ -60,7 +63,7 @@ impl Cancel {
                 let handshake = tls.handshake(place.hostname());
                 token.cancel_query_raw(socket, handshake).await
             }
-            Way::Relay(relay) => return relay.cancel().await,
+            Way::Shared(cancel) => return cancel().await,
         };
         sent.map_err(io::Error::other)
     }

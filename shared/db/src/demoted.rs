@@ -6,8 +6,6 @@
 use deadpool_postgres::Client as Object;
 use tokio_postgres::{Error, SimpleQueryMessage, error::SqlState};
 
-use super::usage::UsageTracker;
-
 /// Whether a write was refused as read-only: because of the server, or because of the transaction's own mode.
 pub(super) fn refused_a_write(error: &Error) -> bool {
     error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
@@ -26,13 +24,4 @@ pub(super) fn says_on(said: &[SimpleQueryMessage]) -> bool {
         _ => false,
     };
     said.iter().any(on)
-}
-
-/// Records the loss of a connection that is discarded because it is read-only.
-pub(super) fn record_demotion(usage: &UsageTracker, refusal: String) {
-    let reason = usage.record_loss(refusal);
-    tracing::warn!(
-        "the database no longer takes writes, and target_session_attrs=read-write asks for one that does: {reason}; \
-         the next statement looks for it"
-    );
 }

@@ -8,13 +8,9 @@ use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::{Severity, SqlState};
 
 use super::{
-    connect::{ConnectError, FailedAttempts},
+    failed_attempts::{ConnectError, FailedAttempts, describe},
     holder::Holder,
-    tls,
 };
-
-/// tokio-postgres has no other mark for a connection that could not be made.
-const CONNECTING: &str = "error connecting to server";
 
 const SILENT: &str = "it answers neither this connection nor a new one";
 
@@ -125,38 +121,6 @@ pub fn unreached_because(error: &(dyn Error + 'static)) -> String {
         (_, Some(DbError::Unreachable { reason })) => reason.clone(),
         (_, Some(DbError::Silent { .. })) => SILENT.to_owned(),
         _ => error.to_string(),
-    }
-}
-
-/// The full text of an error: tokio-postgres prints "db error" and keeps the message in its source.
-#[must_use]
-pub fn describe(error: &tokio_postgres::Error) -> String {
-    if let Some(db) = error.as_db_error() {
-        // `ERROR` is left out: log lines have their own level.
-        let severity = match db.parsed_severity() {
-            Some(Severity::Error) => String::new(),
-            _ => format!("{} ", db.severity()),
-        };
-        let mut text = format!("{severity}{}: {}", db.code().code(), db.message());
-        if let Some(detail) = db.detail() {
-            text.push_str(&format!(" ({detail})"));
-        }
-        if let Some(hint) = db.hint() {
-            text.push_str(&format!("; hint: {hint}"));
-        }
-        return text;
-    }
-    if let Some(tried) = FailedAttempts::find_in(error) {
-        return tried.to_string();
-    }
-    if let Some(words) = tls::in_words(error) {
-        return words;
-    }
-    match error.source() {
-        // The caller knows that it is about connecting.
-        Some(source) if error.to_string() == CONNECTING => source.to_string(),
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }
 

@@ -9,9 +9,10 @@ use tokio_postgres::{Client, Config, Connection, config::TargetSessionAttrs};
 
 use super::{
     cancel::Cancel,
-    connect::{ConnectError, ConnectFailure, FailedAttempts, at_first_address, wrong_role},
+    config::DbConfig,
+    connect::at_first_address,
     demoted::says_on,
-    pool::DbConfig,
+    failed_attempts::{ConnectError, ConnectFailure, FailedAttempts, wrong_role},
     relay::{Established, Relay},
     socket::{Place, hosts},
     tap::Tap,

@@ -22,13 +22,15 @@ use super::{
     cancel::Cancel,
     clean::{Unclean, clean_up},
     demoted::{is_read_only, refused_a_write},
-    error::{DbError, describe, ends_connection, is_stale},
-    failure::recording_failure,
+    error::{DbError, ends_connection, is_stale},
+    failed_attempts::describe,
+    holder::CallSite,
     lane::Db,
+    own_types::MissedTypes,
     peer::{Hold, Peer},
-    pooler::MissedTypes,
+    recording::recording_failure,
     silence::Silence,
-    usage::{CallSite, UsageGuard},
+    usage::UsageGuard,
 };
 use crate::request::Request;
 

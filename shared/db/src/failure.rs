@@ -7,8 +7,7 @@ use std::{fmt, panic::Location};
 
 use tokio_postgres::error::ErrorPosition;
 
-use super::{error::DbError, usage::CallSite};
-use crate::request::Request;
+use super::{error::DbError, holder::CallSite};
 
 /// A failed use of the database.
 #[derive(Clone, Debug)]
@@ -30,7 +29,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(at: CallSite, statement: Option<&str>, error: &DbError) -> Self {
+    pub(super) fn new(at: CallSite, statement: Option<&str>, error: &DbError) -> Self {
         let refused = match error {
             DbError::Statement(error) => error.as_db_error(),
             _ => None,
@@ -62,22 +61,5 @@ impl fmt::Display for Failure {
             write!(f, "{code}: ")?;
         }
         write!(f, "{} at {}", self.message, self.at)
-    }
-}
-
-/// Awaits a use of the database. If it fails, the error is recorded in the current request.
-pub(super) async fn recording_failure<T>(
-    at: CallSite,
-    statement: Option<&str>,
-    work: impl Future<Output = Result<T, DbError>>,
-) -> Result<T, DbError> {
-    work.await
-        .inspect_err(|error| record_failure(at, statement, error))
-}
-
-/// Records a failure in the current request.
-pub(super) fn record_failure(at: CallSite, statement: Option<&str>, error: &DbError) {
-    if let Some(request) = Request::current() {
-        request.record_failure(Failure::new(at, statement, error));
     }
 }

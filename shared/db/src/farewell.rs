@@ -12,7 +12,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::relay::Stream;
+use super::stream::Stream;
 
 pub(super) struct Farewell {
     pub(super) socket: Box<dyn Stream>,

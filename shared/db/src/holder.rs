@@ -1,8 +1,11 @@
 //! Reported by the usage tracker: who uses the connection, and how connections were lost.
 
-use std::{fmt, time::Duration};
+use std::{fmt, panic::Location, time::Duration};
 
 use serde::Serialize;
+
+/// The line in the app that uses the database.
+pub(super) type CallSite = &'static Location<'static>;
 
 /// A current user of the connection.
 #[derive(Clone, Debug, Serialize)]

@@ -5,35 +5,23 @@
 //! possibly another request's statement. `statement_timeout` bounds it instead. Row streams and portals are not
 //! offered: an unread one would block every other user.
 
-use std::{
-    fmt,
-    panic::Location,
-    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{panic::Location, sync::Arc};
 
 use deadpool_postgres::Client as Object;
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio::sync::watch;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
-    attempt::Reach,
-    clean::clean_up,
+    config::DbConfig,
     error::{DbError, is_stale},
-    failure::recording_failure,
-    pool::{DbConfig, DbStatus},
-    query::{at_most_one, one},
+    holder::CallSite,
+    recording::recording_failure,
+    row_count::{at_most_one, one},
     slot::Inner,
-    source::Source,
-    usage::CallSite,
 };
 
 /// Parameters of a statement, `$1` first.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
-
-/// A server that does not answer the reset in time must not hold up the reload.
-const RESET_LIMIT: Duration = Duration::from_millis(500);
 
 /// The database, for handlers. Cheap to clone; all clones share the connection.
 #[derive(Clone)]
@@ -175,107 +163,6 @@ impl Db {
         .boxed()
     }
 
-    /// The state of the pool, without a query to PostgreSQL.
-    #[must_use]
-    pub fn status(&self) -> DbStatus {
-        let (source, counts) = (self.inner.source(), &self.inner.counts);
-        let opened_total = counts.opened.load(Relaxed);
-        let backend_pid = (opened_total > 0).then(|| counts.backend_pid.load(Relaxed));
-        let (waiting, longest_wait) = counts.usage.waits();
-        DbStatus {
-            max: source.max(),
-            size: source.size(),
-            opened_total,
-            backend_pid,
-            waiting,
-            longest_wait_ms: u64::try_from(longest_wait.as_millis()).unwrap_or(u64::MAX),
-            holders: counts.usage.holders(),
-            reconnects: counts.usage.losses(),
-        }
-    }
-
-    /// Whether the server can be reached, as far as known, with updates.
-    #[must_use]
-    pub fn reach(&self) -> watch::Receiver<Reach> {
-        self.inner.counts.reach.subscribe()
-    }
-
-    /// The server has been seen to answer: the next caller tries to connect instead of getting the last failure.
-    pub fn note_server_is_up(&self) {
-        self.inner.counts.reach.send_if_modified(|reach| {
-            let outdated = matches!(reach, Reach::Lost | Reach::Failed { .. });
-            if outdated {
-                *reach = Reach::Untried;
-            }
-            outdated
-        });
-    }
-
-    /// Forgets every prepared statement: plans may belong to an older schema, and texts to code that is gone.
-    pub fn forget_statements(&self) {
-        for pool in self.inner.source().pools() {
-            pool.manager().statement_caches.clear();
-        }
-    }
-
-    /// Switches every clone of this `Db` to a new pool and closes the old one.
-    ///
-    /// Waits until running statements are answered; statements that arrive meanwhile run on the new pool. With more
-    /// than one connection, open transactions continue on the old pool until they end.
-    ///
-    /// # Errors
-    ///
-    /// [`DbError::Wait`] if a transaction or a checkout has the connection for too long; nothing has changed then.
-    pub async fn replace(&self, config: &DbConfig) -> Result<(), DbError> {
-        let inner = &self.inner;
-        inner.counts.silence.leave();
-        let mut slot = inner
-            .bounded_wait(Location::caller(), inner.slot.write())
-            .await?;
-        let next = Arc::new(Source::new(config, &inner.counts));
-        let before = std::mem::replace(
-            &mut *inner.source.write().unwrap_or_else(PoisonError::into_inner),
-            next,
-        );
-        // Close the old connection before the new pool can open one.
-        *slot = None;
-        before.close();
-        inner.counts.reach.send_replace(Reach::Untried);
-        Ok(())
-    }
-
-    /// Resets all session state. Waits at most `patience` for current users of the connection; meanwhile new ones
-    /// queue. Returns `false` if they are not done by then.
-    ///
-    /// Called between two generations. Statements whose text would change the session are refused, but a function that
-    /// they call may still have changed it. If dropped half-way, the session is either unchanged or clean.
-    pub async fn reset_session(&self, patience: Duration) -> bool {
-        let Ok(slot) = tokio::time::timeout(patience, self.inner.slot.write()).await else {
-            return false;
-        };
-        match &*slot {
-            Some(client) if !client.is_closed() => {
-                let peer = self.inner.peer();
-                let _hold = peer.hold();
-                let clean = clean_up(client, &peer, "ROLLBACK", false, true);
-                matches!(tokio::time::timeout(RESET_LIMIT, clean).await, Ok(Ok(())))
-            }
-            _ => true, // the next one opened is clean
-        }
-    }
-
-    /// Closes the connection once its users are done, and opens no other.
-    ///
-    /// Waits at most `DATABASE_WAIT_TIMEOUT_MS`, then leaves it to the exit of the process.
-    pub async fn close(&self) {
-        self.inner.source().close();
-        if let Ok(mut slot) =
-            tokio::time::timeout(self.inner.wait_limit(), self.inner.slot.write()).await
-        {
-            *slot = None;
-        }
-    }
-
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
     }
@@ -286,12 +173,4 @@ impl Db {
 async fn reprepare(client: &Object, sql: &str) -> Result<Statement, tokio_postgres::Error> {
     client.statement_cache.remove(sql, &[]);
     client.prepare_cached(sql).await
-}
-
-impl fmt::Debug for Db {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Db")
-            .field("status", &self.status())
-            .finish()
-    }
 }

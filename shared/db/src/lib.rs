@@ -69,93 +69,84 @@
 //! repeated.
 
 // Where to connect, and which server certificates to trust.
+mod address;
+mod config;
+mod tls;
 mod url;
 
-mod tls;
-
 // What handlers call: shared statements, or exclusive use of the connection.
-mod lane;
-
-mod query;
-
-mod pooler;
-
 mod exclusive;
-
+mod lane;
+mod pooler;
+mod query;
 mod transaction;
+
+// What the process that owns it does with it.
+mod owner;
 
 // Rows as structs.
 mod row;
+mod row_count;
 
-// The one connection under both.
-mod slot;
-
+// The one connection under all of it.
 mod attempt;
-
-mod absent;
-
-mod demoted;
-
-mod silence;
-
 mod clean;
+mod demoted;
+mod reach;
+mod silence;
+mod slot;
 
 // What a statement leaves behind in the session, judged by its text.
 mod mark;
-
 pub mod sql;
 
 // Who uses the connection, and who waits for it.
-pub mod request;
-
+mod counts;
 mod holder;
+pub mod request;
 mod usage;
 
+// What goes wrong, and which request learns of it.
 mod error;
-
+mod failed_attempts;
 mod failure;
+mod recording;
 
-mod connect;
-
-mod address;
-
+// How connections are made.
 mod cancel;
-
-// How the connection is made.
+mod connect;
+mod opener;
+mod own_types;
 mod pool;
-
 mod source;
 
-mod opener;
-
 // The connection in the hands of another, who shares it.
-mod relay;
-
-mod peer;
-
 mod establish;
-
-mod socket;
-
 mod farewell;
-
+mod peer;
+mod relay;
+mod socket;
 mod startup;
-
+mod stream;
 mod tap;
 
-pub use attempt::Reach;
 pub use cancel::Cancel;
-pub use connect::{ConnectError, Connection, connect};
-pub use error::{DbError, describe, unreached_because};
+pub use config::{DbConfig, OnRefusal, Refusal};
+pub use connect::{Connection, connect};
+pub use counts::DbStatus;
+pub use error::{DbError, unreached_because};
 pub use establish::establish;
 pub use exclusive::Checkout;
+pub use failed_attempts::{ConnectError, describe};
 pub use failure::Failure;
 pub use holder::{Holder, Loss};
 pub use lane::Db;
-pub use pool::{DbConfig, DbStatus, OnRefusal, Refusal, create_pool};
+pub use pool::create_pool;
 pub use query::Query;
-pub use relay::{Established, Relay, Stream};
+pub use reach::Reach;
+pub use relay::{Established, Relay};
 pub use row::{Column, FromRow, column};
+pub use stream::Stream;
 /// What a statement returns, for [`FromRow`].
 pub use tokio_postgres::Row;
 pub use transaction::Transaction;

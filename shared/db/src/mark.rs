@@ -6,8 +6,8 @@
 
 use super::{
     error::DbError,
+    holder::CallSite,
     sql::{SESSION_LOCKS, words},
-    usage::CallSite,
 };
 
 /// What is left behind.

@@ -12,11 +12,13 @@ use tokio_postgres::{Client, Config, Error, SimpleQueryMessage};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    attempt::Reach,
-    connect::{self, FailedAttempts},
+    config::{DbConfig, OnRefusal},
+    connect,
+    counts::Counts,
     establish,
-    pool::{Counts, DbConfig, OnRefusal},
-    pooler::{MissedTypes, load_types},
+    failed_attempts::{FailedAttempts, describe},
+    own_types::{MissedTypes, load_types},
+    reach::Reach,
     relay::Relay,
     tap::Tap,
     tls::Tls,
@@ -86,7 +88,7 @@ impl Setup {
         let counts = self.counts.clone();
         let driver = tokio::spawn(async move {
             if let Some(Err(error)) = closed.run_until_cancelled(&mut connection).await {
-                let reason = counts.usage.record_loss(super::describe(&error));
+                let reason = counts.usage.record_loss(describe(&error));
                 tracing::warn!(
                     "the database connection ended: {reason}; the next statement opens another"
                 );

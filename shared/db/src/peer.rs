@@ -2,6 +2,7 @@
 
 use std::{any::Any, sync::Arc};
 
+use futures_util::FutureExt;
 use tokio_postgres::Client;
 
 use super::{cancel::Cancel, relay::Relay, tap::Valve, tls::Tls};
@@ -24,7 +25,13 @@ impl Peer {
     pub(super) fn cancel(&self, client: &Client) -> Cancel {
         match self {
             Self::Server(tls) => Cancel::of_client(client, tls),
-            Self::Relay { relay, .. } => Cancel::through(relay.clone()),
+            Self::Relay { relay, .. } => {
+                let relay = relay.clone();
+                Cancel::by(move || {
+                    let relay = relay.clone();
+                    async move { relay.cancel().await }.boxed()
+                })
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Statements built with sea-query, and checks for the number of rows.
+//! Statements built with sea-query.
 
 use std::panic::Location;
 
@@ -7,7 +7,11 @@ use sea_query::PostgresQueryBuilder;
 use sea_query_postgres::{PostgresBinder, PostgresValues};
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{Db, DbError, failure::record_failure, usage::CallSite};
+use super::{
+    error::DbError,
+    lane::Db,
+    row_count::{at_most_one, one},
+};
 
 /// A statement built with sea-query: text and values.
 pub struct Query {
@@ -79,31 +83,4 @@ impl Db {
         }
         .boxed()
     }
-}
-
-/// The row of the statement at `line`.
-pub(super) fn one(line: CallSite, sql: &str, mut rows: Vec<Row>) -> Result<Row, DbError> {
-    match rows.len() {
-        1 => Ok(rows.remove(0)),
-        found => Err(wrong_count(line, sql, "exactly one", found)),
-    }
-}
-
-/// The row of the statement at `line`, if it returned any.
-pub(super) fn at_most_one(
-    line: CallSite,
-    sql: &str,
-    mut rows: Vec<Row>,
-) -> Result<Option<Row>, DbError> {
-    match rows.len() {
-        0 | 1 => Ok(rows.pop()),
-        found => Err(wrong_count(line, sql, "at most one", found)),
-    }
-}
-
-/// PostgreSQL has no objection, so the failure has not been recorded yet.
-fn wrong_count(line: CallSite, sql: &str, wanted: &'static str, found: usize) -> DbError {
-    let error = DbError::Rows { wanted, found };
-    record_failure(line, Some(sql), &error);
-    error
 }

@@ -6,14 +6,8 @@ use std::{any::Any, fmt, io};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::cancel::Cancel;
-
-/// A byte stream to a server, or to whoever stands in for it.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+use super::{cancel::Cancel, stream::Stream};
 
 /// A connection just after its startup: the server has said ReadyForQuery and waits.
 pub struct Established {

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::Failure;
+use super::failure::Failure;
 
 tokio::task_local! {
     static CURRENT: Arc<Request>;

@@ -11,7 +11,7 @@ use tokio_postgres::{
     types::{FromSql, FromSqlOwned, Type, WasNull, WrongType},
 };
 
-use super::{DbError, failure::record_failure};
+use super::{error::DbError, recording::record_failure};
 
 /// A struct that is built from a row, by column name. [`row!`](crate::row!) implements it.
 pub trait FromRow: Sized {

@@ -1,11 +1,11 @@
 //! A server that is silent: it neither answers nor closes the connection, so nothing else ends a wait for it.
 //!
-//! The process has to find that out, over another connection, and says so with [`Db::set_silent`]. Uses of the database
+//! The process has to find that out, over another connection, and says so with [`Db::set_silent`](crate::Db::set_silent). Uses of the database
 //! then fail instead of waiting for ever. The connection is kept, and goes on once the server answers again.
 
 use tokio::sync::{Notify, watch};
 
-use super::{Db, DbError};
+use super::error::DbError;
 
 /// Whether the server is known to be silent.
 #[derive(Debug, Default)]
@@ -15,21 +15,13 @@ pub(super) struct Silence {
     left: Notify,
 }
 
-impl Db {
-    /// The server has been seen to be silent, or to answer again. While it is silent, statements fail at once, and so
-    /// do those that wait for an answer. A request that holds a [`Checkout`](super::Checkout) is cut off: what it sends
-    /// there is not seen here.
-    pub fn set_silent(&self, silent: bool) {
-        let counts = &self.inner().counts;
-        let changes = |now: &mut bool| std::mem::replace(now, silent) != silent;
-        if counts.silence.silent.send_if_modified(changes) && silent {
-            let error = DbError::Silent { sent: true };
-            counts.usage.cut_off_checkouts(&error.to_string());
-        }
-    }
-}
-
 impl Silence {
+    /// Returns whether it has just become silent.
+    pub(super) fn set(&self, silent: bool) -> bool {
+        let changes = |now: &mut bool| std::mem::replace(now, silent) != silent;
+        self.silent.send_if_modified(changes) && silent
+    }
+
     /// Before anything is sent: runs `work` until the server is silent.
     pub(super) async fn or_unsent<T, E>(
         &self,

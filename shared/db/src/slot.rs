@@ -20,14 +20,17 @@ use tokio::{
 };
 
 use super::{
-    attempt::FAILURE_TTL,
-    demoted::{is_read_only, record_demotion, refused_a_write},
-    error::{DbError, describe, ends_connection},
+    config::DbConfig,
+    counts::Counts,
+    demoted::{is_read_only, refused_a_write},
+    error::{DbError, ends_connection},
+    failed_attempts::describe,
+    holder::CallSite,
     mark::refuse_marks,
     peer::Peer,
-    pool::{Counts, DbConfig},
+    reach::FAILURE_TTL,
     source::Source,
-    usage::{CallSite, UsageGuard},
+    usage::UsageGuard,
 };
 use crate::request::Request;
 
@@ -107,6 +110,14 @@ impl Inner {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Fails if there is no server that a connection could be opened to.
+    pub(super) fn refuse_absent(&self) -> Result<(), DbError> {
+        match self.source().absent {
+            Some(why) => Err(DbError::Absent { why }),
+            None => Ok(()),
+        }
     }
 
     /// The shared connection, opened if necessary. It counts as in use until the result is dropped.
@@ -224,7 +235,7 @@ impl Inner {
                 && is_read_only(client).await
                 && !self.unusable.swap(true, Relaxed)
             {
-                record_demotion(&self.counts.usage, describe(error));
+                self.counts.usage.record_demotion(describe(error));
             }
         }
         result

@@ -15,7 +15,7 @@ use tokio_postgres::{
     config::{Host, LoadBalanceHosts, SslMode, SslNegotiation},
 };
 
-use super::{farewell::Farewell, relay::Stream, tap::Tap};
+use super::{farewell::Farewell, stream::Stream, tap::Tap};
 
 /// One address of a server.
 #[derive(Clone)]

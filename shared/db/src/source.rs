@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use deadpool_postgres::Pool;
 use tokio_postgres::config::TargetSessionAttrs;
 
-use super::{
-    pool::{Counts, DbConfig, counted_pool},
-    relay::Relay,
-    tls::Tls,
-};
+use super::{config::DbConfig, counts::Counts, pool::counted_pool, relay::Relay, tls::Tls};
 
 pub(super) struct Source {
     /// The shared connection comes from here. If more than one is allowed, connections for exclusive use do too, unless

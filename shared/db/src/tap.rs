@@ -17,7 +17,7 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
-use super::{relay::Stream, startup::Startup};
+use super::{startup::Startup, stream::Stream};
 
 /// All clones are the same stream.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ use rustls::{
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{relay::Stream, tap::Handshake};
+use super::{stream::Stream, tap::Handshake};
 
 /// How a server is verified. Built once per URL and used for every connection to it.
 #[derive(Clone)]

@@ -10,11 +10,13 @@ use tokio_postgres::{Row, Statement};
 use super::{
     error::{DbError, is_stale},
     exclusive::Checkout,
-    failure::recording_failure,
+    holder::CallSite,
     lane::{Db, Params},
     mark::{Mark, mark_of, misplaced},
-    query::{Query, at_most_one, one},
-    usage::{CallSite, in_transaction},
+    query::Query,
+    recording::recording_failure,
+    row_count::{at_most_one, one},
+    usage::in_transaction,
 };
 
 impl Db {

@@ -12,9 +12,9 @@ use cargo_metadata::Package;
 
 use crate::{
     choice::{candidates, choose, found_nothing},
-    cli::InitFlags,
     console::Console,
     failure::Failure,
+    flags::InitFlags,
     functions::Function,
     project::{Project, axum_of, binaries, is_axum_current, library, needed},
     sources::Module,

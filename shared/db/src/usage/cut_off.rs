@@ -2,8 +2,8 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use super::{CallSite, Usage, UsageTracker};
-use crate::request::Request;
+use super::{Usage, UsageTracker};
+use crate::{holder::CallSite, request::Request};
 
 /// How long a request waits while a request of an older generation holds the connection alone. Then the older one is
 /// cut off: after a save the user waits for the new code, and the old generation is ending anyway. The start of a

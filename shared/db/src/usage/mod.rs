@@ -8,15 +8,13 @@ mod cut_off;
 
 use std::{
     collections::BTreeMap,
-    panic::Location,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
-    demoted::record_demotion,
     error::DbError,
-    holder::{Holder, Loss},
+    holder::{CallSite, Holder, Loss},
 };
 use crate::request::Request;
 
@@ -26,9 +24,6 @@ const MAX_NAMED: usize = 5;
 /// PostgreSQL's error and the closed socket arrive in either order. Further apart than this they belong to different
 /// connections.
 const SAME_LOSS: Duration = Duration::from_secs(1);
-
-/// The line in the app that uses the database.
-pub(super) type CallSite = &'static Location<'static>;
 
 tokio::task_local! {
     /// The transactions that the current code runs in: on which database, and where each began. A transaction on one
@@ -156,6 +151,15 @@ impl UsageTracker {
         reason
     }
 
+    /// Records the loss of a connection that is discarded because it takes no writes.
+    pub(super) fn record_demotion(&self, refusal: String) {
+        let reason = self.record_loss(refusal);
+        tracing::warn!(
+            "the database no longer takes writes, and target_session_attrs=read-write asks for one that does: {reason}; \
+             the next statement looks for it"
+        );
+    }
+
     pub(super) fn losses(&self) -> Vec<Loss> {
         let state = self.state();
         let losses = state.losses.iter().map(|(reason, times)| Loss {
@@ -234,7 +238,7 @@ impl UsageGuard {
 
     /// Records that its connection no longer takes writes.
     pub(super) fn record_demotion(&self, refusal: String) {
-        record_demotion(&self.usage, refusal);
+        self.usage.record_demotion(refusal);
     }
 
     /// The holder is done. Only cleanup remains, so its request may ask for the connection again.
