@@ -4,17 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Foreign, Host, eventually, give_back};
-
-/// The same for every project with dependencies, so that they share one build. As an app would have them.
-const DEPENDENCIES: &str = r#"
-askama = { version = "0.15", default-features = false, features = ["derive", "std"] }
-axum = "0.8"
-reqwest = { version = "0.13", default-features = false }
-sqlx = { version = "0.9", default-features = false, features = ["migrate", "postgres", "runtime-tokio"] }
-tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
-tower-http = { version = "0.6", features = ["fs"] }
-"#;
+use crate::support::{DEPENDENCIES, Foreign, Host, eventually, give_back};
 
 /// Replaces `from` in a file of the project and waits until the path answers with `now`.
 async fn edit(host: &Host, file: &str, from: &str, to: &str, path: &str, now: &str) -> Value {

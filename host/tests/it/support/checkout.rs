@@ -44,8 +44,7 @@ impl Checkout {
         Self { root }
     }
 
-    /// An empty folder for another project, removed with it. Outside of this repository: cargo would merge the
-    /// configuration of both.
+    /// An empty folder for another project, removed with it.
     pub(crate) fn of_others(folder: &Path) -> Self {
         Self {
             root: folder.to_owned(),
@@ -55,6 +54,11 @@ impl Checkout {
     /// Removes it: it is none of this repository.
     pub(crate) fn remove(mut self) {
         fs::remove_dir_all(std::mem::take(&mut self.root)).unwrap();
+    }
+
+    /// Leaves it to the next run, which removes it.
+    pub(crate) fn leave(mut self) {
+        self.root = PathBuf::new();
     }
 
     /// None: what is left when a checkout has been handed on.

@@ -1,13 +1,15 @@
 //! A user's project in a git repository of its own, which adopts the dev server and gives it back.
 //!
-//! The first one to be served compiles the host for a workspace like theirs; the others get a copy of that build, as
-//! checkouts do.
+//! The host is compiled once for a workspace like theirs; each gets a copy of that build, as checkouts do.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Mutex,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use host_cli::Console;
@@ -18,8 +20,15 @@ use super::{
     seed::{run, seed},
 };
 
-/// The build of the project that was served first.
-static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// The same for every project with dependencies, so that they share one build. As an app would have them.
+pub(crate) const DEPENDENCIES: &str = r#"
+askama = { version = "0.15", default-features = false, features = ["derive", "std"] }
+axum = "0.8"
+reqwest = { version = "0.13", default-features = false }
+sqlx = { version = "0.9", default-features = false, features = ["migrate", "postgres", "runtime-tokio"] }
+tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+tower-http = { version = "0.6", features = ["fs"] }
+"#;
 
 pub(crate) struct Foreign {
     pub(crate) checkout: Checkout,
@@ -28,7 +37,11 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// A project with these files, committed.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap().keep().canonicalize().unwrap();
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (run, number) = (std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let folder = elsewhere().join(format!("{run}/{number}"));
+        fs::create_dir_all(&folder).unwrap();
+        let folder = folder.canonicalize().unwrap();
         let checkout = Checkout::of_others(&folder);
         let foreign = Self { checkout };
         for (file, text) in files {
@@ -102,13 +115,11 @@ impl Foreign {
     }
 
     fn build(&self) {
-        // One at a time: the others wait for the build that they copy.
-        let mut built = BUILT.lock().unwrap();
-        let from = match &*built {
-            Some(built) => built.clone(),
-            None => seed().join("target/hot"),
-        };
-        copy::tree(&from, &self.checkout.path("dev/target/hot")).unwrap();
+        copy::tree(built(), &self.checkout.path("dev/target/hot")).unwrap();
+        self.build_on();
+    }
+
+    fn build_on(&self) {
         let mut build = self.checkout.command("cargo");
         build.args([
             "build",
@@ -119,12 +130,38 @@ impl Foreign {
             "hot",
         ]);
         run(&mut build);
-        if built.is_none() {
-            let kept = seed().with_file_name("foreign");
-            copy::tree(&self.checkout.path("dev/target/hot"), &kept).unwrap();
-            *built = Some(kept);
-        }
     }
+}
+
+/// The build of a project that does nothing. Its lock file stays for the whole run: once that is gone, cargo compiles
+/// the host again in each copy.
+fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let project = Foreign::new(&[
+            (
+                "Cargo.toml",
+                &format!(
+                    "[package]\nname = \"idle\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
+                ),
+            ),
+            ("src/lib.rs", "pub fn router() -> axum::Router { axum::Router::new() }\n"),
+        ]);
+        project.adopt();
+        let target = project.checkout.path("dev/target/hot");
+        copy::tree(&seed().join("target/hot"), &target).unwrap();
+        project.build_on();
+        let kept = seed().with_file_name("foreign");
+        copy::tree(&target, &kept).unwrap();
+        fs::remove_dir_all(target).unwrap();
+        project.checkout.leave();
+        kept
+    })
+}
+
+/// Where projects of others lie: outside of this repository, since cargo would merge the configuration of both.
+pub(super) fn elsewhere() -> PathBuf {
+    env::temp_dir().join("host-it")
 }
 
 /// This repository.

@@ -11,7 +11,7 @@ mod server;
 
 pub(crate) use checkout::Checkout;
 pub(crate) use chromium::Chromium;
-pub(crate) use foreign::{Foreign, give_back};
+pub(crate) use foreign::{DEPENDENCIES, Foreign, give_back};
 pub(crate) use host::{Host, Status, client, eventually};
 pub(crate) use labs::{Lab, lab};
 pub(crate) use server::{ENCODED, Server, migrate};

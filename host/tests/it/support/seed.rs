@@ -9,6 +9,8 @@ use std::{
 
 use host_demo::copy;
 
+use super::foreign::elsewhere;
+
 /// The workspace as it was when this run began, built.
 pub(super) fn seed() -> &'static Path {
     static SEED: OnceLock<PathBuf> = OnceLock::new();
@@ -43,10 +45,8 @@ pub(super) fn runs() -> PathBuf {
 
 /// Checkouts of failed tests stay for a look until the next run.
 fn remove_finished_runs() {
-    let Ok(entries) = fs::read_dir(runs()) else {
-        return;
-    };
-    for entry in entries.flatten() {
+    let folders = [runs(), elsewhere()].map(fs::read_dir);
+    for entry in folders.into_iter().flatten().flatten().flatten() {
         let pid = entry.file_name().into_string().unwrap();
         if !Path::new("/proc").join(pid).exists() {
             // A host of a run that was killed may be ending and still write: its folder goes with the next run.
