@@ -39,6 +39,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Print the DATABASE_URL at which the running host offers the database: any program there shares the app's backend
+    #[cfg(feature = "dev")]
+    Url,
     /// Drop everything in the development database and migrate again
     #[cfg(feature = "dev")]
     DbReset {
@@ -113,6 +116,10 @@ fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, 
         }
         #[cfg(feature = "dev")]
         Command::Psql { arguments } => runtime.block_on(crate::commands::psql(arguments)),
+        #[cfg(feature = "dev")]
+        Command::Url => runtime
+            .block_on(crate::commands::url())
+            .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "dev")]
         Command::DbReset { confirm } => runtime
             .block_on(crate::commands::reset(confirm))

@@ -1,9 +1,10 @@
-//! The commands that need the database but not the app: `migrate`, `psql`, `db-reset`.
+//! The commands that need the database but not the app: `migrate`, `psql`, `url`, `db-reset`.
 //!
 //! While a host runs they use its cluster; otherwise they start the cluster and stop it again.
 
 use std::{
     fs::{self, File},
+    io::Write,
     os::unix::process::CommandExt,
     path::Path,
     process::{Command, ExitCode},
@@ -18,7 +19,7 @@ use tokio_postgres::config::Host;
 
 use crate::{
     config::{Flags, Project, Style, settings},
-    database::{Database, cluster::Binaries, migrate, on_watched_connection},
+    database::{Database, cluster::Binaries, migrate, offered, on_watched_connection},
     events::{Event, Events},
     lifecycle::Signals,
     terminal,
@@ -171,6 +172,19 @@ pub(crate) async fn psql(arguments: Vec<String>) -> Result<ExitCode, BoxError> {
             .and_then(|code| u8::try_from(code).ok())
             .unwrap_or(1),
     ))
+}
+
+/// `host url`: prints the `DATABASE_URL` that the app has, for tools such as `cargo sqlx prepare`.
+pub(crate) async fn url() -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    project.running()?;
+    let database =
+        printing(async |events| Database::find_or_borrow(&project, &env, events).await).await?;
+    let url = offered(project.root(), &database.url()).ok_or(
+        "the running host does not offer the database to other programs: it runs in a leak mode or behind a pooler",
+    )?;
+    writeln!(anstream::stdout(), "{url}")?;
+    Ok(())
 }
 
 /// Through the environment: everyone can read arguments in the process list.

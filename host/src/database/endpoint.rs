@@ -74,7 +74,7 @@ impl Endpoint {
                 db: Arc::clone(&db),
             }),
             runtime: Handle::current(),
-            identity: identity(config),
+            identity: identity(&config.url),
         });
         config.relay = Some(Arc::new(exchange.clone()));
         Self {
@@ -122,19 +122,18 @@ impl Endpoint {
             relay: None,
             ..config.clone()
         });
-        self.exchange.replace(identity(config));
+        self.exchange.replace(identity(&config.url));
     }
 
     /// For the app's `AppState`.
     pub(crate) fn url(&self) -> DatabaseUrl {
-        let Identity { user, database } = identity(&self.config.borrow());
+        let Identity { user, database } = identity(&self.config.borrow().url);
         DatabaseUrl::socket(&self.folder, socket::PORT, &user, &database)
     }
 
     /// For `DATABASE_URL`.
     pub(crate) fn url_text(&self) -> String {
-        let Identity { user, database } = identity(&self.config.borrow());
-        socket::url(&self.folder, &user, &database)
+        address(&self.folder, &self.config.borrow().url)
     }
 
     /// Who is connected.
@@ -155,8 +154,14 @@ impl Endpoint {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.join(format!(".s.PGSQL.{}", socket::PORT))
+        socket_in(&self.folder)
     }
+}
+
+/// Where the running host of the project at `root` offers the database with this URL. `None`: it does not.
+pub(crate) fn offered(root: &Path, url: &DatabaseUrl) -> Option<String> {
+    let folder = folder(root);
+    socket_in(&folder).exists().then(|| address(&folder, url))
 }
 
 /// Fails for a URL that leads to the endpoint of the project at `root`: nothing would stand behind it.
@@ -171,13 +176,22 @@ pub(super) fn refuse_own(url: &DatabaseUrl, root: &Path) -> Result<(), BoxError>
     Ok(())
 }
 
+fn address(folder: &Path, url: &DatabaseUrl) -> String {
+    let Identity { user, database } = identity(url);
+    socket::url(folder, &user, &database)
+}
+
+fn socket_in(folder: &Path) -> PathBuf {
+    folder.join(format!(".s.PGSQL.{}", socket::PORT))
+}
+
 fn folder(root: &Path) -> PathBuf {
     socket::folder(&root.join(".dev"), "wire", root)
 }
 
 /// As the server takes them: the database is named like the user, unless it is named.
-fn identity(config: &DbConfig) -> Identity {
-    let settings = config.url.config();
+fn identity(url: &DatabaseUrl) -> Identity {
+    let settings = url.config();
     let user = settings.get_user().map_or_else(system_user, str::to_owned);
     let database = settings
         .get_dbname()

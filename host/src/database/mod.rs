@@ -36,7 +36,7 @@ mod temporary;
 pub(crate) use self::{
     access::{AccessState, ClusterState, ServerState},
     development::{Database, terminate},
-    endpoint::{ClientStatus, Endpoint},
+    endpoint::{ClientStatus, Endpoint, offered},
     handle::{Handle, Refusals},
     observer::{Backend, CENSUS, Census, Observer},
     schema::{Schema, SchemaState},

@@ -222,6 +222,10 @@ async fn the_commands_beside_a_running_host_use_its_cluster() {
         run(&["psql", "-Atc", "SELECT name FROM counter"]).trim(),
         "a"
     );
+    // With the address that is printed, a program shares the app's backend.
+    let url = run(&["url"]);
+    let backend = run(&["psql", url.trim(), "-Atc", "SELECT pg_backend_pid()"]);
+    assert_eq!(backend.trim(), host.backend().await.to_string());
     assert!(run(&["migrate"]).contains("up to date"));
     let observer = host.observe().await;
     let elsewhere = "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.kept ()";
@@ -270,6 +274,12 @@ async fn the_commands_start_a_cluster_when_none_runs_and_stop_it() {
         String::from_utf8_lossy(&psql.stderr)
     );
     assert!(!checkout.path(".dev/postgres/data/postmaster.pid").exists());
+    let url = checkout.host().arg("url").output().unwrap();
+    let said = String::from_utf8_lossy(&url.stderr);
+    assert!(
+        !url.status.success() && said.contains("`host dev` is not running"),
+        "{said}"
+    );
 
     // One of them beside another.
     let mut open = checkout.host();
