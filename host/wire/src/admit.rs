@@ -11,14 +11,15 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use crate::{
-    backend::{Backend, BackendId},
+    backend::Backend,
     channels::{listen_again_but_for, unlisten},
-    client::{ClientId, Home, Stage},
+    client::{Home, Stage},
     copy::unexpected,
     core::{Action, Core, HIGH_WATER},
     effects::{Effects, Listen},
     flight::Owner,
     frame::{self, Frame, Malformed},
+    ids::{BackendId, ClientId},
     message::{Kind, Message},
     reply::Refusal,
 };

@@ -8,12 +8,12 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use crate::{
-    backend::BackendId,
-    client::{Client, ClientId},
+    client::Client,
     core::{Core, HIGH_WATER},
     end::GRACE,
     flight::{InFlight, Owner},
     frame::{self, Frame, Malformed},
+    ids::{BackendId, ClientId},
     reply::{self, Refusal},
 };
 

@@ -7,14 +7,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    client::ClientId,
     flight::{Chore, Departed, InFlight, Owner},
+    ids::ClientId,
     message::put_texts,
     settings::Settings,
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct BackendId(pub(crate) u32);
 
 pub(crate) struct Backend {
     /// What it said of itself when it was opened.

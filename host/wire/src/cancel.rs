@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use crate::{
-    backend::BackendId,
-    client::ClientId,
     core::{Action, Core, Timer},
     flight::Owner,
+    ids::{BackendId, ClientId},
     reply::{Refusal, put_ready},
 };
 

@@ -1,12 +1,13 @@
 //! Channels of LISTEN and NOTIFY. The session listens, and each client gets what it has asked for.
 
 use crate::{
-    backend::{Backend, BackendId},
-    client::{ClientId, Home},
+    backend::Backend,
+    client::Home,
     core::Core,
     effects::Listen,
     flight::{Chore, Owner},
     frame::Frame,
+    ids::{BackendId, ClientId},
     reply::Refusal,
     unit::Unit,
 };

@@ -8,15 +8,12 @@ use std::{
 use bytes::BytesMut;
 
 use crate::{
-    backend::BackendId,
     effects::{Effects, Left},
+    ids::{BackendId, ClientId},
     settings::Settings,
     statements::Statements,
     unit::Unit,
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ClientId(pub(crate) u32);
 
 pub(crate) struct Client {
     /// What it calls itself.

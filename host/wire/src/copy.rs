@@ -5,8 +5,9 @@
 
 use crate::{
     backend::Backend,
-    client::{Client, ClientId},
+    client::Client,
     flight::{InFlight, Owner},
+    ids::ClientId,
     message::{Kind, Message},
     reply::Refusal,
     unit::Unit,

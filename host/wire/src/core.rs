@@ -12,8 +12,9 @@ use std::{
 use bytes::BytesMut;
 
 use crate::{
-    backend::{Backend, BackendId},
-    client::{Client, ClientId, Home, Stage},
+    backend::Backend,
+    client::{Client, Home, Stage},
+    ids::{BackendId, ClientId},
     reply::Refusal,
 };
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    backend::{Backend, BackendId},
-    client::{Client, ClientId, Home},
+    backend::Backend,
+    client::{Client, Home},
     core::{Action, Core},
     effects::Effects,
     flight::{Chore, Departed, Owner},
+    ids::{BackendId, ClientId},
     message::{put_empty, put_texts},
     reply::Refusal,
 };

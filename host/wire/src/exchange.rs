@@ -15,11 +15,10 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    backend::BackendId,
-    client::ClientId,
     core::Core,
-    line::Line,
-    ports::{Port, Sink, State},
+    identity::Identity,
+    ids::{BackendId, ClientId},
+    ports::{Line, Port, Sink, State},
     reply::Refusal,
 };
 
@@ -40,15 +39,6 @@ pub struct Config {
     pub runtime: Handle,
     /// The user and the database that clients must name.
     pub identity: Identity,
-}
-
-/// Whose sessions the backends are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The role.
-    pub user: String,
-    /// The database.
-    pub database: String,
 }
 
 /// Shares backends. Clones are the same exchange.

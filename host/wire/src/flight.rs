@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{client::ClientId, effects::Effects, prepared::Naming};
+use crate::{effects::Effects, ids::ClientId, naming::Naming};
 
 /// What is known of a holder that is gone.
 pub(crate) struct Departed {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::{
-    backend::BackendId,
-    client::{ClientId, Stage},
+    client::Stage,
     core::Core,
     flight::Owner,
+    ids::{BackendId, ClientId},
     message::put_texts,
     reply::{put_authenticated, put_key, put_ready},
 };

@@ -47,11 +47,14 @@ mod exchange;
 mod flight;
 mod frame;
 mod greet;
+mod identity;
+mod ids;
 mod line;
 mod local;
 mod message;
 #[cfg(test)]
 mod model;
+mod naming;
 mod patience;
 mod perform;
 mod ports;
@@ -65,5 +68,6 @@ mod statements;
 mod status;
 mod unit;
 
-pub use exchange::{Config, Exchange, Identity, Open};
+pub use exchange::{Config, Exchange, Open};
+pub use identity::Identity;
 pub use status::ClientStatus;

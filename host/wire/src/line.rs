@@ -3,21 +3,22 @@
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use shared_db::{Cancel, Established, Stream};
+use shared_db::{Established, Stream};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf},
     sync::Notify,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{Backend, BackendId, parameters},
-    client::ClientId,
+    backend::{Backend, parameters},
     core::Core,
     effects::Left,
     exchange::Inner,
     flight::Owner,
+    ids::{BackendId, ClientId},
+    ports::Line,
     reply::Refusal,
 };
 
@@ -28,16 +29,6 @@ const STALL_LIMIT: Duration = Duration::from_secs(5);
 const STALL_PAUSE: Duration = Duration::from_millis(200);
 
 const READ_SIZE: usize = 64 << 10;
-
-pub(crate) struct Line {
-    pub(crate) write: WriteHalf<Box<dyn Stream>>,
-    pub(crate) is_blocked: bool,
-    /// Tells its task that there is something to look at.
-    pub(crate) wake: Arc<Notify>,
-    pub(crate) cancel: Arc<Cancel>,
-    /// Ends its task, and with it the connection.
-    pub(crate) stop: CancellationToken,
-}
 
 impl Inner {
     /// The backend that all share. Returns the client that the `Db` is.

@@ -14,8 +14,8 @@ use shared_db::{Established, Relay, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    client::ClientId,
     exchange::{Exchange, Inner},
+    ids::ClientId,
     ports::Sink,
 };
 

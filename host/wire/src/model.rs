@@ -8,10 +8,10 @@ use postgres_protocol::message::frontend;
 use proptest::prelude::*;
 
 use crate::{
-    backend::{Backend, BackendId},
-    client::ClientId,
+    backend::Backend,
     core::Core,
     frame,
+    ids::{BackendId, ClientId},
     message::{put_empty, put_texts},
 };
 

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use crate::{
-    backend::BackendId,
-    client::{ClientId, Home},
+    client::Home,
     core::{Action, Core, Timer},
     effects::Left,
+    ids::{BackendId, ClientId},
 };
 
 /// A transaction that works says something more often.

@@ -12,14 +12,17 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::{io::AsyncWrite, sync::Notify};
+use shared_db::{Cancel, Stream};
+use tokio::{
+    io::{AsyncWrite, WriteHalf},
+    sync::Notify,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::BackendId,
-    client::ClientId,
     core::{Core, HIGH_WATER},
-    exchange::Identity,
-    line::Line,
+    identity::Identity,
+    ids::{BackendId, ClientId},
 };
 
 pub(crate) struct State {
@@ -36,6 +39,17 @@ pub(crate) struct Port {
     pub(crate) is_blocked: bool,
     /// Nothing is read from it, because too much of it waits.
     pub(crate) is_paused: bool,
+}
+
+/// Where a backend's bytes go.
+pub(crate) struct Line {
+    pub(crate) write: WriteHalf<Box<dyn Stream>>,
+    pub(crate) is_blocked: bool,
+    /// Tells its task that there is something to look at.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) cancel: Arc<Cancel>,
+    /// Ends its task, and with it the connection.
+    pub(crate) stop: CancellationToken,
 }
 
 pub(crate) enum Sink {

@@ -8,40 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     backend::Backend,
-    client::{Client, ClientId},
+    client::Client,
     flight::{InFlight, Owner},
+    ids::ClientId,
     message::{Kind, Message, put_close, put_empty},
+    naming::Naming,
     unit::Unit,
 };
-
-/// What a message does to the backend's statements, until its answer says that it has done so.
-pub(crate) enum Naming {
-    /// With the Parse that had the name before, which has it again if the backend refuses or skips this one.
-    Parse(Message, Option<Message>),
-    /// Of a statement or a portal; with the Parse that had the name before.
-    Close(Message, Option<Message>),
-    /// The exchange itself tells it. The client gets nothing of the answer.
-    Tell(Message),
-    /// The exchange itself takes it back, if it is there, before it tells it.
-    TakeBack(Message),
-}
-
-impl Naming {
-    fn message(&self) -> &Message {
-        match self {
-            Self::Parse(message, _) | Self::Close(message, _) => message,
-            Self::Tell(message) | Self::TakeBack(message) => message,
-        }
-    }
-
-    fn is_of(&self, name: &str) -> bool {
-        self.message().statement() == Some(name)
-    }
-
-    fn was_asked(&self) -> bool {
-        matches!(self, Self::Parse(..) | Self::Close(..))
-    }
-}
 
 impl Backend {
     /// Sends a message of `client`. The first of a unit opens it.

@@ -5,11 +5,12 @@
 //! backend, and the others get a new one.
 
 use crate::{
-    backend::{Backend, BackendId, LEFT},
-    client::{ClientId, Home, Stage},
+    backend::{Backend, LEFT},
+    client::{Home, Stage},
     core::{Action, Core},
     effects::Left,
     flight::Owner,
+    ids::{BackendId, ClientId},
     reply::Refusal,
     settings::Settings,
 };

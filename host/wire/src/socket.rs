@@ -10,9 +10,10 @@ use tokio::{
 };
 
 use crate::{
-    client::ClientId,
     core::Core,
-    exchange::{Exchange, Identity, Inner},
+    exchange::{Exchange, Inner},
+    identity::Identity,
+    ids::ClientId,
     ports::Sink,
     reply::Refusal,
     startup::{self, Packet, Startup},
