@@ -17,6 +17,17 @@ pub(crate) fn declared(workspace: &Path) -> BTreeSet<PathBuf> {
     reachable(named_in(workspace), &[workspace])
 }
 
+/// The texts of the manifests that decide what the packages of a project link, and of its lock file.
+pub(crate) fn manifests(root: &Path, workspace: &Path) -> Vec<Vec<u8>> {
+    let mut folders = declared(workspace);
+    folders.extend([root, workspace].map(Path::to_owned));
+    let files = folders.iter().map(|folder| folder.join("Cargo.toml"));
+    files
+        .chain([workspace.join("Cargo.lock")])
+        .map(|file| fs::read(file).unwrap_or_default())
+        .collect()
+}
+
 /// Those that only the package in `app` is built from, itself included: the host does not contain them.
 pub(crate) fn only_of(app: &Path, workspace: &Path) -> BTreeSet<PathBuf> {
     let of_the_app = reachable(vec![app.to_owned()], &[workspace]);
@@ -179,6 +190,13 @@ mod tests {
         let names = ["app", "crates/domain", "crates/words", "made", "patched"];
         let expected: BTreeSet<PathBuf> = names.iter().map(|name| root.join(name)).collect();
         assert_eq!(declared(root), expected);
+
+        let texts = || manifests(root, root);
+        let before = texts();
+        assert_eq!(texts(), before);
+        // A feature that brings a crate in, which the lock file knows already.
+        write("made", "[features]\ndefault = [\"dep:more\"]");
+        assert_ne!(texts(), before);
     }
 
     #[test]

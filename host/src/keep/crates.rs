@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::config::{Project, environment::restore_user_environment};
+use crate::config::{Project, environment::restore_user_environment, packages};
 
 /// The package that is the dylib.
 const DYLIB: &str = "shared_dylib";
@@ -37,8 +37,8 @@ pub(super) enum CratesError {
 /// The crates of a project.
 pub(super) struct Crates {
     project: Project,
-    /// The text of the lock file, and what cargo said of it. Locked while cargo runs, so that one run does for all.
-    told: Mutex<Option<(Vec<u8>, Arc<Linked>)>>,
+    /// The texts that cargo read, and what it said of them. Locked while cargo runs, so that one run does for all.
+    told: Mutex<Option<(Vec<Vec<u8>>, Arc<Linked>)>>,
 }
 
 /// What links which crates.
@@ -62,14 +62,13 @@ impl Crates {
         }
     }
 
-    /// As of the lock file as it is now. A change of the dylib itself restarts the host, but the app may get another
-    /// version of one of its crates at any time.
+    /// As of the manifests and the lock file as they are now. A change of the dylib itself restarts the host, but the app
+    /// may get another version of one of its crates at any time, or a feature that brings one in.
     pub(super) async fn now(&self) -> Result<Arc<Linked>, CratesError> {
         let mut told = self.told.lock().await;
-        let lock = self.project.workspace().join("Cargo.lock");
-        let lock = tokio::fs::read(lock).await.unwrap_or_default();
+        let texts = packages::manifests(self.project.root(), self.project.workspace());
         if let Some((of, linked)) = &*told
-            && *of == lock
+            && *of == texts
         {
             return Ok(linked.clone());
         }
@@ -82,7 +81,7 @@ impl Crates {
         };
         linked.folder = linked.folder.as_ref().map(shown);
         let linked = Arc::new(linked);
-        *told = Some((lock, linked.clone()));
+        *told = Some((texts, linked.clone()));
         Ok(linked)
     }
 
