@@ -222,7 +222,7 @@ fn pass_connection(command: &mut Command, url: &DatabaseUrl) {
 
 fn here() -> Result<(Project, Env), BoxError> {
     let mut project = Project::find()?;
-    let (env, host) = settings::read_dev(project.dotenv()?, &Flags::default(), &[])?;
+    let (env, host) = settings::read_dev(&project, project.dotenv()?, &Flags::default(), &[])?;
     if !host.database {
         return Err("this project runs without a database: HOST_DATABASE is none".into());
     }

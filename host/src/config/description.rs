@@ -4,6 +4,7 @@
 //! [workspace.metadata.host]
 //! app = "app_lib"   # the package whose library is loaded
 //! root = ".."       # the project's folder, with `.env` and `migrations`; without this line, the workspace's own
+//! migrations = "db" # their folder, relative to the root, as HOST_MIGRATIONS names it, which wins over this line
 //! style = "sqlx"    # whose migrations: refinery, sqlx or diesel; without this line, as the files are named
 //! ```
 //!
@@ -35,7 +36,7 @@ pub(crate) struct App {
 pub(super) struct Description {
     pub(super) root: PathBuf,
     pub(super) app: App,
-    pub(super) style: Option<Style>,
+    pub(super) migrations: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -43,17 +44,21 @@ pub(super) struct Description {
 struct Metadata {
     app: String,
     root: Option<PathBuf>,
+    migrations: Option<String>,
     style: Option<Style>,
 }
 
 /// The description in the manifest of the workspace at this folder. `None` if there is none.
 pub(super) fn read(workspace: &Path) -> Result<Option<Description>, String> {
-    let Some(metadata) = metadata(workspace) else {
+    let Some(Metadata {
+        app,
+        root,
+        migrations,
+        style: _, // read when it is needed
+    }) = metadata(workspace)?
+    else {
         return Ok(None);
     };
-    let Metadata { app, root, style } = metadata.try_into().map_err(|error: toml::de::Error| {
-        format!("[workspace.metadata.host]: {}", error.message())
-    })?;
     let root = normalize(&workspace.join(root.unwrap_or_default()));
     let found = declared(workspace)
         .into_iter()
@@ -61,17 +66,28 @@ pub(super) fn read(workspace: &Path) -> Result<Option<Description>, String> {
     let app = found.ok_or_else(|| {
         format!("[workspace.metadata.host] names the app `{app}`, but no member or path dependency has that name")
     })?;
-    Ok(Some(Description { root, app, style }))
+    Ok(Some(Description {
+        root,
+        app,
+        migrations,
+    }))
 }
 
-/// Without its errors: cargo reports what is wrong with a manifest.
-fn metadata(workspace: &Path) -> Option<Value> {
+/// Whose migrations they are, if the manifest says so now.
+pub(super) fn style(workspace: &Path) -> Result<Option<Style>, String> {
+    Ok(metadata(workspace)?.and_then(|metadata| metadata.style))
+}
+
+/// Our part of a manifest. cargo reports what is wrong with the rest.
+fn metadata(workspace: &Path) -> Result<Option<Metadata>, String> {
     let mut manifest = manifest(workspace);
-    let workspace = manifest.get_mut("workspace")?.as_table_mut()?;
-    workspace
-        .get_mut("metadata")?
-        .as_table_mut()?
-        .remove("host")
+    let mut ours = || -> Option<Value> {
+        let workspace = manifest.get_mut("workspace")?.as_table_mut()?;
+        let metadata = workspace.get_mut("metadata")?.as_table_mut()?;
+        metadata.remove("host")
+    };
+    let ours = ours().map(Value::try_into).transpose();
+    ours.map_err(|error: toml::de::Error| format!("[workspace.metadata.host]: {}", error.message()))
 }
 
 /// The package in `folder`, if it has this name.

@@ -17,6 +17,7 @@ use super::{
     options::HostSettings,
     packages::normalize,
     style::Style,
+    table::HOST_MIGRATIONS,
 };
 
 /// The folder of the workspace in a project that has its own.
@@ -59,7 +60,8 @@ pub(crate) struct Project {
     app: App,
     /// The folder of migrations, once the settings are known.
     migrations: Option<PathBuf>,
-    style: Option<Style>,
+    /// That folder, if the workspace names it.
+    declared_migrations: Option<String>,
     /// Folders that the app reads at run time, besides the usual ones; once the settings are known.
     watch: Vec<PathBuf>,
 }
@@ -87,7 +89,7 @@ impl Project {
                 Ok(Some(found)) => {
                     return Ok(Self {
                         migrations: None,
-                        style: found.style,
+                        declared_migrations: found.migrations,
                         root: found.root,
                         workspace,
                         app: found.app,
@@ -114,7 +116,7 @@ impl Project {
         let (root, workspace) = (root.to_owned(), root.to_owned());
         Self {
             migrations: Some(root.join("migrations")),
-            style: None,
+            declared_migrations: None,
             watch: vec![root.join("content/pages")],
             root,
             workspace,
@@ -162,9 +164,22 @@ impl Project {
         self.migrations.as_deref()
     }
 
-    /// Whose migrations they are, if the workspace says so.
-    pub(crate) fn migration_style(&self) -> Option<Style> {
-        self.style
+    /// The manifest that describes the project.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.workspace.join("Cargo.toml")
+    }
+
+    /// Whose migrations they are, if the workspace says so. Read again each time, since a message asks for that line.
+    pub(crate) fn migration_style(&self) -> Result<Option<Style>, String> {
+        description::style(&self.workspace)
+    }
+
+    /// The settings that the workspace makes, and the name of its manifest.
+    pub(crate) fn declared(&self) -> (String, Vec<(String, String)>) {
+        let folder = self.declared_migrations.clone();
+        let setting = folder.map(|folder| (HOST_MIGRATIONS.variable.to_owned(), folder));
+        let name = self.relative(&self.manifest()).display().to_string();
+        (name, setting.into_iter().collect())
     }
 
     /// The variables of `.env`, if there is one.

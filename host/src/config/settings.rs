@@ -10,9 +10,9 @@ use shared::db::DbConfig;
 use shared::env::{Change, Reader, ShownSetting};
 use shared::env::{Env, Faults, Variables};
 
-#[cfg(feature = "dev")]
-use super::options::HostSettings;
 use super::{environment, flags::Flags};
+#[cfg(feature = "dev")]
+use super::{options::HostSettings, project::Project};
 
 /// Whether the environment asks for lines without colour and cursor movements: `NO_COLOR`, or a CI run.
 pub(crate) fn wants_plain_output() -> bool {
@@ -36,19 +36,23 @@ pub(crate) fn read(
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
 ) -> Result<Env, Faults> {
-    Env::read(&variables(file, flags))
+    Env::read(&variables(Variables::default(), file, flags))
 }
 
-/// Reads and validates them and the dev server's own. An error lists every fault. Of the settings that take a restart, those of `in_effect` win over everything
-/// else: a running host has its own.
+/// Reads and validates them and the dev server's own; what the project's workspace says is what they are without `.env`.
+/// An error lists every fault. Of the settings that take a restart, those of `in_effect` win over everything else: a
+/// running host has its own.
 #[cfg(feature = "dev")]
 pub(crate) fn read_dev(
+    project: &Project,
     file: impl IntoIterator<Item = (String, String)>,
     flags: &Flags,
     in_effect: &[ShownSetting],
 ) -> Result<(Env, HostSettings), Faults> {
     let fixed = in_effect.iter().filter(|it| it.change == Change::Restart);
-    let variables = fixed.fold(variables(file, flags), |variables, it| {
+    let (manifest, declared) = project.declared();
+    let declared = Variables::default().with(&manifest, declared);
+    let variables = fixed.fold(variables(declared, file, flags), |variables, it| {
         variables.with(&it.source, [(it.name.to_owned(), it.value.clone())])
     });
     let mut reader = Reader::new(&variables);
@@ -57,12 +61,16 @@ pub(crate) fn read_dev(
     reader.finish().map(|()| (env, host))
 }
 
-fn variables(file: impl IntoIterator<Item = (String, String)>, flags: &Flags) -> Variables {
+fn variables(
+    declared: Variables,
+    file: impl IntoIterator<Item = (String, String)>,
+    flags: &Flags,
+) -> Variables {
     // The original environment: variables that were added from an older `.env` must not take precedence over `.env`.
     let environment = environment::original()
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
-    let variables = Variables::default()
+    let variables = declared
         .with(".env", file)
         .with("the environment", environment);
     flags.layers().fold(variables, |variables, (flag, value)| {

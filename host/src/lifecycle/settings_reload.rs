@@ -42,7 +42,7 @@ impl SettingsReload {
                 "the modes are about connections to a database, and HOST_DATABASE is none".into(),
             );
         }
-        settings::read_dev(self.project.dotenv()?, &self.flags, &[])?;
+        settings::read_dev(&self.project, self.project.dotenv()?, &self.flags, &[])?;
         Ok(())
     }
 
@@ -74,10 +74,10 @@ impl SettingsReload {
             environment,
         } = self.settings.borrow().clone();
         let (_, HostSettings { entries: asked, .. }) =
-            settings::read_dev(file.clone(), &self.flags, &[])?;
+            settings::read_dev(&self.project, file.clone(), &self.flags, &[])?;
         self.report_waiting(&asked, &before_entries);
         let (env, HostSettings { entries, .. }) =
-            settings::read_dev(file.clone(), &self.flags, &before_entries)?;
+            settings::read_dev(&self.project, file.clone(), &self.flags, &before_entries)?;
         let differs = |(now, before): (&ShownSetting, &ShownSetting)| {
             now.change == Change::Pool && now.value != before.value
         };

@@ -52,7 +52,7 @@ impl Start {
         let flags = options.flags.0;
         let switched = carried.mode.map(Mode::switched);
         let switched = switched.as_ref().map_or(&[][..], |switched| switched);
-        let (env, settings) = settings::read_dev(project.dotenv()?, &flags, switched)?;
+        let (env, settings) = settings::read_dev(&project, project.dotenv()?, &flags, switched)?;
         project.configure(&settings);
         let env = Arc::new(env);
         if let Some(unread) = env.unread() {

@@ -68,7 +68,7 @@ impl Reload {
 
     /// Fails if a host started now would not serve: the error names what would stop it.
     pub(super) fn may_restart(&self) -> Result<(), BoxError> {
-        settings::read_dev(self.project.dotenv()?, &self.flags, &[])?;
+        settings::read_dev(&self.project, self.project.dotenv()?, &self.flags, &[])?;
         self.schema.check_files()?;
         Ok(())
     }

@@ -37,7 +37,9 @@ pub(super) fn classify(
         let schema = project
             .migrations()
             .is_some_and(|folder| path.starts_with(folder));
-        classified.schema |= schema && !undoes(&path);
+        // The manifest says whose migrations they are.
+        let describes = path == project.manifest() && project.migrations().is_some();
+        classified.schema |= schema && !undoes(&path) || describes;
         if inputs.contains(&file) || !schema && (!inputs_known || is_input(&file)) {
             classified.build.insert(file);
         } else if !schema
@@ -116,6 +118,7 @@ mod tests {
             ("domain/src/new.rs", true, false, true, false),
             ("app_lib/Cargo.toml", true, false, true, false),
             ("app_lib/words/one.txt", true, false, true, false),
+            ("Cargo.toml", true, true, true, false),
             ("Cargo.lock", true, false, true, false),
             ("rust-toolchain.toml", true, false, true, false),
             (".cargo/config.toml", true, false, true, false),

@@ -171,6 +171,27 @@ async fn a_misnamed_file_is_named_and_stops_only_a_folder_without_others() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // As it says; a save of that line is enough.
+    let described = "[workspace.metadata.host]\n";
+    let declare = |before: &str, after: &str| {
+        let line = |style: &str| format!("{described}{style}");
+        let (before, after) = (line(before), line(after));
+        host.checkout.edit("Cargo.toml", &before, &after);
+    };
+    declare("", "style = \"refinry\"\n");
+    let text = failure("unknown variant `refinry`").await;
+    assert!(text.contains("Cargo.toml: "), "{text}");
+    declare("style = \"refinry\"\n", "style = \"refinery\"\n");
+    host.until("the declared style", |status| {
+        status.0["schema"]["failure"].is_null()
+    })
+    .await;
+    eventually("its line", async || {
+        host.log().contains("Migrations up to date").then_some(())
+    })
+    .await;
+    declare("style = \"refinery\"\n", "");
+    failure("several tools").await;
     // None of which any tool would find.
     for file in std::fs::read_dir(host.checkout.path("migrations")).unwrap() {
         let file = file.unwrap();

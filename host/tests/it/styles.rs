@@ -131,6 +131,15 @@ async fn the_files_of_sqlx_are_applied_as_sqlx_does_it() {
     let held = "SELECT objid::text FROM pg_locks WHERE locktype = 'advisory'";
     assert_eq!(column(&host, held).await, [""; 0]);
 
+    // The app's own migrator takes a file that is still empty.
+    let late = "20240501000000_empty.sql";
+    write(&host.checkout, late, "-- soon\n");
+    let recorded = "INSERT INTO _sqlx_migrations VALUES (20240501000000, 'empty', now(), true, sha384(E'-- soon\\n'), 1)";
+    sqlx.batch_execute(recorded).await.unwrap();
+    write(&host.checkout, late, "-- soon\nCREATE TABLE soon ();");
+    until_applied(&host, &[&four[..], &["20240501000000_empty"]].concat()).await;
+    sqlx.batch_execute("TABLE soon").await.unwrap();
+
     // What is applied is history.
     write(&host.checkout, "20240101000000_add_item.sql", "SELECT 1");
     let status = host

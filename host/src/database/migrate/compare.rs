@@ -2,8 +2,9 @@
 
 use super::{
     Files, Migration, MigrationFailure, MigrationStatus,
-    history::{History, Row, table},
+    history::{History, Row},
     naming::number,
+    table::table,
 };
 use crate::config::Style;
 

@@ -15,6 +15,9 @@ use crate::config::{Project, Style};
 /// CONCURRENTLY. sqlx has the same.
 const NO_TRANSACTION: &str = "-- no-transaction";
 
+/// What `sqlx migrate add` writes into a new file.
+const NEW_IN_SQLX: &str = "-- Add migration script here\n";
+
 /// A migration on disk.
 #[derive(Debug)]
 pub(crate) struct Migration {
@@ -30,9 +33,28 @@ pub(crate) struct Migration {
 impl Migration {
     /// One without a statement is still being written.
     pub(super) fn has_statement(&self) -> bool {
-        let mut lines = self.sql.lines().map(str::trim);
-        lines.any(|line| !line.is_empty() && !line.starts_with("--"))
+        self.sql.lines().any(is_statement)
     }
+
+    /// What the file may have been before it had a statement: nothing, what sqlx's own tool writes into a new one, or
+    /// the comments that it still begins with.
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = &str> {
+        let lines = self.sql.split_inclusive('\n');
+        let comments = lines.take_while(|line| !is_statement(line));
+        let ends = comments.scan(0, |end, line| {
+            *end += line.len();
+            Some(*end)
+        });
+        let whole = ends.map(|end| &self.sql[..end]);
+        let lines = whole.flat_map(|text| [text, text.trim_end()]);
+        ["", NEW_IN_SQLX].into_iter().chain(lines)
+    }
+}
+
+/// Whether this line is more than a comment.
+fn is_statement(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && !line.starts_with("--")
 }
 
 /// A file that looks like a migration and is none.
@@ -69,11 +91,15 @@ pub(super) fn read(project: &Project) -> Result<Files, MigrationFailure> {
     let folder = project.relative(directory).display().to_string();
     let paths = sql_files(directory, &folder)?;
     let named: Vec<_> = paths.iter().map(|path| Named::of(path)).collect();
-    let found = match project.migration_style() {
+    let manifest = project.relative(&project.manifest()).display().to_string();
+    let declared = project
+        .migration_style()
+        .map_err(|message| MigrationFailure::new(Some(manifest.clone()), message))?;
+    let found = match declared {
         None => {
             let both = paths.iter().map(String::as_str).zip(&named);
             style_of(both.map(|(path, named)| (path, named.as_ref())))
-                .map_err(|mixed| several(project, &folder, &mixed))?
+                .map_err(|mixed| several(&manifest, &folder, &mixed))?
         }
         declared => declared,
     };
@@ -91,18 +117,16 @@ pub(super) fn read(project: &Project) -> Result<Files, MigrationFailure> {
     Ok(files)
 }
 
-fn several(project: &Project, folder: &str, mixed: &BTreeMap<Style, &str>) -> MigrationFailure {
+fn several(manifest: &str, folder: &str, mixed: &BTreeMap<Style, &str>) -> MigrationFailure {
     let named = mixed
         .iter()
         .map(|(style, file)| format!("{file} of {style}"));
     let named: Vec<_> = named.collect();
     let first = mixed.keys().next().copied().unwrap_or_default();
-    let manifest = project.workspace().join("Cargo.toml");
     let message = format!(
         "holds migrations of several tools: {}; keep those of one, or say whose count: style = \"{first}\" under \
-         [workspace.metadata.host] in {}",
+         [workspace.metadata.host] in {manifest}",
         named.join(", "),
-        project.relative(&manifest).display(),
     );
     MigrationFailure::new(Some(folder.to_owned()), message)
 }

@@ -1,7 +1,4 @@
-//! The table in which a tool keeps what it has applied: made, read and written as the tool itself does it.
-//!
-//! As refinery 0.10, sqlx 0.9 and diesel_migrations 2.3 do; their crates would bring drivers and connections of their
-//! own.
+//! What a tool has applied: read from its table, compared with files by checksum, and written as the tool does it.
 
 use std::{
     hash::{Hash, Hasher},
@@ -16,11 +13,12 @@ use tokio_postgres::{Client, GenericClient};
 use super::{
     Files, Migration, MigrationFailure,
     naming::{in_order, number},
+    table::{ADD_DIESEL, ADD_REFINERY, ADD_SQLX, KEY, TIME_SQLX, create, select, table},
 };
 use crate::config::Style;
 
 /// A migration that was applied.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Row {
     pub(super) version: String,
     pub(super) title: Option<String>,
@@ -34,6 +32,8 @@ pub(super) struct Row {
 pub(super) struct History {
     pub(super) style: Style,
     pub(super) rows: Vec<Row>,
+    /// Rows of files that had no statement when they were written.
+    pub(super) empty: Vec<Row>,
     pub(super) exists: bool,
     /// refinery's feature `int8-versions`, without which it reads no larger numbers. It also changes its checksums.
     pub(super) wide: bool,
@@ -61,12 +61,15 @@ impl History {
             checksum: row.get(2),
             unfinished: row.get(3),
         };
-        Ok(Self {
+        let mut history = Self {
             style,
             rows: rows.into_iter().map(row).collect(),
+            empty: Vec::new(),
             exists: true,
             wide: key.get(0),
-        })
+        };
+        history.set_empty_aside(files);
+        Ok(history)
     }
 
     /// Makes the table, unless it is there.
@@ -113,6 +116,33 @@ impl History {
         self.rows.insert(place, row);
     }
 
+    /// Sets the rows aside that were written when a file, which has changed since, had no statement: the app's own
+    /// migrator takes every file that it finds. Nothing was applied, so the file counts as pending.
+    fn set_empty_aside(&mut self, files: &Files) {
+        let is_empty = |row: &Row| {
+            let mut files = files.list.iter();
+            let file = files.find(|file| file.named.version == row.version);
+            file.is_some_and(|file| self.is_empty(row, file))
+        };
+        let (empty, rows) = self.rows.iter().cloned().partition(is_empty);
+        (self.empty, self.rows) = (empty, rows);
+    }
+
+    fn is_empty(&self, row: &Row, file: &Migration) -> bool {
+        let is_of = |text| row.checksum == self.checksum_of(file, text);
+        row.checksum.is_some() && !is_of(&file.sql) && file.beginnings().any(is_of)
+    }
+
+    /// Deletes what was set aside.
+    pub(super) async fn forget_empty(&self, client: &Client) -> Result<(), MigrationFailure> {
+        let delete = format!("DELETE FROM {} WHERE version::text = $1", table(self.style));
+        for row in &self.empty {
+            let deleted = client.execute(&delete, &[&row.version]).await;
+            deleted.map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Adds how long a recorded one took, which sqlx can only know once it is committed.
     pub(super) async fn record_time(&self, client: &Client, file: &Migration, took: Duration) {
         let nanoseconds = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
@@ -128,17 +158,21 @@ impl History {
 
     /// What the table has for an unchanged file.
     pub(super) fn checksum(&self, file: &Migration) -> Option<String> {
+        self.checksum_of(file, &file.sql)
+    }
+
+    fn checksum_of(&self, file: &Migration, sql: &str) -> Option<String> {
         match self.style {
-            Style::Refinery => Some(self.hash(file).to_string()),
+            Style::Refinery => Some(self.hash(file, sql).to_string()),
             Style::Sqlx => {
-                let digest = Sha384::digest(&file.sql);
+                let digest = Sha384::digest(sql);
                 Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
             }
             Style::Diesel => None,
         }
     }
 
-    fn hash(&self, file: &Migration) -> u64 {
+    fn hash(&self, file: &Migration, sql: &str) -> u64 {
         let mut hasher = SipHasher13::new();
         let number = number(&file.named.version).unwrap_or_default();
         file.named.title.hash(&mut hasher);
@@ -146,7 +180,7 @@ impl History {
             Ok(number) if !self.wide => number.hash(&mut hasher),
             _ => number.hash(&mut hasher),
         }
-        file.sql.hash(&mut hasher);
+        sql.hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -154,67 +188,6 @@ impl History {
 fn failed(error: tokio_postgres::Error) -> MigrationFailure {
     MigrationFailure::new(None, describe(&error))
 }
-
-/// Whether its versions have 64 bits. Nothing if there is no such table.
-const KEY: &str = "\
-SELECT atttypid = 'int8'::regtype FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'version'";
-
-pub(super) fn table(style: Style) -> &'static str {
-    match style {
-        Style::Refinery => "refinery_schema_history",
-        Style::Sqlx => "_sqlx_migrations",
-        Style::Diesel => "__diesel_schema_migrations",
-    }
-}
-
-fn create(style: Style, wide: bool) -> &'static str {
-    match (style, wide) {
-        (Style::Refinery, false) => "\
-CREATE TABLE IF NOT EXISTS refinery_schema_history (
-    version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))",
-        (Style::Refinery, true) => "\
-CREATE TABLE IF NOT EXISTS refinery_schema_history (
-    version INT8 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))",
-        (Style::Sqlx, _) => "\
-CREATE TABLE IF NOT EXISTS _sqlx_migrations (
-    version BIGINT PRIMARY KEY, description TEXT NOT NULL, installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),
-    success BOOLEAN NOT NULL, checksum BYTEA NOT NULL, execution_time BIGINT NOT NULL)",
-        (Style::Diesel, _) => "\
-CREATE TABLE IF NOT EXISTS __diesel_schema_migrations (
-    version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-    }
-}
-
-fn select(style: Style) -> &'static str {
-    match style {
-        Style::Refinery => {
-            "\
-SELECT version::text, name::text, checksum::text, false FROM refinery_schema_history ORDER BY version"
-        }
-        Style::Sqlx => {
-            "\
-SELECT version::text, description, encode(checksum, 'hex'), NOT success FROM _sqlx_migrations ORDER BY version"
-        }
-        Style::Diesel => {
-            "\
-SELECT version::text, NULL::text, NULL::text, false FROM __diesel_schema_migrations ORDER BY version COLLATE \"C\""
-        }
-    }
-}
-
-/// With the time as RFC 3339, which refinery parses.
-const ADD_REFINERY: &str = "\
-INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
-VALUES ($1::text::bigint, $2, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), $3)";
-
-const ADD_SQLX: &str = "\
-INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-VALUES ($1::text::bigint, $2, TRUE, decode($3, 'hex'), -1)";
-
-const TIME_SQLX: &str =
-    "UPDATE _sqlx_migrations SET execution_time = $2 WHERE version = $1::text::bigint";
-
-const ADD_DIESEL: &str = "INSERT INTO __diesel_schema_migrations (version) VALUES ($1)";
 
 #[cfg(test)]
 mod tests {
@@ -254,6 +227,47 @@ mod tests {
                 reversible: false,
             };
             assert_eq!(history.checksum(&file).as_deref(), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_row_from_before_the_first_statement_is_set_aside() {
+        for (path, recorded, sql, set_aside) in [
+            ("1_a.sql", "", SQL, true),
+            ("1_a.sql", "-- Add migration script here\n", SQL, true),
+            ("1_a.sql", "-- items", "-- items\n\nSELECT 1", true),
+            ("1_a.sql", "-- items\n", "-- items\n-- more\n", true),
+            ("1_a.sql", "-- items\n", "-- items\n", false),
+            ("1_a.sql", "SELECT 1;", "SELECT 1;\nSELECT 2;", false),
+            ("1_a.sql", "SELECT 1;", "", false),
+            ("V1__a.sql", "", SQL, true),
+            ("1_a/up.sql", "", SQL, false),
+        ] {
+            let named = Named::of(path).expect("a name");
+            let mut history = History {
+                style: named.style,
+                ..History::default()
+            };
+            let file = Migration {
+                named,
+                path: path.to_owned(),
+                sql: sql.to_owned(),
+                in_transaction: true,
+                reversible: false,
+            };
+            history.rows.push(Row {
+                version: "1".to_owned(),
+                checksum: history.checksum_of(&file, recorded),
+                ..Row::default()
+            });
+            let files = Files {
+                list: vec![file],
+                ..Files::default()
+            };
+            history.set_empty_aside(&files);
+            let found = (history.empty.len(), history.rows.len());
+            let expected = if set_aside { (1, 0) } else { (0, 1) };
+            assert_eq!(found, expected, "{path}: {recorded:?}, then {sql:?}");
         }
     }
 }

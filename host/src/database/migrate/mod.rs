@@ -11,8 +11,9 @@ mod folder;
 // Whose they are by their names.
 mod naming;
 
-// What was applied.
+// What was applied, and the tables that say it.
 mod history;
+mod table;
 
 // Which of them cannot be applied.
 mod load;
@@ -151,6 +152,7 @@ async fn run_locked(
     if !apply {
         return Ok(());
     }
+    history.forget_empty(client).await?;
     let pending: Vec<&Migration> = compare::pending(files, &history).collect();
     for file in pending {
         if control.stop.is_cancelled() {

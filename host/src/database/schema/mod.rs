@@ -215,6 +215,13 @@ impl Schema {
             if let (false, Some(event)) = (unreached, state.event()) {
                 self.events.emit(event);
             }
+            // After a failure that is on the screen. What was applied is told already.
+            if before.failure.is_some_and(|failure| failure.file.is_some())
+                && !state.differs()
+                && now.is_empty()
+            {
+                self.events.emit(Event::MigrationsUpToDate);
+            }
         }
         self.forget_plans(!now.is_empty());
         self.state.send_replace(state);
