@@ -42,27 +42,21 @@ fn text(project: &Project, package: &Package, root: &Module, pieces: &[Piece]) -
     let library = project.shown(&root.file.with_file_name("lib.rs"));
     let krate = package.name.replace('-', "_");
     let mut steps = Vec::new();
-    let modules: Vec<String> = modules(root)
+    let moved: String = moved(root)
         .into_iter()
-        .map(|(name, line)| format!("\n       {main}:{line}  mod {name};"))
+        .map(|(what, at)| format!("\n       {}  {what}", place(&main, at)))
         .collect();
-    if !modules.is_empty() {
-        steps.push(format!(
-            "Move these lines to a new file {library}:{}",
-            modules.concat()
-        ));
+    if !moved.is_empty() {
+        steps.push(format!("Move these lines to a new file {library}:{moved}"));
     }
     for Piece {
         what,
         file,
-        lines: (first, last),
+        lines,
         is_part,
     } in pieces
     {
-        let place = match first == last {
-            true => format!("{file}:{first}"),
-            false => format!("{file}:{first}-{last}"),
-        };
+        let place = place(file, *lines);
         steps.push(match is_part {
             true => format!(
                 "Make a function `pub fn router() -> axum::Router` in {library} of {what} ({place}), and pass in what it uses"
@@ -85,15 +79,27 @@ fn text(project: &Project, package: &Package, root: &Module, pieces: &[Piece]) -
     )
 }
 
-/// The modules in files of their own, with their lines.
-fn modules(root: &Module) -> Vec<(String, usize)> {
-    let in_files = root.items.iter().filter_map(|item| match item {
-        Item::Mod(item) if item.content.is_none() => {
-            Some((item.ident.to_string(), item.ident.span().start().line))
-        }
+/// The modules in files of their own, which hold the handlers, and the types that these share, with their lines.
+fn moved(root: &Module) -> Vec<(String, (usize, usize))> {
+    let what = |item: &Item| match item {
+        Item::Mod(item) if item.content.is_none() => Some(format!("mod {};", item.ident)),
+        Item::Struct(item) => Some(format!("struct {}", item.ident)),
+        Item::Enum(item) => Some(format!("enum {}", item.ident)),
+        Item::Type(item) => Some(format!("type {}", item.ident)),
+        Item::Impl(item) => Some(format!("impl {}", item.self_ty.span().source_text()?)),
         _ => None,
-    });
-    in_files.collect()
+    };
+    let items = root.items.iter();
+    items
+        .filter_map(|item| Some((what(item)?, lines(item))))
+        .collect()
+}
+
+fn place(file: &str, (first, last): (usize, usize)) -> String {
+    match first == last {
+        true => format!("{file}:{first}"),
+        false => format!("{file}:{first}-{last}"),
+    }
 }
 
 /// The functions at the root that build a router, and the statements of `main` that do.

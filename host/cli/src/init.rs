@@ -55,8 +55,12 @@ pub(crate) fn run(
     let source = Source::read(&flags.source, folder)?;
     let (dev, plan) = plan(&project, package, function, source)?;
 
+    let applies = match dev.migrations() {
+        Some(folder) => format!(", and apply the migrations in {folder}/"),
+        None => String::new(),
+    };
     console.say(format!(
-        "The dev server will serve `{}` ({}).\n",
+        "The dev server will serve `{}` ({}){applies}.\n",
         called(package, function),
         place(&project, function)
     ))?;
@@ -113,7 +117,13 @@ fn notes(dev: &Dev<'_>) -> Result<Vec<String>, Failure> {
             "this project talks to no database, so `cargo dev` starts none: if that changes, remove `--database none` from .cargo/config.toml".to_owned(),
         );
     }
-    let missing = dev.missing();
+    let wrapper = dev.wrapper()?;
+    if let Some(place) = wrapper.copied {
+        notes.push(format!(
+            "dev/app/src/lib.rs makes what the function takes as {place} does: read it once, and change it there if development needs something else"
+        ));
+    }
+    let missing = wrapper.missing;
     if !missing.is_empty() {
         notes.push(format!(
             "write the value of {} in dev/app/src/lib.rs, as your production binary makes it",

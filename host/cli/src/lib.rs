@@ -24,6 +24,7 @@ mod binary;
 mod choice;
 mod functions;
 mod project;
+mod recipe;
 mod sources;
 
 // What is written: into `dev/`, and into the user's files.

@@ -1,10 +1,11 @@
 //! The code in `dev/app` that calls the user's function: what it passes, and what only the user can write.
 
-use cargo_metadata::Package;
+use cargo_metadata::{Dependency, Package};
 
 use crate::{
     functions::{Function, Parameter},
     project::needed,
+    recipe::Recipe,
 };
 
 /// A value that the wrapper can make: the ends of its type's paths, the expression, and the crate that it needs.
@@ -34,6 +35,10 @@ pub(crate) struct Wrapper {
     pub(crate) uses_state: bool,
     /// Crates that it names, each with the user's requirement.
     pub(crate) crates: Vec<(String, String)>,
+    /// Crates that the user's binary names, as it depends on them.
+    pub(crate) theirs: Vec<Dependency>,
+    /// Where the user's binary does the same, if that was copied.
+    pub(crate) copied: Option<String>,
     /// Values that the user has to write: `config: Config`.
     pub(crate) missing: Vec<String>,
 }
@@ -45,6 +50,8 @@ impl Wrapper {
             body: String::new(),
             uses_state: false,
             crates: Vec::new(),
+            theirs: Vec::new(),
+            copied: None,
             missing: Vec::new(),
         };
         let callee = format!("{krate}::{}", function.path);
@@ -54,6 +61,30 @@ impl Wrapper {
             .iter()
             .map(|parameter| wrapper.argument(package, &callee, parameter, is_only))
             .collect();
+        wrapper.finish(&callee, function, &arguments);
+        wrapper
+    }
+
+    /// The same with statements of the user's binary.
+    pub(crate) fn copying(recipe: Recipe, krate: &str, function: &Function) -> Self {
+        let callee = format!("{krate}::{}", function.path);
+        let place = recipe.place;
+        let mut wrapper = Self {
+            body: format!(
+                "    // As in {place}; a pool is one per generation, and ends with it.\n{}",
+                recipe.statements
+            ),
+            uses_state: false,
+            crates: Vec::new(),
+            theirs: recipe.crates,
+            copied: Some(place),
+            missing: Vec::new(),
+        };
+        wrapper.finish(&callee, function, &recipe.arguments);
+        wrapper
+    }
+
+    fn finish(&mut self, callee: &str, function: &Function, arguments: &[String]) {
         let mut call = format!("{callee}({})", arguments.join(", "));
         for (part, is_needed) in [
             (".await", function.is_async),
@@ -62,8 +93,7 @@ impl Wrapper {
         ] {
             call.push_str(if is_needed { part } else { "" });
         }
-        wrapper.body.push_str(&format!("    Ok({call})"));
-        wrapper
+        self.body.push_str(&format!("    Ok({call})"));
     }
 
     /// The argument, after the lines that make it.

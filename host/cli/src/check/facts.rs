@@ -13,6 +13,7 @@ const SOCKET: &str = "The dev server owns the socket and serves the router: bind
 const LOG: &str = "The dev server shows the app's lines with its own log, as RUST_LOG says: in development this does nothing.";
 const POOL: &str = "Each reload makes a new one, which ends with its generation. Make the pool in the function that returns the router, and pass it on as state.";
 const ADDED: &str = "The dev server does not run `main`: add this in the library's function, so that it is there in development.";
+const MIGRATED: &str = "The dev server does not run `main`, and applies SQL files only: migrate in the library's function, so that the tables are there in development.";
 const SPAWNED: &str = "The dev server does not run `main`: start the task in the library's function if the app needs it in development.";
 
 /// Types that hold connections.
@@ -88,10 +89,12 @@ pub(crate) fn in_binary(project: &Project, root: &Module) -> Vec<Finding> {
                     call.name.as_str(),
                     "layer" | "route" | "nest" | "fallback" | "nest_service" | "fallback_service"
                 );
-            let is_spawned = !call.is_method && call.path == ["tokio", "spawn"];
-            let advice = match (is_added, is_spawned) {
-                (true, _) => ADDED,
-                (_, true) => SPAWNED,
+            let advice = match &call.path[..] {
+                _ if is_added => ADDED,
+                _ if call.is_method => continue,
+                [tokio, spawn] if tokio == "tokio" && spawn == "spawn" => SPAWNED,
+                // SeaORM's, which are code.
+                [.., migrator, up] if migrator == "Migrator" && up == "up" => MIGRATED,
                 _ => continue,
             };
             found.push(Finding {

@@ -18,6 +18,19 @@ impl Dev<'_> {
             table.insert("default-features", false.into()); // those of the project count
             dependencies[name] = value(table);
         }
+        for theirs in &wrapper.theirs {
+            let mut table = InlineTable::new();
+            let requirement = theirs.req.to_string();
+            table.insert("version", requirement.trim_start_matches('^').into());
+            if !theirs.uses_default_features {
+                table.insert("default-features", false.into());
+            }
+            if !theirs.features.is_empty() {
+                let features = theirs.features.iter().map(String::as_str);
+                table.insert("features", Value::Array(features.collect()));
+            }
+            dependencies[&theirs.name] = value(table);
+        }
         let folder = self.package.manifest_path.as_std_path().parent();
         let root = self.project.root();
         let path = relative(&root.join("dev/app"), folder.unwrap_or(root));

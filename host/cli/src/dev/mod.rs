@@ -3,6 +3,9 @@
 // The manifest of the workspace.
 mod workspace;
 
+// Where the project's migrations are.
+mod migrations;
+
 // The library: its manifest, and the function that the host calls.
 mod app;
 
@@ -15,6 +18,7 @@ use crate::{
     files::read,
     functions::Function,
     project::{Project, has_database, library},
+    recipe,
     source::Source,
     wrapper::Wrapper,
 };
@@ -97,8 +101,7 @@ impl<'a> Dev<'a> {
                 include_str!("../../templates/dev/main.rs").into(),
             ),
         ];
-        let krate = library(self.package).map_or("", |library| &library.name);
-        let wrapper = Wrapper::new(self.package, krate, self.function);
+        let wrapper = self.wrapper()?;
         files.push(("app/Cargo.toml", self.app_manifest(&wrapper)));
         files.push(("app/src/lib.rs", self.app(&wrapper)));
         // The versions that the user has; cargo adds what the dev server needs.
@@ -109,12 +112,26 @@ impl<'a> Dev<'a> {
 
     /// Whether the app needs a database from the dev server.
     pub(crate) fn has_database(&self) -> bool {
-        has_database(self.crates.values()) || self.project.root().join("migrations").is_dir()
+        has_database(self.crates.values()) || self.migrations().is_some()
     }
 
-    /// Values that the user has to write.
-    pub(crate) fn missing(&self) -> Vec<String> {
-        Wrapper::new(self.package, "", self.function).missing
+    /// The folder of migrations, from the root.
+    pub(crate) fn migrations(&self) -> Option<String> {
+        migrations::find(self.project.root(), self.crates.values())
+    }
+
+    /// The call of the function, with what it takes: known, as the user's binary makes it, or left to the user.
+    pub(crate) fn wrapper(&self) -> Result<Wrapper, Failure> {
+        let krate = library(self.package).map_or("", |library| &library.name);
+        let wrapper = Wrapper::new(self.package, krate, self.function);
+        if wrapper.missing.is_empty() {
+            return Ok(wrapper);
+        }
+        let recipe = recipe::find(self.project, self.package, self.function)?;
+        Ok(match recipe {
+            Some(recipe) => Wrapper::copying(recipe, krate, self.function),
+            None => wrapper,
+        })
     }
 
     /// The name of our `shared` in `dev/app`, where a crate of the user's may have that name.

@@ -2,7 +2,7 @@
 
 use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
-use super::{Dev, OURS};
+use super::{Dev, OURS, migrations::DEFAULT};
 use crate::{
     failure::Failure,
     files::{parse, relative},
@@ -14,6 +14,9 @@ impl Dev<'_> {
         let text = template.replace("@APP@", &self.free("dev_app"));
         let mut workspace: DocumentMut = text.parse().expect("the template is TOML");
 
+        if let Some(folder) = self.migrations().filter(|folder| folder != DEFAULT) {
+            workspace["workspace"]["metadata"]["host"]["migrations"] = value(folder);
+        }
         for (name, folder) in OURS {
             let mut ours = self.source.dependency(folder);
             let key = if name == "shared" {

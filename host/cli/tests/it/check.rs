@@ -45,6 +45,7 @@ impl Server {
 #[tokio::main]
 async fn main() {
     tokio::spawn(async {});
+    migration::Migrator::up(&db, None).await.unwrap();
     let app = shop::app().await.layer(());
     tracing_subscriber::fmt::init();
     axum::serve(todo!(), app).await.unwrap();
@@ -70,11 +71,12 @@ async fn main() {
             "src/lib.rs:15: `.init()` in `telemetry` (to know)",
             "src/server.rs:3: `static POOL: std::sync::LazyLock<sqlx::PgPool>` (to know)",
             "src/main.rs:3: `tokio::spawn()` (to know)",
-            "src/main.rs:4: `.layer()` (to know)",
+            "src/main.rs:4: `migration::Migrator::up()` (to know)",
+            "src/main.rs:5: `.layer()` (to know)",
         ]
     );
     assert!(
-        ran.text.ends_with("1 must change first; 4 to know.\n"),
+        ran.text.ends_with("1 must change first; 5 to know.\n"),
         "{}",
         ran.text
     );
@@ -114,6 +116,11 @@ use axum::{Router, routing::get};
 mod db;
 mod routes;
 
+#[derive(Clone)]
+struct AppState {
+    pool: u8,
+}
+
 #[tokio::main]
 async fn main() {
     let pool = db::connect().await;
@@ -141,7 +148,8 @@ async fn main() {
   1. Move these lines to a new file src/lib.rs:
        src/main.rs:3  mod db;
        src/main.rs:4  mod routes;
-  2. Make a function `pub fn router() -> axum::Router` in src/lib.rs of `let app = …` (src/main.rs:9-11), and pass in what it uses
+       src/main.rs:6-9  struct AppState
+  2. Make a function `pub fn router() -> axum::Router` in src/lib.rs of `let app = …` (src/main.rs:14-16), and pass in what it uses
   3. In src/main.rs, call `my_shop::router()` and serve what it returns
 "
     ), "{}", ran.text);
@@ -155,9 +163,9 @@ async fn main() {
         .hot(&["init", "--check"]);
     assert!(
         !ran.ok
-            && ran
-                .text
-                .contains("2. Move `fn build` (src/main.rs:6-8) to src/lib.rs, and make it `pub`"),
+            && ran.text.contains(
+                "2. Move `fn build` (src/main.rs:11-13) to src/lib.rs, and make it `pub`"
+            ),
         "{}",
         ran.text
     );

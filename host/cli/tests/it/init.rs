@@ -78,6 +78,7 @@ fn a_workspace_whose_members_are_globs_leaves_dev_out() {
         ),
         ("domain/Cargo.toml", &package("domain", "")),
         ("domain/src/lib.rs", ""),
+        ("domain/migrations/2025-01-01-000000_a/up.sql", "SELECT 1"),
         (
             "api/Cargo.toml",
             &package("api", "domain = { path = \"../domain\" }\n"),
@@ -104,6 +105,10 @@ fn a_workspace_whose_members_are_globs_leaves_dev_out() {
     let profile = workspace["profile"]["hot"]["package"].as_table().unwrap();
     assert!(profile.contains_key("api") && profile.contains_key("domain"));
     assert!(!profile.contains_key("server"), "it is not part of the app");
+    let folder = workspace["workspace"]["metadata"]["host"]["migrations"].as_str();
+    assert_eq!(folder, Some("domain/migrations"));
+    let said = "(api/src/lib.rs:4), and apply the migrations in domain/migrations/.";
+    assert!(ran.text.contains(said), "{}", ran.text);
     let app = shop.toml("dev/app/Cargo.toml");
     assert_eq!(
         app["dependencies"]["api"]["path"].as_str(),

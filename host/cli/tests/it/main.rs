@@ -7,4 +7,5 @@ mod repository;
 mod check;
 mod init;
 mod new;
+mod recipe;
 mod undo;
