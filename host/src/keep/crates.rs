@@ -37,8 +37,14 @@ pub(super) enum CratesError {
 /// The crates of a project.
 pub(super) struct Crates {
     project: Project,
-    /// The texts that cargo read, and what it said of them. Locked while cargo runs, so that one run does for all.
-    told: Mutex<Option<(Vec<Vec<u8>>, Arc<Linked>)>>,
+    /// What cargo said last. Locked while it runs, so that one run does for all.
+    told: Mutex<Option<Told>>,
+}
+
+struct Told {
+    /// The manifests and the lock file that cargo has read.
+    texts: Vec<Vec<u8>>,
+    linked: Arc<Linked>,
 }
 
 /// What links which crates.
@@ -67,10 +73,10 @@ impl Crates {
     pub(super) async fn now(&self) -> Result<Arc<Linked>, CratesError> {
         let mut told = self.told.lock().await;
         let texts = packages::manifests(self.project.root(), self.project.workspace());
-        if let Some((of, linked)) = &*told
-            && *of == texts
+        if let Some(last) = &*told
+            && last.texts == texts
         {
-            return Ok(linked.clone());
+            return Ok(last.linked.clone());
         }
         let mut linked = linked(&self.tree().await?, &self.project.app().package);
         let shown = |folder: &String| {
@@ -81,7 +87,10 @@ impl Crates {
         };
         linked.folder = linked.folder.as_ref().map(shown);
         let linked = Arc::new(linked);
-        *told = Some((texts, linked.clone()));
+        *told = Some(Told {
+            texts,
+            linked: linked.clone(),
+        });
         Ok(linked)
     }
 
