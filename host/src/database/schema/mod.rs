@@ -19,7 +19,7 @@ use std::{
 };
 
 use shared::{
-    BoxError, Db, DbError,
+    BoxError, Db,
     db::{Cancel, DatabaseUrl, unreached_because},
     env::Env,
     request::Request,
@@ -39,6 +39,7 @@ use crate::{
 };
 use run::Run;
 pub(crate) use state::SchemaState;
+use state::is_unreachable;
 
 /// How long the end of the host waits for a migration that it has cancelled.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -216,10 +217,8 @@ impl Schema {
                 self.events.emit(event);
             }
             // After a failure that is on the screen. What was applied is told already.
-            if before.failure.is_some_and(|failure| failure.file.is_some())
-                && !state.differs()
-                && now.is_empty()
-            {
+            let had_failed = before.failure.is_some_and(|failure| failure.file.is_some());
+            if had_failed && !state.differs() && now.is_empty() {
                 self.events.emit(Event::MigrationsUpToDate);
             }
         }
@@ -240,10 +239,11 @@ impl Schema {
         }
         let _alone = self.running.lock().await;
         let files = migrate::load(&self.project)?;
-        let RunOutcome { now, failure, .. } =
-            self.run_on(place, &files, self.auto_applies()).await?;
-        self.report_applied(&now);
-        failure.map_or(Ok(()), |failure| Err(failure.into()))
+        let outcome = self.run_on(place, &files, self.auto_applies()).await?;
+        self.report_applied(&outcome.now);
+        outcome
+            .failure
+            .map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     fn report_applied(&self, now: &[String]) {
@@ -260,10 +260,10 @@ impl Schema {
         if self.may_migrate && self.db.status().size > 0 {
             let me = Request::of_the_host("migrations");
             let mut checkout = me.scope(self.db.checkout()).await?;
-            let run = self.new_run(self.place());
-            let cancel = checkout.cancel();
-            let client = checkout.client_mut();
-            return Ok(run.execute(client, cancel, files, apply).await);
+            let (run, cancel) = (self.new_run(self.place()), checkout.cancel());
+            return Ok(run
+                .execute(checkout.client_mut(), cancel, files, apply)
+                .await);
         }
         self.run_on(self.place(), files, apply).await
     }
@@ -294,12 +294,4 @@ impl Schema {
             stop,
         }
     }
-}
-
-/// Whether the server could not be reached, as opposed to a connection that was in use for too long.
-fn is_unreachable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    !matches!(
-        error.downcast_ref(),
-        Some(DbError::Wait { .. } | DbError::Nested { .. })
-    )
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Local};
 use serde::Serialize;
+use shared::DbError;
 
 use crate::{
     database::migrate::{self, MigrationFailure},
@@ -74,4 +75,12 @@ impl SchemaState {
         let migrations = self.status.pending.clone();
         (!migrations.is_empty()).then_some(Event::MigrationsPending { migrations })
     }
+}
+
+/// Whether the server could not be reached, as opposed to a connection that was in use for too long.
+pub(super) fn is_unreachable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    !matches!(
+        error.downcast_ref(),
+        Some(DbError::Wait { .. } | DbError::Nested { .. })
+    )
 }
