@@ -83,6 +83,11 @@ impl Message {
         Some(str::from_utf8(name).expect("checked when the message was read"))
     }
 
+    /// The portal that a Bind makes or an Execute runs.
+    pub(crate) fn portal(&self) -> &str {
+        Fields(self.frame.body()).text().unwrap_or_default()
+    }
+
     /// The statement that it prepares.
     pub(crate) fn prepares(&self) -> Option<&str> {
         self.statement().filter(|_| self.kind() == Kind::Parse)

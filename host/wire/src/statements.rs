@@ -3,7 +3,7 @@
 //! Twice, since a client says more than has been sent for it: what a statement does is judged when it is said, and which
 //! backend is to be told of it when it is sent. Kept until the client takes them back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{effects::Effects, message::Message};
 
@@ -11,13 +11,33 @@ use crate::{effects::Effects, message::Message};
 pub(crate) struct Statements {
     said: HashMap<String, (Message, Effects)>,
     sent: HashMap<String, Message>,
+    /// Portals of a COPY. Within a transaction one may be executed in a later unit than the one that binds it.
+    copies: HashSet<String>,
 }
 
 impl Statements {
     /// The client has said a Parse, whose statement has these effects.
-    pub(crate) fn said(&mut self, parse: &Message, effects: Effects) {
+    pub(crate) fn said(&mut self, parse: &Message, mut effects: Effects) {
         let name = parse.statement().unwrap_or_default();
+        // PostgreSQL refuses a name that is taken, and the client goes on with the statement that has it.
+        if let Some((_, before)) = self.said.get(name).filter(|_| !name.is_empty()) {
+            effects.merge(before);
+        }
         self.said.insert(name.to_owned(), (parse.clone(), effects));
+    }
+
+    /// The client has said a Bind, to a statement with these effects.
+    pub(crate) fn said_bind(&mut self, portal: &str, effects: &Effects) {
+        if effects.copies {
+            self.copies.insert(portal.to_owned());
+        } else {
+            self.copies.remove(portal);
+        }
+    }
+
+    /// Whether the server may expect data once this portal is executed.
+    pub(crate) fn copies(&self, portal: &str) -> bool {
+        self.copies.contains(portal)
     }
 
     /// The client has said a Close.

@@ -31,10 +31,10 @@ impl Unit {
             }
             Kind::Bind => {
                 let name = message.statement().unwrap_or_default();
-                match statements.effects(name) {
-                    Some(effects) => self.effects.merge(effects),
-                    None => self.effects.merge(&unknown()), // the backend says what is wrong with it
-                }
+                // Of one that is not there, the backend says what is wrong with it.
+                let effects = statements.effects(name).cloned().unwrap_or_else(unknown);
+                self.effects.merge(&effects);
+                statements.said_bind(message.portal(), &effects);
             }
             Kind::Whole => {
                 self.complete = true;
@@ -46,9 +46,12 @@ impl Unit {
             }
             Kind::Sync => self.complete = true,
             Kind::Flush => self.flushed = true,
-            // PostgreSQL says at once that it expects data.
-            Kind::Part if message.executes() && self.effects.copies => {
-                (self.flushed, self.expects_data) = (true, true);
+            Kind::Part if message.executes() => {
+                self.effects.copies |= statements.copies(message.portal());
+                if self.effects.copies {
+                    // PostgreSQL says at once that it expects data.
+                    (self.flushed, self.expects_data) = (true, true);
+                }
             }
             Kind::Copy if !self.expects_data => return, // of no COPY: PostgreSQL takes no notice of it
             Kind::Copy => self.expects_data = !message.ends_data(),

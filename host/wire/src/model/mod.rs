@@ -222,6 +222,79 @@ fn a_statement_prepared_again_behind_a_failure_is_there_and_is_taken_back() {
     assert!(world.server.statements.is_empty());
 }
 
+/// # Errors
+///
+/// What differs from sessions of their own.
+fn each_is_answered(steps: impl IntoIterator<Item = Step>) -> Result<(), TestCaseError> {
+    let mut world = World::new(3);
+    for step in steps {
+        world.step(step);
+        for (of, (_, alone, received)) in world.clients.iter().enumerate() {
+            prop_assert!(
+                world.gone.contains(&of) || alone.sent.starts_with(received),
+                "{:?} is no part of {:?}",
+                received,
+                alone.sent
+            );
+        }
+    }
+    world.settle();
+    // Whoever holds the backend leaves, until all have been answered.
+    for of in 0..3 {
+        for (of, (_, alone, received)) in world.clients.iter().enumerate() {
+            let holder = world.core.backends[&world.backend].holder.is_some();
+            let gone = world.gone.contains(&of);
+            prop_assert!(
+                holder || gone || !alone.is_dead,
+                "{of} has broken the protocol"
+            );
+            prop_assert!(
+                holder || gone || received == &alone.sent,
+                "{of} waits for nothing"
+            );
+        }
+        world.step(Step::Leave(of));
+        world.settle();
+    }
+    prop_assert!(
+        world.core.queue.is_empty() && world.core.backends[&world.backend].flight.is_empty()
+    );
+    let left: Vec<_> = world
+        .server
+        .statements
+        .keys()
+        .filter(|name| !name.is_empty())
+        .collect();
+    prop_assert!(
+        left.is_empty() && !world.server.in_transaction,
+        "{:?}",
+        left
+    );
+    Ok(())
+}
+
+/// What the property has found of clients that do not bind and execute in one go.
+#[test]
+fn a_copy_is_known_wherever_its_portal_is_executed() {
+    use Said::{Bind, Execute, Parse, Query, Sync};
+    let copy = Parse("a", "COPY a FROM STDIN");
+    let later = [
+        Query("BEGIN"),
+        copy,
+        Bind("a"),
+        Sync,
+        Execute,
+        Bind(""),
+        Execute,
+    ];
+    // Another Parse of the name is refused: it is still the COPY's.
+    let renamed = [copy, Parse("a", "SELECT 1"), Sync, Bind("a"), Execute];
+    for said in [&later[..], &renamed] {
+        let steps = said.iter().map(|said| Step::Say(0, *said));
+        each_is_answered(steps).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -234,27 +307,6 @@ proptest! {
         ],
         1..80,
     )) {
-        let mut world = World::new(3);
-        for step in steps {
-            world.step(step);
-            for (of, (_, alone, received)) in world.clients.iter().enumerate() {
-                prop_assert!(world.gone.contains(&of) || alone.sent.starts_with(received), "{:?} is no part of {:?}", received, alone.sent);
-            }
-        }
-        world.settle();
-        // Whoever holds the backend leaves, until all have been answered.
-        for of in 0..3 {
-            for (of, (_, alone, received)) in world.clients.iter().enumerate() {
-                let holder = world.core.backends[&world.backend].holder.is_some();
-                let gone = world.gone.contains(&of);
-                prop_assert!(holder || gone || !alone.is_dead, "{of} has broken the protocol");
-                prop_assert!(holder || gone || received == &alone.sent, "{of} waits for nothing");
-            }
-            world.step(Step::Leave(of));
-            world.settle();
-        }
-        prop_assert!(world.core.queue.is_empty() && world.core.backends[&world.backend].flight.is_empty());
-        let left: Vec<_> = world.server.statements.keys().filter(|name| !name.is_empty()).collect();
-        prop_assert!(left.is_empty() && !world.server.in_transaction, "{:?}", left);
+        each_is_answered(steps)?;
     }
 }
