@@ -1,6 +1,6 @@
 //! What clients say, and whose turn it is.
 //!
-//! Units of statements that leave nothing behind are sent one after the other, whoever said them, without a wait for
+//! Units of statements that leave nothing behind are sent one after the other, of all clients, without a wait for
 //! answers. Any other takes hold of the backend, until the backend says that no transaction is open. Turns go around.
 //!
 //! A unit follows a change of settings without a wait for its answer, since it cannot run if the change fails. Others

@@ -68,32 +68,35 @@ impl Core {
     }
 
     /// The channels that clients listen to on no backend of their own.
-    pub(crate) fn listened(&self) -> Vec<(ClientId, String)> {
-        let mut all = Vec::new();
-        for (of, client) in &self.clients {
+    pub(crate) fn listened(&self) -> impl Iterator<Item = (ClientId, &String)> {
+        self.clients.iter().flat_map(|(&of, client)| {
             let own = match client.home {
                 Home::Own(own) => self.backends.get(&own),
                 _ => None,
             };
-            let is_own = |channel| own.is_some_and(|own| own.has_listener(*of, channel));
-            let others = client.channels.iter().filter(|channel| !is_own(channel));
-            all.extend(others.map(|channel| (*of, channel.clone())));
-        }
-        all
+            let is_own = move |channel| own.is_some_and(|own| own.has_listener(of, channel));
+            let others = client
+                .channels
+                .iter()
+                .filter(move |channel| !is_own(channel));
+            others.map(move |channel| (of, channel))
+        })
     }
 
     /// Whether a client that says nothing needs the shared backend all the same.
     pub(crate) fn is_listened_to(&self) -> bool {
-        !self.listened().is_empty()
+        self.listened().next().is_some()
     }
 
     /// A new backend takes the place of one that is gone or kept: what clients listen to is said again.
     pub(crate) fn listen_again(&mut self, id: BackendId) {
-        let all = self.listened();
+        let all: Vec<_> = self
+            .listened()
+            .map(|(of, channel)| (of, channel.clone()))
+            .collect();
         if let Some(backend) = self.backends.get_mut(&id) {
             for (of, channel) in &all {
-                let by = backend.listening.entry(channel.clone());
-                by.or_default().insert(*of);
+                backend.start_listening(*of, channel);
             }
             let channels: Vec<String> = all.into_iter().map(|(_, channel)| channel).collect();
             backend.say_for(Owner::Listening, "LISTEN", &channels);
@@ -166,8 +169,7 @@ impl Core {
             client.channels.insert(channel.to_owned());
         }
         if let Some(backend) = self.backends.get_mut(&id).filter(|_| !is_heard) {
-            let by = backend.listening.entry(channel.to_owned());
-            by.or_default().insert(of);
+            backend.start_listening(of, channel);
         }
     }
 }
@@ -203,6 +205,11 @@ impl Backend {
     pub(crate) fn is_last_listener(&self, id: ClientId, channel: &str) -> bool {
         let by = self.listening.get(channel);
         by.is_some_and(|by| by.len() == 1 && by.contains(&id))
+    }
+
+    fn start_listening(&mut self, id: ClientId, channel: &str) {
+        let by = self.listening.entry(channel.to_owned());
+        by.or_default().insert(id);
     }
 
     /// From this channel, or from all.

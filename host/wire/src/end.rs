@@ -152,10 +152,10 @@ impl Core {
         self.pump_shared();
     }
 
-    /// The shared backend could not be opened: whoever waits for it, or would listen on it, learns why.
+    /// The shared backend could not be opened. Clients that wait for it, or would listen on it, are told why.
     pub(crate) fn not_opened(&mut self, why: &Refusal) {
         let waiting = std::mem::take(&mut self.queue);
-        let listening = self.listened().into_iter().map(|(of, _)| of);
+        let listening: Vec<_> = self.listened().map(|(of, _)| of).collect();
         for id in waiting.into_iter().chain(listening) {
             self.refuse(id, why);
         }

@@ -16,7 +16,7 @@ pub(crate) struct Departed {
 pub(crate) enum Chore {
     /// The statements of a client that is gone, which have this prefix.
     Statements(ClientId, String),
-    /// Channels, unless somebody listens to them.
+    /// Channels, unless a client listens to them again.
     Channels(Vec<String>),
 }
 

@@ -9,7 +9,7 @@
 //!    says.
 //! 2. `unit` puts together what belongs together: everything up to a Sync. `effects` judges what it does to the session.
 //! 3. `admit` decides whose turn it is, and sends. Units of plain reads and writes follow each other without a wait for
-//!    answers, whoever said them; any other holds the backend until no transaction is open. `copy` keeps what a client
+//!    answers, of all clients; any other holds the backend until no transaction is open. `copy` keeps what a client
 //!    says from being read as data of a COPY.
 //! 4. `prepared` renames prepared statements, since two clients may use the same name, and tells the backend again of
 //!    those that it does not know.

@@ -28,7 +28,7 @@ impl Backend {
         match message.kind() {
             Kind::Whole => {
                 unit.complete = true;
-                self.unnamed = None; // PostgreSQL drops it, whoever's it is
+                self.unnamed = None; // PostgreSQL drops it, even another client's
                 client.statements.sent_close("");
             }
             Kind::Sync => (unit.complete, unit.extended) = (true, true),
@@ -44,19 +44,18 @@ impl Backend {
         }
     }
 
-    /// Notes what the message prepares or takes back. A statement that it uses, and that was told to another backend or
-    /// is forgotten here, is told again before it.
+    /// Notes what the message prepares or takes back. A statement that it uses and that this backend does not know is
+    /// prepared again first.
     fn prepare_for(&mut self, id: ClientId, client: &mut Client, message: &Message) {
         let name = message.statement();
-        let mut namings = Vec::new();
         match (message.kind(), name) {
             (Kind::Parse, _) => {
                 let before = client.statements.sent(message);
-                namings.push(Naming::Parse(message.clone(), before));
+                self.note(Naming::Parse(message.clone(), before));
             }
             (Kind::Part, _) if message.closes() => {
                 let before = name.and_then(|name| client.statements.sent_close(name));
-                namings.push(Naming::Close(message.clone(), before));
+                self.note(Naming::Close(message.clone(), before));
             }
             (_, Some(name)) if !self.knows(id, name) => {
                 let Some(parse) = client.statements.parse(name) else {
@@ -64,18 +63,21 @@ impl Backend {
                 };
                 if !name.is_empty() {
                     put_close(&format!("{}{name}", client.prefix), &mut self.out);
-                    namings.push(Naming::TakeBack(parse.clone()));
+                    self.note(Naming::TakeBack(parse.clone()));
                 }
                 parse.write(&client.prefix, &mut self.out);
-                namings.push(Naming::Tell(parse.clone()));
+                self.note(Naming::Tell(parse.clone()));
             }
             _ => return,
         }
         if name == Some("") && !message.closes() {
             self.unnamed = Some(id);
         }
-        let unit = self.flight.back_mut().expect("the caller has opened one");
-        unit.namings.extend(namings);
+    }
+
+    fn note(&mut self, naming: Naming) {
+        let unit = self.flight.back_mut().expect("`send` has opened one");
+        unit.namings.push_back(naming);
     }
 
     /// Whether the client's statement is there when a further message of the unit at the end runs.
@@ -85,10 +87,7 @@ impl Backend {
             if unit.effects.forgets_statements {
                 return false;
             }
-            let mut namings = unit.namings.iter().rev();
-            if unit.owner == Owner::Client(id)
-                && let Some(last) = namings.find(|naming| naming.is_of(name))
-            {
+            if let Some(last) = unit.last_naming(id, name) {
                 return match last {
                     Naming::Parse(..) => !name.is_empty() || self.unnamed == Some(id),
                     // If something else in its unit fails, the backend skips it.
@@ -108,9 +107,7 @@ impl Backend {
     /// of it has no answer yet.
     pub(crate) fn is_unsure_of(&self, id: ClientId, unit: &Unit) -> bool {
         let is_prepared_in = |name: &str, unit: &InFlight| {
-            let mut namings = unit.namings.iter().rev();
-            let last = namings.find(|naming| naming.is_of(name));
-            unit.owner == Owner::Client(id) && matches!(last, Some(Naming::Parse(..)))
+            matches!(unit.last_naming(id, name), Some(Naming::Parse(..)))
         };
         if self.is_done_with(id) {
             return false;
@@ -199,5 +196,14 @@ impl Backend {
             put_close(&format!("{prefix}{name}"), &mut self.out);
         }
         put_empty(b'S', &mut self.out);
+    }
+}
+
+impl InFlight {
+    /// What it did last to the client's statement of this name.
+    fn last_naming(&self, id: ClientId, name: &str) -> Option<&Naming> {
+        let mut namings = self.namings.iter().rev();
+        let last = namings.find(|naming| naming.is_of(name));
+        last.filter(|_| self.owner == Owner::Client(id))
     }
 }

@@ -59,8 +59,7 @@ async fn clients_that_leave_in_the_middle_leave_nothing() {
         let mut raw = Raw::of(&stand).await;
         let (last, before) = said.split_last().unwrap();
         for sql in before {
-            raw.query(sql).await;
-            raw.until(b'Z').await;
+            raw.answer_to(sql).await;
         }
         raw.query(last).await;
         let busy =
@@ -117,8 +116,7 @@ async fn clients_that_leave_in_the_middle_leave_nothing() {
     // While its settings are looked up: they are not of the answer that it waits for.
     for _ in 0..20 {
         let mut raw = Raw::of(&stand).await;
-        raw.query("SET work_mem = '7MB'").await;
-        raw.until(b'Z').await;
+        raw.answer_to("SET work_mem = '7MB'").await;
         drop(raw);
         assert_eq!(pid(&stays).await, backend);
     }
@@ -449,8 +447,7 @@ async fn what_is_not_the_protocol_ends_that_client_only() {
         b"P\0\0\0\x06\xff\0",
     ] {
         let mut raw = Raw::of(&stand).await;
-        raw.query("BEGIN").await;
-        raw.until(b'Z').await;
+        raw.answer_to("BEGIN").await;
         raw.out.extend_from_slice(bytes);
         raw.send().await;
         assert_eq!(raw.until(b'.').await, "E.", "{bytes:?}");

@@ -36,8 +36,7 @@ async fn nothing_runs_for_a_client_whose_role_is_gone() {
     ] {
         other.batch_execute("CREATE ROLE brief").await.unwrap();
         let mut raw = Raw::of(&stand).await;
-        raw.query("SET ROLE brief").await;
-        raw.until(b'Z').await;
+        raw.answer_to("SET ROLE brief").await;
         other.batch_execute("DROP ROLE brief").await.unwrap();
         for sql in said {
             frontend::query(sql, &mut raw.out).unwrap();
@@ -74,16 +73,14 @@ async fn a_client_with_a_backend_of_its_own_leaves_nothing_on_the_shared_one() {
         raw.send().await;
         raw.until(b'Z').await;
         for sql in ["LISTEN a", "LISTEN b", "CREATE TEMP TABLE t (a int)"] {
-            raw.query(sql).await;
-            raw.until(b'Z').await;
+            raw.answer_to(sql).await;
         }
         let mut had = shared_has(&other).await;
         had.sort();
         assert_eq!(had[..2], ["a", "b"]);
         assert!(had[2].ends_with("mine"), "{had:?}");
         if !ends {
-            raw.query("UNLISTEN a").await;
-            raw.until(b'Z').await;
+            raw.answer_to("UNLISTEN a").await;
             eventually("one channel", async || {
                 (shared_has(&other).await[..1] == ["b"]).then_some(())
             })
@@ -208,8 +205,7 @@ async fn a_client_that_does_not_read_its_notifications_is_cut_off() {
     let reads = stand.client().await;
     let backend = pid(&reads).await;
     let mut raw = Raw::of(&stand).await;
-    raw.query("LISTEN news").await;
-    raw.until(b'Z').await;
+    raw.answer_to("LISTEN news").await;
     let many = "SELECT pg_notify('news', repeat('x', 7900) || n) FROM generate_series(1, 4000) n";
     stand.observer.batch_execute(many).await.unwrap();
     eventually("the end", async || {
@@ -235,14 +231,14 @@ async fn text_in_another_encoding_passes() {
         "LISTEN a",
         "SELECT pg_notify('a', chr(233))",
     ] {
-        raw.query(sql).await;
-        let tags = raw.until(b'Z').await;
+        let tags = raw.answer_to(sql).await;
         assert_eq!(tags.contains('E'), sql.starts_with("DO"), "{sql}");
         assert_eq!(setting(&other, "my.own").await, "", "{sql}");
     }
-    raw.query("SELECT 1 / (ascii(current_setting('my.own')) = 233)::int")
+    let tags = raw
+        .answer_to("SELECT 1 / (ascii(current_setting('my.own')) = 233)::int")
         .await;
-    assert_eq!(raw.until(b'Z').await, "TDCZ", "its setting is as it was");
+    assert_eq!(tags, "TDCZ", "its setting is as it was");
     assert_eq!(pid(&other).await, backend);
 }
 
@@ -295,7 +291,7 @@ async fn who_breaks_its_own_copy_ends_alone() {
     raw.send().await;
     assert!(raw.until(b'.').await.ends_with("E."));
 
-    // Whoever keeps to the protocol may say all of it at once.
+    // A client that keeps to the protocol may send all of it at once.
     let data = |raw: &mut Raw| {
         let row = frontend::CopyData::new(&b"7\n"[..]).unwrap();
         row.write(&mut raw.out);

@@ -44,6 +44,12 @@ impl Raw {
         self.send().await;
     }
 
+    /// The tags of what is answered to a simple query.
+    pub(crate) async fn answer_to(&mut self, sql: &str) -> String {
+        self.query(sql).await;
+        self.until(b'Z').await
+    }
+
     /// The tags of what is answered, up to the first `last`. A dot is the end of the connection.
     pub(crate) async fn until(&mut self, last: u8) -> String {
         let mut tags = String::new();
