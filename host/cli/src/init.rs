@@ -55,7 +55,7 @@ pub(crate) fn run(
     let source = Source::read(&flags.source, folder)?;
     let (dev, plan) = plan(&project, package, function, source)?;
 
-    let applies = match dev.migrations() {
+    let applies = match &dev.migrations {
         Some(folder) => format!(", and apply the migrations in {folder}/"),
         None => String::new(),
     };
@@ -117,13 +117,12 @@ fn notes(dev: &Dev<'_>) -> Result<Vec<String>, Failure> {
             "this project talks to no database, so `cargo dev` starts none: if that changes, remove `--database none` from .cargo/config.toml".to_owned(),
         );
     }
-    let wrapper = dev.wrapper()?;
-    if let Some(place) = wrapper.copied {
+    if let Some(place) = &dev.wrapper.copied {
         notes.push(format!(
             "dev/app/src/lib.rs makes what the function takes as {place} does: read it once, and change it there if development needs something else"
         ));
     }
-    let missing = wrapper.missing;
+    let missing = &dev.wrapper.missing;
     if !missing.is_empty() {
         notes.push(format!(
             "write the value of {} in dev/app/src/lib.rs, as your production binary makes it",

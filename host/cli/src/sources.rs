@@ -93,17 +93,20 @@ impl Module {
     /// `path` with its first name replaced by what a `use` of this module says it is.
     pub(crate) fn in_full(&self, path: &syn::Path) -> Vec<String> {
         let names: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
-        let uses = self.items.iter().filter_map(|item| match item {
-            Item::Use(used) => Some(names_of(used)),
-            _ => None,
-        });
-        let used = uses
-            .flatten()
-            .find(|used| Some(&used.name) == names.first());
+        let used = self.uses().find(|used| Some(&used.name) == names.first());
         match used {
             Some(used) => [&used.path[..], &names[1..]].concat(),
             None => names,
         }
+    }
+
+    /// What it brings in from elsewhere.
+    pub(crate) fn uses(&self) -> impl Iterator<Item = Used> {
+        let uses = self.items.iter().filter_map(|item| match item {
+            Item::Use(used) => Some(names_of(used)),
+            _ => None,
+        });
+        uses.flatten()
     }
 }
 

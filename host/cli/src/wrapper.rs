@@ -28,6 +28,7 @@ const KNOWN: [(&[&str], &str, &str); 3] = [
 ];
 
 /// What goes into `dev/app`.
+#[derive(Default)]
 pub(crate) struct Wrapper {
     /// The function's body.
     pub(crate) body: String,
@@ -46,14 +47,7 @@ pub(crate) struct Wrapper {
 impl Wrapper {
     /// The call of `function`, in the library `krate` of `package`.
     pub(crate) fn new(package: &Package, krate: &str, function: &Function) -> Self {
-        let mut wrapper = Self {
-            body: String::new(),
-            uses_state: false,
-            crates: Vec::new(),
-            theirs: Vec::new(),
-            copied: None,
-            missing: Vec::new(),
-        };
+        let mut wrapper = Self::default();
         let callee = format!("{krate}::{}", function.path);
         let is_only = function.parameters.len() == 1;
         let arguments: Vec<String> = function
@@ -74,11 +68,9 @@ impl Wrapper {
                 "    // As in {place}; a pool is one per generation, and ends with it.\n{}",
                 recipe.statements
             ),
-            uses_state: false,
-            crates: Vec::new(),
             theirs: recipe.crates,
             copied: Some(place),
-            missing: Vec::new(),
+            ..Self::default()
         };
         wrapper.finish(&callee, function, &recipe.arguments);
         wrapper

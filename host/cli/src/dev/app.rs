@@ -3,22 +3,22 @@
 use toml_edit::{DocumentMut, InlineTable, Value, value};
 
 use super::Dev;
-use crate::{files::relative, wrapper::Wrapper};
+use crate::files::relative;
 
 impl Dev<'_> {
-    pub(super) fn app_manifest(&self, wrapper: &Wrapper) -> String {
+    pub(super) fn app_manifest(&self) -> String {
         let template = include_str!("../../templates/dev/app.toml");
         let text = template.replace("@APP@", &self.free("dev_app"));
         let text = text.replace("shared.workspace", &format!("{}.workspace", self.shared()));
         let mut manifest: DocumentMut = text.parse().expect("the template is TOML");
         let dependencies = &mut manifest["dependencies"];
-        for (name, requirement) in &wrapper.crates {
+        for (name, requirement) in &self.wrapper.crates {
             let mut table = InlineTable::new();
             table.insert("version", requirement.trim_start_matches('^').into());
             table.insert("default-features", false.into()); // those of the project count
             dependencies[name] = value(table);
         }
-        for theirs in &wrapper.theirs {
+        for theirs in &self.wrapper.theirs {
             let mut table = InlineTable::new();
             let requirement = theirs.req.to_string();
             table.insert("version", requirement.trim_start_matches('^').into());
@@ -64,18 +64,18 @@ impl Dev<'_> {
             })
     }
 
-    pub(super) fn app(&self, wrapper: &Wrapper) -> String {
+    pub(super) fn app(&self) -> String {
         include_str!("../../templates/dev/lib.rs")
             .replace("@PACKAGE@", &self.package.name)
             .replace("@SHARED@", self.shared())
             .replace(
                 "@STATE@",
-                if wrapper.uses_state {
+                if self.wrapper.uses_state {
                     "state"
                 } else {
                     "_state"
                 },
             )
-            .replace("@BODY@", &wrapper.body)
+            .replace("@BODY@", &self.wrapper.body)
     }
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use cargo_metadata::Package;
 
-/// Where the dev server looks if it is told nothing.
+/// Where the dev server looks by default.
 pub(super) const DEFAULT: &str = "migrations";
 
 /// The usual folders, in a crate or in the root.

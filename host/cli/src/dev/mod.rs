@@ -52,6 +52,10 @@ pub(crate) struct Dev<'a> {
     pub(crate) package: &'a Package,
     pub(crate) function: &'a Function,
     pub(crate) source: Source,
+    /// The folder of migrations, from the root.
+    pub(crate) migrations: Option<String>,
+    /// The call of the function, with what it takes: known, as the user's binary makes it, or left to the user.
+    pub(crate) wrapper: Wrapper,
     /// The user's path crates, by name.
     crates: BTreeMap<String, Package>,
 }
@@ -81,6 +85,8 @@ impl<'a> Dev<'a> {
             package,
             function,
             source,
+            migrations: migrations::find(project.root(), crates.values()),
+            wrapper: wrapper(project, package, function)?,
             crates,
         })
     }
@@ -101,9 +107,8 @@ impl<'a> Dev<'a> {
                 include_str!("../../templates/dev/main.rs").into(),
             ),
         ];
-        let wrapper = self.wrapper()?;
-        files.push(("app/Cargo.toml", self.app_manifest(&wrapper)));
-        files.push(("app/src/lib.rs", self.app(&wrapper)));
+        files.push(("app/Cargo.toml", self.app_manifest()));
+        files.push(("app/src/lib.rs", self.app()));
         // The versions that the user has; cargo adds what the dev server needs.
         let lock = read(&self.project.root().join("Cargo.lock"))?;
         files.extend(lock.map(|lock| ("Cargo.lock", lock)));
@@ -112,26 +117,7 @@ impl<'a> Dev<'a> {
 
     /// Whether the app needs a database from the dev server.
     pub(crate) fn has_database(&self) -> bool {
-        has_database(self.crates.values()) || self.migrations().is_some()
-    }
-
-    /// The folder of migrations, from the root.
-    pub(crate) fn migrations(&self) -> Option<String> {
-        migrations::find(self.project.root(), self.crates.values())
-    }
-
-    /// The call of the function, with what it takes: known, as the user's binary makes it, or left to the user.
-    pub(crate) fn wrapper(&self) -> Result<Wrapper, Failure> {
-        let krate = library(self.package).map_or("", |library| &library.name);
-        let wrapper = Wrapper::new(self.package, krate, self.function);
-        if wrapper.missing.is_empty() {
-            return Ok(wrapper);
-        }
-        let recipe = recipe::find(self.project, self.package, self.function)?;
-        Ok(match recipe {
-            Some(recipe) => Wrapper::copying(recipe, krate, self.function),
-            None => wrapper,
-        })
+        has_database(self.crates.values()) || self.migrations.is_some()
     }
 
     /// The name of our `shared` in `dev/app`, where a crate of the user's may have that name.
@@ -154,4 +140,18 @@ impl<'a> Dev<'a> {
             false => name.to_owned(),
         }
     }
+}
+
+/// Reads the user's binaries only if the function takes something that is not known.
+fn wrapper(project: &Project, package: &Package, function: &Function) -> Result<Wrapper, Failure> {
+    let krate = library(package).map_or("", |library| &library.name);
+    let wrapper = Wrapper::new(package, krate, function);
+    if wrapper.missing.is_empty() {
+        return Ok(wrapper);
+    }
+    let recipe = recipe::find(project, package, function)?;
+    Ok(match recipe {
+        Some(recipe) => Wrapper::copying(recipe, krate, function),
+        None => wrapper,
+    })
 }

@@ -14,7 +14,7 @@ impl Dev<'_> {
         let text = template.replace("@APP@", &self.free("dev_app"));
         let mut workspace: DocumentMut = text.parse().expect("the template is TOML");
 
-        if let Some(folder) = self.migrations().filter(|folder| folder != DEFAULT) {
+        if let Some(folder) = self.migrations.as_ref().filter(|folder| *folder != DEFAULT) {
             workspace["workspace"]["metadata"]["host"]["migrations"] = value(folder);
         }
         for (name, folder) in OURS {

@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     functions::Function,
     project::{Project, binaries, library, needed},
-    sources::{Module, Used, names_of},
+    sources::Module,
 };
 use statement::{Statement, is_about, made_in, named_in};
 
@@ -221,24 +221,15 @@ impl Binary<'_> {
             || self.root.items.iter().any(|item| is_named(item, name))
     }
 
-    /// What the binary brings in from elsewhere.
-    fn uses(&self) -> impl Iterator<Item = Used> {
-        let uses = self.root.items.iter().filter_map(|item| match item {
-            Item::Use(item) => Some(names_of(item)),
-            _ => None,
-        });
-        uses.flatten()
-    }
-
     fn is_used(&self, name: &str) -> bool {
-        self.uses().any(|used| used.name == name)
+        self.root.uses().any(|used| used.name == name)
     }
 
     /// What the binary brings in and never names: traits, whose methods the statements may call.
     fn traits(&self, crates: &mut Vec<Dependency>) -> Option<Vec<String>> {
         let named = named_in(self.root);
         let mut lines = Vec::new();
-        for used in self.uses() {
+        for used in self.root.uses() {
             let is_trait = used.name.starts_with(char::is_uppercase) || used.name == "_";
             let is_log = used.path.iter().any(|part| part.starts_with("tracing"));
             if is_trait && !is_log && !named.contains(&used.name) {
