@@ -17,14 +17,18 @@ pub(crate) fn declared(workspace: &Path) -> BTreeSet<PathBuf> {
     reachable(named_in(workspace), &[workspace])
 }
 
-/// The texts of the manifests that decide what the packages of a project link, and of its lock file.
-pub(crate) fn manifests(root: &Path, workspace: &Path) -> Vec<Vec<u8>> {
+/// The manifests that decide what the packages of a project link, and its lock file, with their texts. A package comes
+/// in only by a change of one of them.
+pub(crate) fn manifests(root: &Path, workspace: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut folders = declared(workspace);
     folders.extend([root, workspace].map(Path::to_owned));
     let files = folders.iter().map(|folder| folder.join("Cargo.toml"));
     files
         .chain([workspace.join("Cargo.lock")])
-        .map(|file| fs::read(file).unwrap_or_default())
+        .map(|file| {
+            let text = fs::read(&file).unwrap_or_default();
+            (file, text)
+        })
         .collect()
 }
 

@@ -3,14 +3,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
-    path::Path,
+    fs, io,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
 
 use crate::config::{Project, environment::restore_user_environment, packages};
 
@@ -38,13 +38,21 @@ pub(super) enum CratesError {
 pub(super) struct Crates {
     project: Project,
     /// What cargo said last. Locked while it runs, so that one run does for all.
-    told: Mutex<Option<Told>>,
+    told: Mutex<Option<Arc<Told>>>,
 }
 
 struct Told {
     /// The manifests and the lock file that cargo has read.
-    texts: Vec<Vec<u8>>,
+    files: Vec<(PathBuf, Vec<u8>)>,
     linked: Arc<Linked>,
+}
+
+impl Told {
+    /// Whether cargo would say the same now. Parses nothing: each use of a kept value asks.
+    fn holds(&self) -> bool {
+        let mut files = self.files.iter();
+        files.all(|(file, text)| fs::read(file).unwrap_or_default() == *text)
+    }
 }
 
 /// What links which crates.
@@ -72,12 +80,14 @@ impl Crates {
     /// may get another version of one of its crates at any time, or a feature that brings one in.
     pub(super) async fn now(&self) -> Result<Arc<Linked>, CratesError> {
         let mut told = self.told.lock().await;
-        let texts = packages::manifests(self.project.root(), self.project.workspace());
-        if let Some(last) = &*told
-            && last.texts == texts
-        {
-            return Ok(last.linked.clone());
+        if let Some(last) = &*told {
+            let asked = last.clone();
+            if let Ok(true) = spawn_blocking(move || asked.holds()).await {
+                return Ok(last.linked.clone());
+            }
         }
+        // Before cargo reads them: what is changed while it runs is noticed the next time.
+        let files = packages::manifests(self.project.root(), self.project.workspace());
         let mut linked = linked(&self.tree().await?, &self.project.app().package);
         let shown = |folder: &String| {
             self.project
@@ -87,10 +97,10 @@ impl Crates {
         };
         linked.folder = linked.folder.as_ref().map(shown);
         let linked = Arc::new(linked);
-        *told = Some(Told {
-            texts,
+        *told = Some(Arc::new(Told {
+            files,
             linked: linked.clone(),
-        });
+        }));
         Ok(linked)
     }
 

@@ -114,7 +114,8 @@ impl Inner {
 
     /// Fails if there is no server that a connection could be opened to.
     pub(super) fn refuse_absent(&self) -> Result<(), DbError> {
-        match self.source().absent {
+        let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
+        match source.absent {
             Some(why) => Err(DbError::Absent { why }),
             None => Ok(()),
         }

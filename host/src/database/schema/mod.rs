@@ -216,7 +216,7 @@ impl Schema {
             if let (false, Some(event)) = (unreached, state.event()) {
                 self.events.emit(event);
             }
-            // After a failure that is on the screen. What was applied is told already.
+            // The screen still shows the failure. Migrations that were applied are reported above.
             let had_failed = before.failure.is_some_and(|failure| failure.file.is_some());
             if had_failed && !state.differs() && now.is_empty() {
                 self.events.emit(Event::MigrationsUpToDate);
