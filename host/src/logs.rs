@@ -31,8 +31,10 @@ use tracing_subscriber::{
 
 const VARIABLE: &str = "RUST_LOG";
 
-/// What is shown without `RUST_LOG`: everything that is worth a line, without the routine of these crates.
-const DEFAULT: &str = "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=error";
+/// What is shown without `RUST_LOG`: everything that is worth a line, without the routine of these crates. SeaORM has
+/// sqlx say each statement.
+const DEFAULT: &str =
+    "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=error,sqlx::query=warn";
 
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 

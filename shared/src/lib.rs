@@ -26,6 +26,8 @@ pub use keep::KeepError;
 // Crates that only the app uses are in the dylib if they are named here.
 #[cfg(feature = "templates")]
 use {minijinja as _, rust_embed as _};
+#[cfg(feature = "sea-query")]
+use {sea_query as _, sea_query_postgres as _};
 
 /// The one connection.
 pub use shared_db as db;
@@ -33,7 +35,6 @@ pub use shared_db as db;
 // In the dylib for host and app.
 use {
     bytes as _, chrono as _, deadpool_postgres as _, http_body as _, hyper as _, hyper_util as _,
-    rust_decimal as _, rustls as _, rustls_native_certs as _, sea_query as _,
-    sea_query_postgres as _, serde_json as _, tokio_postgres as _, tokio_postgres_rustls as _,
-    uuid as _,
+    rust_decimal as _, rustls as _, rustls_native_certs as _, serde_json as _, tokio_postgres as _,
+    tokio_postgres_rustls as _, uuid as _,
 };

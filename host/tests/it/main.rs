@@ -76,6 +76,7 @@ mod process;
 mod production;
 
 // Projects of others.
+mod drivers;
 mod projects;
 
 // The shape of the source.

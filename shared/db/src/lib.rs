@@ -43,7 +43,7 @@
 //! | for | use |
 //! |---|---|
 //! | a statement written as SQL | [`Db::query`], [`Db::query_one`], [`Db::query_opt`], [`Db::execute`] |
-//! | a statement put together from parts | sea-query, and [`Db::fetch`] with a [`Query`] |
+//! | a statement put together from parts | sea-query, and [`Db::fetch`] with a [`Query`]: the feature `sea-query` |
 //! | several statements that belong together | [`Db::transaction`] |
 //! | what needs the session alone: `LISTEN`, `COPY`, `SET` | [`Db::checkout`] |
 //! | a row as a struct | [`row!`] and [`FromRow`] |
@@ -78,6 +78,7 @@ mod url;
 mod exclusive;
 mod lane;
 mod pooler;
+#[cfg(feature = "sea-query")]
 mod query;
 mod transaction;
 
@@ -142,6 +143,7 @@ pub use failure::Failure;
 pub use holder::{Holder, Loss};
 pub use lane::Db;
 pub use pool::create_pool;
+#[cfg(feature = "sea-query")]
 pub use query::Query;
 pub use reach::Reach;
 pub use relay::{Established, Relay};

@@ -1,4 +1,4 @@
-//! Statements built with sea-query.
+//! Statements built with sea-query. Not compiled without the feature `sea-query`.
 
 use std::panic::Location;
 
@@ -11,6 +11,7 @@ use super::{
     error::DbError,
     lane::Db,
     row_count::{at_most_one, one},
+    transaction::Transaction,
 };
 
 /// A statement built with sea-query: text and values.
@@ -27,11 +28,7 @@ impl Query {
         Self { text, values }
     }
 
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.values.as_params()
     }
 }
@@ -52,6 +49,40 @@ impl Db {
         .boxed()
     }
 
+    /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_opt`.
+    #[track_caller]
+    pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
+        let line = Location::caller();
+        async move {
+            let params = query.params();
+            let rows = self.query_from(line, &query.text, &params);
+            at_most_one(line, &query.text, rows.await?)
+        }
+        .boxed()
+    }
+
+    /// [`query_one`](Self::query_one) for a statement built with sea-query.
+    ///
+    /// # Errors
+    ///
+    /// As `query_one`.
+    #[track_caller]
+    pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
+        let line = Location::caller();
+        async move {
+            let params = query.params();
+            let rows = self.query_from(line, &query.text, &params);
+            one(line, &query.text, rows.await?)
+        }
+        .boxed()
+    }
+}
+
+impl Transaction {
     /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
     ///
     /// # Errors

@@ -13,7 +13,6 @@ use super::{
     holder::CallSite,
     lane::{Db, Params},
     mark::{Mark, mark_of, misplaced},
-    query::Query,
     recording::recording_failure,
     row_count::{at_most_one, one},
     usage::in_transaction,
@@ -93,7 +92,7 @@ impl Transaction {
     }
 
     /// [`query`](Self::query) on behalf of the given line.
-    fn query_from<'a>(
+    pub(super) fn query_from<'a>(
         &'a self,
         line: CallSite,
         sql: &'a str,
@@ -150,38 +149,6 @@ impl Transaction {
         let client = self.checkout.client();
         let execute = async move { client.execute(&self.prepare(sql).await?, params).await };
         self.run(Location::caller(), sql, execute).boxed()
-    }
-
-    /// [`query_opt`](Self::query_opt) for a statement built with sea-query.
-    ///
-    /// # Errors
-    ///
-    /// As `query_opt`.
-    #[track_caller]
-    pub fn fetch_opt(&self, query: Query) -> BoxFuture<'_, Result<Option<Row>, DbError>> {
-        let line = Location::caller();
-        async move {
-            let params = query.params();
-            let rows = self.query_from(line, query.text(), &params);
-            at_most_one(line, query.text(), rows.await?)
-        }
-        .boxed()
-    }
-
-    /// [`query_one`](Self::query_one) for a statement built with sea-query.
-    ///
-    /// # Errors
-    ///
-    /// As `query_one`.
-    #[track_caller]
-    pub fn fetch_one(&self, query: Query) -> BoxFuture<'_, Result<Row, DbError>> {
-        let line = Location::caller();
-        async move {
-            let params = query.params();
-            let rows = self.query_from(line, query.text(), &params);
-            one(line, query.text(), rows.await?)
-        }
-        .boxed()
     }
 
     /// Runs `work`, which is the statement at `line`, if the statement may run in a transaction.
