@@ -212,7 +212,7 @@ async fn an_app_with_pools_of_any_driver_is_saved_under_load_on_one_backend() {
     for client in clients {
         pids.extend(client.await.unwrap());
     }
-    println!(
+    eprintln!(
         "{saves} saves, {counts:?} requests, backends {pids:?}, at most {} at once",
         most.len()
     );
