@@ -16,10 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Value;
 
-use super::{
-    packages::{declared, manifest, normalize},
-    style::Style,
-};
+use super::packages::{declared, manifest, normalize};
 
 /// The package whose library the host loads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +42,9 @@ struct Metadata {
     app: String,
     root: Option<PathBuf>,
     migrations: Option<String>,
-    style: Option<Style>,
+    /// [`StyleLine`](super::style::StyleLine) reads it where it is needed: a wrong one need not stop a start.
+    #[serde(rename = "style")]
+    _style: Option<Value>,
 }
 
 /// The description in the manifest of the workspace at this folder. `None` if there is none.
@@ -54,7 +53,7 @@ pub(super) fn read(workspace: &Path) -> Result<Option<Description>, String> {
         app,
         root,
         migrations,
-        style: _, // read when it is needed
+        _style,
     }) = metadata(workspace)?
     else {
         return Ok(None);
@@ -71,11 +70,6 @@ pub(super) fn read(workspace: &Path) -> Result<Option<Description>, String> {
         app,
         migrations,
     }))
-}
-
-/// Whose migrations they are, if the manifest says so now.
-pub(super) fn style(workspace: &Path) -> Result<Option<Style>, String> {
-    Ok(metadata(workspace)?.and_then(|metadata| metadata.style))
 }
 
 /// Our part of a manifest. cargo reports what is wrong with the rest.
@@ -155,11 +149,6 @@ mod tests {
                 "app = \"dev_app\"\nroots = \"..\"",
                 "dev_app",
                 "unknown field `roots`",
-            ),
-            (
-                "app = \"dev_app\"\nstyle = \"flyway\"",
-                "dev_app",
-                "expected one of `refinery`, `sqlx`, `diesel`",
             ),
         ] {
             let workspace =

@@ -8,6 +8,8 @@ mod dotenv;
 pub(crate) mod environment;
 mod flags;
 #[cfg(feature = "dev")]
+mod locked;
+#[cfg(feature = "dev")]
 mod mode;
 #[cfg(feature = "dev")]
 mod options;
@@ -32,5 +34,5 @@ pub(crate) use self::{
     options::{HostSettings, Options, Policy},
     project::{Lock, Project, ProjectError},
     settings::Settings,
-    style::Style,
+    style::{Style, StyleLine},
 };

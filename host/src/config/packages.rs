@@ -1,6 +1,7 @@
 //! The path packages of a workspace according to its manifests. Needed before the first build, and when builds fail.
 //!
-//! Follows `path = "…"` from package to package, also where a package inherits the dependency from its workspace.
+//! Follows `path = "…"` from package to package, also where a package inherits the dependency from its workspace, but
+//! not to what no build of the app compiles: dev-dependencies, and optional ones that the lock file leaves out.
 //! Ignores manifests that it cannot read; cargo reports what is wrong with them.
 
 use std::{
@@ -12,9 +13,12 @@ use std::{
 
 use toml::{Table, Value};
 
+use super::locked::Locked;
+
 /// The folders of all path packages reachable from the workspace in this folder. Absolute; they need not exist.
 pub(crate) fn declared(workspace: &Path) -> BTreeSet<PathBuf> {
-    reachable(named_in(workspace), &[workspace])
+    let locked = Locked::of(workspace);
+    reachable(named_in(workspace, &locked), &[workspace], &locked)
 }
 
 /// The manifests that decide what the packages of a project link, and its lock file, with their texts. A package comes
@@ -34,17 +38,18 @@ pub(crate) fn manifests(root: &Path, workspace: &Path) -> Vec<(PathBuf, Vec<u8>)
 
 /// Those that only the package in `app` is built from, itself included: the host does not contain them.
 pub(crate) fn only_of(app: &Path, workspace: &Path) -> BTreeSet<PathBuf> {
-    let of_the_app = reachable(vec![app.to_owned()], &[workspace]);
-    let of_the_host = reachable(named_in(workspace), &[workspace, app]);
+    let locked = Locked::of(workspace);
+    let of_the_app = reachable(vec![app.to_owned()], &[workspace], &locked);
+    let of_the_host = reachable(named_in(workspace, &locked), &[workspace, app], &locked);
     &of_the_app - &of_the_host
 }
 
 /// Follows `unread` from package to package, but not through those in `without`.
-fn reachable(mut unread: Vec<PathBuf>, without: &[&Path]) -> BTreeSet<PathBuf> {
+fn reachable(mut unread: Vec<PathBuf>, without: &[&Path], locked: &Locked) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     while let Some(folder) = unread.pop() {
         if !without.contains(&&*folder) && found.insert(folder.clone()) {
-            unread.extend(named_in(&folder));
+            unread.extend(named_in(&folder, locked));
         }
     }
     found
@@ -71,8 +76,8 @@ pub(crate) fn normalize(path: &Path) -> PathBuf {
     normalized
 }
 
-/// The packages that the manifest in `folder` names: workspace members, patches, and path dependencies of every kind.
-fn named_in(folder: &Path) -> Vec<PathBuf> {
+/// The packages that the manifest in `folder` names: workspace members, patches, and path dependencies that are built.
+fn named_in(folder: &Path, locked: &Locked) -> Vec<PathBuf> {
     let manifest = manifest(folder);
     let mut found = Vec::new();
     let mut dependencies = Vec::new();
@@ -85,7 +90,7 @@ fn named_in(folder: &Path) -> Vec<PathBuf> {
             .filter_map(|(_, it)| it.as_table()),
     );
     for table in tables {
-        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        for kind in ["dependencies", "build-dependencies"] {
             dependencies.extend(
                 table
                     .get(kind)
@@ -103,6 +108,7 @@ fn named_in(folder: &Path) -> Vec<PathBuf> {
     {
         dependencies.extend(source.1.as_table().into_iter().flatten());
     }
+    dependencies.retain(|(name, it)| locked.brings(name, it));
     let inherits = |value: &Value| value.get("workspace").and_then(Value::as_bool) == Some(true);
     let inherited: Vec<&String> = dependencies
         .iter()
@@ -234,6 +240,37 @@ mod tests {
             .map(|name| root.join(name))
             .collect();
         assert_eq!(only_of(&root.join("app"), root), expected);
+    }
+
+    #[test]
+    fn what_no_build_compiles_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let write = |file: &str, text: &str| {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().expect("inside")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        };
+        write("Cargo.toml", "[workspace]\nmembers = [\"host\"]");
+        let host = r#"
+            [dependencies]
+            wire = { path = "../wire" }
+            sample = { path = "../sample", optional = true }
+            alias = { path = "../other", optional = true, package = "other" }
+            [dev-dependencies]
+            cli = { path = "../cli" }
+            [target.'cfg(unix)'.dev-dependencies]
+            demo = { path = "../demo" }
+            "#;
+        write("host/Cargo.toml", host);
+        let found = |names: &[&str]| names.iter().map(|name| root.join(name)).collect();
+        // Without a lock file it is not known which are left out.
+        let all: BTreeSet<PathBuf> = found(&["host", "wire", "sample", "other"]);
+        assert_eq!(declared(root), all);
+        let lock =
+            ["host", "wire", "other"].map(|name| format!("[[package]]\nname = \"{name}\"\n"));
+        write("Cargo.lock", &lock.concat());
+        assert_eq!(declared(root), found(&["host", "wire", "other"]));
     }
 
     proptest::proptest! {

@@ -16,7 +16,7 @@ use super::{
     dotenv,
     options::HostSettings,
     packages::normalize,
-    style::Style,
+    style::StyleLine,
     table::HOST_MIGRATIONS,
 };
 
@@ -170,8 +170,8 @@ impl Project {
     }
 
     /// Whose migrations they are, if the workspace says so. Read again each time, since a message asks for that line.
-    pub(crate) fn migration_style(&self) -> Result<Option<Style>, String> {
-        description::style(&self.workspace)
+    pub(crate) fn migration_style(&self) -> Option<StyleLine> {
+        StyleLine::of(&fs::read_to_string(self.manifest()).ok()?)
     }
 
     /// The settings that the workspace makes, and the name of its manifest.

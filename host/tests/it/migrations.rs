@@ -179,8 +179,11 @@ async fn a_misnamed_file_is_named_and_stops_only_a_folder_without_others() {
         host.checkout.edit("Cargo.toml", &before, &after);
     };
     declare("", "style = \"refinry\"\n");
-    let text = failure("unknown variant `refinry`").await;
-    assert!(text.contains("Cargo.toml: "), "{text}");
+    let text = failure("style = \"refinry\" names no tool").await;
+    let manifest = std::fs::read_to_string(host.checkout.path("Cargo.toml")).unwrap();
+    let before = manifest.split("style = \"refinry\"").next().unwrap();
+    let number = 1 + before.matches('\n').count();
+    assert!(text.contains(&format!("Cargo.toml:{number}")), "{text}");
     declare("style = \"refinry\"\n", "style = \"refinery\"\n");
     host.until("the declared style", |status| {
         status.0["schema"]["failure"].is_null()

@@ -92,16 +92,17 @@ pub(super) fn read(project: &Project) -> Result<Files, MigrationFailure> {
     let paths = sql_files(directory, &folder)?;
     let named: Vec<_> = paths.iter().map(|path| Named::of(path)).collect();
     let manifest = project.relative(&project.manifest()).display().to_string();
-    let declared = project
-        .migration_style()
-        .map_err(|message| MigrationFailure::new(Some(manifest.clone()), message))?;
-    let found = match declared {
+    let found = match project.migration_style() {
         None => {
             let both = paths.iter().map(String::as_str).zip(&named);
             style_of(both.map(|(path, named)| (path, named.as_ref())))
                 .map_err(|mixed| several(&manifest, &folder, &mixed))?
         }
-        declared => declared,
+        Some(line) if line.style.is_none() => {
+            let why = "names no tool whose migrations the host applies";
+            return Err(MigrationFailure::at_style(project, &line, why));
+        }
+        Some(line) => line.style,
     };
     let mut files = Files {
         style: found.unwrap_or_default(),

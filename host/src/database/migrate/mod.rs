@@ -41,6 +41,8 @@ use shared::db::describe;
 use tokio_postgres::{Client, error::ErrorPosition};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{Project, StyleLine};
+
 /// Why migrating failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{}{}{message}", file.as_deref().unwrap_or_default(), place(file, line))]
@@ -70,6 +72,15 @@ impl MigrationFailure {
             file,
             line: None,
             message,
+        }
+    }
+
+    /// The line that says whose the migrations are does not do.
+    fn at_style(project: &Project, line: &StyleLine, why: &str) -> Self {
+        let manifest = project.relative(&project.manifest()).display().to_string();
+        Self {
+            line: Some(line.number),
+            ..Self::new(Some(manifest), line.refused(why))
         }
     }
 }
