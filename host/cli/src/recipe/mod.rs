@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use cargo_metadata::{Dependency, Package};
 use syn::{
-    Block, Expr, ExprCall, Item, ItemFn, Stmt,
+    Block, Expr, ExprCall, Item, ItemFn,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -137,7 +137,7 @@ impl Binary<'_> {
         }
         // From the call back to what it needs, and what that needs.
         let mut taken = Vec::new();
-        for statement in before.rev().filter(|one| !matches!(one, Stmt::Item(_))) {
+        for statement in before.rev() {
             if is_about(statement, &wanted) {
                 let found = Statement::read(statement, |names| names.visit_stmt(statement))?;
                 wanted.extend(found.names.iter().cloned());
@@ -181,7 +181,7 @@ impl Binary<'_> {
         for (place, path) in statement.paths.iter().rev() {
             let full = self.root.in_full(path);
             let written: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
-            self.check(&full, full != written, crates)?;
+            self.check(&full, crates)?;
             let first = full.len() - (written.len() - 1);
             text.replace_range(place.clone(), &full[..first].join("::"));
         }
@@ -189,7 +189,7 @@ impl Binary<'_> {
     }
 
     /// Whether a path leads out of the binary. Notes the crate that it leads to.
-    fn check(&self, full: &[String], is_used: bool, crates: &mut Vec<Dependency>) -> Option<()> {
+    fn check(&self, full: &[String], crates: &mut Vec<Dependency>) -> Option<()> {
         let [first, rest @ ..] = full else {
             return None;
         };
@@ -198,27 +198,22 @@ impl Binary<'_> {
         }
         let is_known = matches!(first.as_str(), "std" | "core" | "alloc") || first == self.krate;
         // A variable, or what the prelude has.
-        if is_known || (rest.is_empty() && !is_used) || first.starts_with(char::is_uppercase) {
+        if is_known || rest.is_empty() || first.starts_with(char::is_uppercase) {
             return Some(());
         }
         let mut needed = needed(self.user);
-        let dependency = needed.find(|one| one.name.replace('-', "_") == *first)?;
-        let is_plain = dependency.rename.is_none() && dependency.path.is_none();
-        let of_registry = dependency
-            .source
-            .as_ref()
-            .is_some_and(|source| source.repr.starts_with("registry"));
-        (is_plain && of_registry).then(|| {
-            if !crates.contains(dependency) {
-                crates.push(dependency.clone());
-            }
-        })
+        let dependency =
+            needed.find(|one| one.rename.is_none() && one.name.replace('-', "_") == *first)?;
+        let source = dependency.source.as_ref()?; // none: a path crate, which may be the binary's alone
+        source
+            .repr
+            .starts_with("registry")
+            .then(|| crates.push(dependency.clone()))
     }
 
     /// Whether it is a name of the binary's own.
     fn is_own(&self, name: &str) -> bool {
-        matches!(name, "crate" | "self" | "super" | "Self")
-            || self.root.items.iter().any(|item| is_named(item, name))
+        self.root.items.iter().any(|item| is_named(item, name))
     }
 
     fn is_used(&self, name: &str) -> bool {
@@ -233,7 +228,7 @@ impl Binary<'_> {
             let is_trait = used.name.starts_with(char::is_uppercase) || used.name == "_";
             let is_log = used.path.iter().any(|part| part.starts_with("tracing"));
             if is_trait && !is_log && !named.contains(&used.name) {
-                self.check(&used.path, true, crates)?;
+                self.check(&used.path, crates)?;
                 lines.push(format!(
                     "#[allow(unused_imports)] // a trait, in scope there\n    use {} as _;",
                     used.path.join("::")
@@ -261,6 +256,7 @@ fn is_named(item: &Item, name: &str) -> bool {
         Item::Const(item) => &item.ident,
         Item::Static(item) => &item.ident,
         Item::Trait(item) => &item.ident,
+        Item::Macro(item) => return item.ident.as_ref().is_some_and(|ident| ident == name),
         _ => return false,
     };
     ident == name

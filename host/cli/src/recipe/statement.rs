@@ -160,7 +160,18 @@ fn add_words(tokens: &TokenStream, words: &mut BTreeSet<String>) {
         match token {
             TokenTree::Ident(ident) => drop(words.insert(ident.to_string())),
             TokenTree::Group(group) => add_words(&group.stream(), words),
-            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            TokenTree::Literal(literal) => words.extend(captured(&literal.to_string())),
+            TokenTree::Punct(_) => {}
         }
     }
+}
+
+/// The names in braces in a text, as `format!("{name}")` has them.
+fn captured(text: &str) -> impl Iterator<Item = String> {
+    text.split('{').skip(1).filter_map(|after| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let name = &after[..after.find(|c| !is_part(c))?];
+        name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            .then(|| name.to_owned())
+    })
 }
