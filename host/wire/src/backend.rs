@@ -2,7 +2,7 @@
 //!
 //! Who may use it is decided elsewhere.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
@@ -29,11 +29,11 @@ pub(crate) struct Backend {
     /// The settings that its session has once all that was sent has run. `None`: unknown.
     pub(crate) applied: Option<Settings>,
     /// The statements that it has answered for, by client, under the client's names.
-    pub(crate) prepared: HashMap<ClientId, HashSet<String>>,
+    pub(crate) prepared: BTreeMap<ClientId, HashSet<String>>,
     /// Who has parsed the unnamed statement last.
     pub(crate) unnamed: Option<ClientId>,
     /// Who listens, by channel.
-    pub(crate) listening: HashMap<String, HashSet<ClientId>>,
+    pub(crate) listening: HashMap<String, BTreeSet<ClientId>>,
     /// Its holder is gone, and was not done.
     pub(crate) departed: Option<Departed>,
     /// To be done behind clients that are gone or elsewhere, once nobody holds the backend.
@@ -58,7 +58,7 @@ impl Backend {
             holder: None,
             holds: 0,
             applied: Some(Settings::default()),
-            prepared: HashMap::new(),
+            prepared: BTreeMap::new(),
             unnamed: None,
             listening: HashMap::new(),
             departed: None,

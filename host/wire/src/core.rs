@@ -5,7 +5,7 @@
 //! clients, backends and statements end (`end`, `cancel`). Knows neither sockets nor tasks.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -47,8 +47,8 @@ pub(crate) enum Timer {
 
 #[derive(Default)]
 pub(crate) struct Core {
-    pub(crate) clients: HashMap<ClientId, Client>,
-    pub(crate) backends: HashMap<BackendId, Backend>,
+    pub(crate) clients: BTreeMap<ClientId, Client>,
+    pub(crate) backends: BTreeMap<BackendId, Backend>,
     pub(crate) shared: Option<BackendId>,
     /// The shared one has been asked for.
     pub(crate) is_opening: bool,
@@ -62,11 +62,11 @@ pub(crate) struct Core {
     backends_so_far: u32,
     pub(crate) actions: Vec<Action>,
     /// Clients that have something new to be written.
-    pub(crate) written: HashSet<ClientId>,
+    pub(crate) written: BTreeSet<ClientId>,
     /// Backends whose answers are read again.
     pub(crate) unblocked: Vec<BackendId>,
     /// What clients are still to be told that are gone.
-    pub(crate) last_words: HashMap<ClientId, BytesMut>,
+    pub(crate) last_words: BTreeMap<ClientId, BytesMut>,
 }
 
 impl Core {

@@ -4,7 +4,7 @@
 //! through two tasks only: that of its client and that of its backend.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
 };
@@ -62,8 +62,8 @@ impl Exchange {
             state: Mutex::new(State {
                 core: Core::default(),
                 identity: config.identity,
-                clients: HashMap::new(),
-                lines: HashMap::new(),
+                clients: BTreeMap::new(),
+                lines: BTreeMap::new(),
             }),
             open: config.open,
             runtime: config.runtime,

@@ -4,7 +4,7 @@
 //! is left to the socket's task, which is woken when the rest can follow.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     pin::Pin,
     sync::Arc,
@@ -28,8 +28,8 @@ use crate::{
 pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) identity: Identity,
-    pub(crate) clients: HashMap<ClientId, Port>,
-    pub(crate) lines: HashMap<BackendId, Line>,
+    pub(crate) clients: BTreeMap<ClientId, Port>,
+    pub(crate) lines: BTreeMap<BackendId, Line>,
 }
 
 /// Where a client's bytes go.

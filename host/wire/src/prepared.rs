@@ -4,7 +4,7 @@
 //! counts as soon as it is sent, since a client need not wait for answers; if the backend refuses or skips it, it counts
 //! no longer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{
     backend::Backend,
@@ -149,7 +149,7 @@ impl Backend {
     }
 
     /// The unit in front has failed: what it was still to prepare or to take back stays as it was.
-    pub(crate) fn failed(&mut self, clients: &mut HashMap<ClientId, Client>) {
+    pub(crate) fn failed(&mut self, clients: &mut BTreeMap<ClientId, Client>) {
         let Some(unit) = self.flight.front_mut() else {
             return;
         };
