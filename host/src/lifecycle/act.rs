@@ -23,17 +23,20 @@ pub(super) async fn new_pool(settings_reload: &SettingsReload) {
     });
 }
 
-/// Applies pending migrations. A faulty file is reported by `schema`.
-pub(super) async fn migrate(settings_reload: &SettingsReload) {
+/// Applies pending migrations, and returns whether there were any. A faulty file is reported by `schema`.
+pub(super) async fn migrate(settings_reload: &SettingsReload) -> bool {
     let SettingsReload {
         database, events, ..
     } = settings_reload;
     let schema = &database.schema;
-    match schema.migrate().await {
+    let migrated = schema.migrate().await;
+    let any = matches!(migrated, Ok(1..));
+    match migrated {
         Ok(0) if !schema.state().borrow().differs() => events.emit(Event::NothingPending),
         Ok(_) => {}
         Err(error) => events.emit(Event::CannotMigrate {
             message: error.to_string(),
         }),
     }
+    any
 }

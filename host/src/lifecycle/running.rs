@@ -136,7 +136,14 @@ impl Running {
                     Some(action) = self.actions_rx.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),
                         Action::NewPool => act::new_pool(&self.settings_reload).await,
-                        Action::Migrate => act::migrate(&self.settings_reload).await,
+                        // An app that asks for the tables while it is compiled, or as it starts, may have waited for them.
+                        Action::Migrate => {
+                            let phase = self.report_rx.borrow().phase;
+                            let fails = matches!(phase, Phase::BuildFailed | Phase::LoadFailed);
+                            if act::migrate(&self.settings_reload).await && fails {
+                                rebuild.notify_one();
+                            }
+                        }
                         Action::Mode { pool, isolation } => {
                             match self.settings_reload.check_switch() {
                                 Ok(()) => return Some((pool, isolation)),

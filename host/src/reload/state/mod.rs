@@ -29,7 +29,7 @@ pub(super) struct LoopState<M, E> {
     restart: bool,
     /// A loaded library is to be started now.
     start: bool,
-    /// The schema has changed: an app or restart that was refused may succeed now.
+    /// The schema has changed: a build whose macros asked the database, an app or a restart may succeed now.
     retry: bool,
     last_build: LastBuild<M>,
     published: Publication<M, E>,
@@ -174,6 +174,7 @@ impl<M: Clone, E: Copy> LoopState<M, E> {
         }
         match (&self.last_build, &self.published) {
             _ if !take(&mut self.retry) => Next::Wait,
+            (LastBuild::DoesNotCompile, _) => Next::Build(BuildRequest::default()),
             (LastBuild::NeedsRestart(built), _) => Next::Restart(built.clone()),
             (LastBuild::Publication, Publication::NotStarted { built, entry }) => Next::Start {
                 built: built.clone(),

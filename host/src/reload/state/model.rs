@@ -13,6 +13,8 @@ enum App {
     Better,
     DoesNotCompile,
     CannotBeLoaded,
+    /// As with `sqlx::query!`.
+    CompilesMigrated,
     NeedsMigration,
     NeedsSetting,
 }
@@ -42,6 +44,7 @@ fn event() -> impl Strategy<Value = WorldEvent> {
         Just(Better),
         Just(DoesNotCompile),
         Just(CannotBeLoaded),
+        Just(CompilesMigrated),
         Just(NeedsMigration),
         Just(NeedsSetting),
     ];
@@ -130,6 +133,14 @@ impl World {
         state.saved(Changes::from([file.into()]));
     }
 
+    fn compiles(&self, app: App) -> bool {
+        match app {
+            App::DoesNotCompile => false,
+            App::CompilesMigrated => self.migrated,
+            _ => true,
+        }
+    }
+
     fn starts(&self, app: App) -> bool {
         match app {
             App::NeedsMigration => self.migrated,
@@ -142,7 +153,7 @@ impl World {
     fn check(&self, idle: IdleState) -> Result<(), TestCaseError> {
         prop_assert_eq!(self.built, Some(self.app), "what is on disk was built");
         let expected = match self.app {
-            App::DoesNotCompile => IdleState::DoesNotCompile,
+            app if !self.compiles(app) => IdleState::DoesNotCompile,
             App::CannotBeLoaded => IdleState::Refused,
             _ if self.host != self.process => {
                 prop_assert!(!self.may_restart);
@@ -190,6 +201,7 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
             Next::Build(request) => {
                 world.builds += 1;
                 let (app, host) = (world.app, world.host);
+                let compiles = world.compiles(app); // what is saved meanwhile is applied later
                 let beyond_app = host != world.process;
                 prop_assert!(request.changes.is_superset(&world.due));
                 let due = take(&mut world.due);
@@ -211,7 +223,7 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
                 world.cancelled = false;
                 world.built = Some(app);
                 match app {
-                    App::DoesNotCompile => state.build_failed(),
+                    _ if !compiles => state.build_failed(),
                     app if host != world.process => state.host_built(app),
                     app => state.built(app),
                 }
@@ -262,11 +274,11 @@ fn run(events: Vec<(WorldEvent, bool)>) -> Result<(), TestCaseError> {
                     return Ok(());
                 };
                 let builds = match event {
-                    WorldEvent::Comment => Some(false),
-                    // If a restart waits for this migration, everything is built again afterwards.
-                    WorldEvent::Migration if world.host == world.process => Some(false),
-                    // If the app does not compile, the file may be the missing one.
-                    WorldEvent::Css => Some(world.app == App::DoesNotCompile),
+                    WorldEvent::Migration if world.host != world.process => None, // a restart may wait for it
+                    // If the app does not compile, it may be what is missing.
+                    WorldEvent::Comment | WorldEvent::Css | WorldEvent::Migration => {
+                        Some(!world.compiles(world.app))
+                    }
                     _ => None,
                 };
                 let now = (world.builds, world.refreshed);
