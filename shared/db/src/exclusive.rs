@@ -16,6 +16,7 @@ use std::{
 };
 
 use deadpool_postgres::Client as Object;
+use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::OwnedRwLockWriteGuard};
 
 use super::{
@@ -66,7 +67,7 @@ impl Db {
         let inner = self.inner();
         inner.refuse_absent()?;
         let (held, peer) = if self.has_others() {
-            let taken = inner.take_from_pool(line, Instant::now());
+            let taken = pin!(inner.take_from_pool(line, Instant::now()));
             let (client, tls) = inner.counts.silence.or_unsent(taken).await?;
             (Held::Pooled(Box::new(client)), Peer::Server(tls))
         } else {
@@ -186,10 +187,8 @@ impl Checkout {
         Request::count_statement();
         self.running.fetch_add(1, Relaxed);
         // Silent: it stays counted, so that the drop cancels it.
-        let result = self
-            .silence
-            .or_unanswered(async { Ok::<_, DbError>(statement.await) });
-        let result = result.await?;
+        let answer = pin!(statement.map(Ok::<_, DbError>));
+        let result = self.silence.or_unanswered(answer).await?;
         self.running.fetch_sub(1, Relaxed);
         if let (Err(error), Some(usage_guard)) = (&result, &self.usage_guard) {
             if ends_connection(error) {

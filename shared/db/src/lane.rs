@@ -5,7 +5,7 @@
 //! possibly another request's statement. `statement_timeout` bounds it instead. Row streams and portals are not
 //! offered: an unread one would block every other user.
 
-use std::{panic::Location, sync::Arc};
+use std::{panic::Location, pin::pin, sync::Arc};
 
 use deadpool_postgres::Client as Object;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -74,12 +74,11 @@ impl Db {
                 return self.query_behind_a_pooler(line, sql, params).await;
             }
             let client = self.inner.shared(sql, line).await?;
-            let run = async {
-                client
-                    .query(&client.prepare_cached(sql).await?, params)
-                    .await
-            };
-            let run = async {
+            let run = pin!(async {
+                let run = async {
+                    let read = client.prepare_cached(sql).await?;
+                    client.query(&read, params).await
+                };
                 let result = match run.await {
                     Err(error) if is_stale(&error) => {
                         client.query(&reprepare(&client, sql).await?, params).await
@@ -87,7 +86,7 @@ impl Db {
                     result => result,
                 };
                 self.inner.note_outcome(&client, result).await
-            };
+            });
             self.inner.counts.silence.or_unanswered(run).await
         })
         .boxed()
@@ -142,12 +141,11 @@ impl Db {
                 return self.execute_behind_a_pooler(line, sql, params).await;
             }
             let client = self.inner.shared(sql, line).await?;
-            let run = async {
-                client
-                    .execute(&client.prepare_cached(sql).await?, params)
-                    .await
-            };
-            let run = async {
+            let run = pin!(async {
+                let run = async {
+                    let statement = client.prepare_cached(sql).await?;
+                    client.execute(&statement, params).await
+                };
                 let result = match run.await {
                     Err(error) if is_stale(&error) => {
                         client
@@ -157,7 +155,7 @@ impl Db {
                     result => result,
                 };
                 self.inner.note_outcome(&client, result).await
-            };
+            });
             self.inner.counts.silence.or_unanswered(run).await
         })
         .boxed()
@@ -173,4 +171,21 @@ impl Db {
 async fn reprepare(client: &Object, sql: &str) -> Result<Statement, tokio_postgres::Error> {
     client.statement_cache.remove(sql, &[]);
     client.prepare_cached(sql).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Db, DbConfig};
+    use crate::url::DatabaseUrl;
+
+    /// Each statement makes one, and moves it.
+    #[tokio::test]
+    async fn the_future_of_a_statement_is_a_few_kilobytes() {
+        let url = DatabaseUrl::parse("postgres://localhost/app").expect("it is valid");
+        let db = Db::new(&DbConfig::new(url, "app".to_owned()));
+        let (query, execute) = (db.query("SELECT 1", &[]), db.execute("SELECT 1", &[]));
+        for size in [size_of_val(&*query), size_of_val(&*execute)] {
+            assert!(size < 8 << 10, "it has {size} bytes");
+        }
+    }
 }

@@ -2,6 +2,11 @@
 //!
 //! The process has to find that out, over another connection, and says so with [`Db::set_silent`](crate::Db::set_silent). Uses of the database
 //! then fail instead of waiting for ever. The connection is kept, and goes on once the server answers again.
+//!
+//! Work is pinned by its caller: each async function that takes it by value has room for it twice, and a future of a
+//! statement is made and moved for each.
+
+use std::pin::Pin;
 
 use tokio::sync::{Notify, watch};
 
@@ -25,7 +30,7 @@ impl Silence {
     /// Before anything is sent: runs `work` until the server is silent.
     pub(super) async fn or_unsent<T, E>(
         &self,
-        work: impl Future<Output = Result<T, E>>,
+        work: Pin<&mut impl Future<Output = Result<T, E>>>,
     ) -> Result<T, DbError>
     where
         DbError: From<E>,
@@ -36,7 +41,7 @@ impl Silence {
     /// While `work` sends a statement and waits for the answer: runs it until the server is silent.
     pub(super) async fn or_unanswered<T, E>(
         &self,
-        work: impl Future<Output = Result<T, E>>,
+        work: Pin<&mut impl Future<Output = Result<T, E>>>,
     ) -> Result<T, DbError>
     where
         DbError: From<E>,
@@ -47,7 +52,7 @@ impl Silence {
     async fn or<T, E>(
         &self,
         error: DbError,
-        work: impl Future<Output = Result<T, E>>,
+        work: Pin<&mut impl Future<Output = Result<T, E>>>,
     ) -> Result<T, DbError>
     where
         DbError: From<E>,

@@ -4,6 +4,7 @@
 
 use std::{
     ops::Deref,
+    pin::pin,
     sync::{
         Arc, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -130,7 +131,7 @@ impl Inner {
         let client = self
             .counts
             .silence
-            .or_unsent(self.open_shared(line))
+            .or_unsent(pin!(self.open_shared(line)))
             .await?;
         Ok(Shared {
             client,
@@ -165,10 +166,10 @@ impl Inner {
     pub(super) async fn exclusive(&self, line: CallSite) -> Result<Slot, DbError> {
         self.counts.usage.refuse_nested(line)?;
         let since = Instant::now();
-        let take = async {
+        let take = pin!(async {
             let slot = self.turn(line, self.slot.clone().write_owned()).await?;
             self.opened(slot, line, since).await
-        };
+        });
         self.counts.silence.or_unsent(take).await
     }
 
