@@ -1,7 +1,8 @@
 //! What the exchange costs and gains: the same drivers at the server's own socket and through the exchange.
 //!
 //! `just bench-wire`, or with names: `just bench-wire sqlx state.db`. All of it in one run, in turns, so that a busy machine is unfair to all alike; medians of the
-//! rounds, and ratios. The exchange has a runtime of its own, as in the host.
+//! rounds, and ratios. The exchange has a runtime of its own, as in the host; `state.db` has its connection there with
+//! and without it.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,9 +19,9 @@ use std::{
 };
 
 use deadpool_postgres::{Manager, Pool};
-use shared_db::Db;
+use shared_db::{Db, DbConfig};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio_postgres::NoTls;
 
 #[path = "../tests/it/stand.rs"]
@@ -156,16 +157,17 @@ async fn driver(name: &str, make: Make, stand: &Stand) -> Outcome<bool> {
     Ok(all)
 }
 
-async fn db(stand: &Stand) -> Outcome<bool> {
+async fn db(stand: &Stand, host: &Handle) -> Outcome<bool> {
     let mut out = std::io::stdout();
     writeln!(
         out,
         "\nstate.db, reads per second:\n\n| tasks | direct | through | ratio |\n|--:|--:|--:|--:|"
     )?;
-    let (direct, through) = (
-        Way::Db(Db::new(&stand.server.config())),
-        Way::Db(stand.db.clone()),
-    );
+    let direct = DbConfig {
+        runtime: host.clone(),
+        ..stand.server.config()
+    };
+    let (direct, through) = (Way::Db(Db::new(&direct)), Way::Db(stand.db.clone()));
     let mut all = true;
     for tasks in [1, 16, 64] {
         let [direct, through] = medians([&direct, &through], tasks).await?;
@@ -187,7 +189,7 @@ fn main() -> Outcome<()> {
         .collect();
     let wanted = |name: &str| names.is_empty() || names.contains(&name);
     let reached = app.block_on(async {
-        let mut all = !wanted("state.db") || db(&stand).await?;
+        let mut all = !wanted("state.db") || db(&stand, host.handle()).await?;
         let drivers: [(&str, Make); 2] =
             [("tokio-postgres", Way::tokio_postgres), ("sqlx", Way::sqlx)];
         for (name, make) in drivers.into_iter().filter(|(name, _)| wanted(name)) {
