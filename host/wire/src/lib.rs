@@ -44,6 +44,7 @@ mod core;
 mod effects;
 mod end;
 mod exchange;
+mod executed;
 mod flight;
 mod frame;
 mod greet;

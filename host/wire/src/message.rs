@@ -7,7 +7,10 @@ use std::{ops::Range, str};
 
 use bytes::{BufMut, BytesMut};
 
-use crate::frame::{Fields, Frame, HEADER, Malformed};
+use crate::{
+    executed::executed_in,
+    frame::{Fields, Frame, HEADER, Malformed},
+};
 
 /// A client's message.
 #[derive(Clone, Debug)]
@@ -137,17 +140,45 @@ impl Message {
         }
     }
 
+    /// The statement that its SQL executes, as its client calls it.
+    pub(crate) fn executed(&self) -> Option<&str> {
+        let sql = self.sql()?;
+        executed_in(sql).map(|at| &sql[at])
+    }
+
     /// The same, with the prefix as the name of the unnamed statement.
     pub(crate) fn write_renamed(&self, prefix: &str, out: &mut BytesMut) {
-        let body = self.frame.body();
         let start = self.statement.as_ref().map_or(0, |name| name.start);
-        let length = self.frame.len() - 1 + prefix.len();
+        self.write_with(prefix, &[start], out);
+    }
+
+    /// The same as [`write`](Self::write), with the prefix before the name in its SQL, too.
+    pub(crate) fn write_executing(&self, prefix: &str, out: &mut BytesMut) {
+        let own = self.statement.as_ref().filter(|name| !name.is_empty());
+        let before = self.statement.as_ref().map_or(0, |name| name.end + 1);
+        let in_sql = self.sql().and_then(executed_in).map(|at| before + at.start);
+        let places: Vec<_> = own
+            .map(|name| name.start)
+            .into_iter()
+            .chain(in_sql)
+            .collect();
+        self.write_with(prefix, &places, out);
+    }
+
+    /// Writes it with the prefix at these places of its body, in order.
+    fn write_with(&self, prefix: &str, places: &[usize], out: &mut BytesMut) {
+        let body = self.frame.body();
+        let length = self.frame.len() - 1 + places.len() * prefix.len();
         out.reserve(length + 1);
         out.put_u8(self.frame.tag());
         out.put_u32(u32::try_from(length).expect("a name is far below 4 GiB"));
-        out.put_slice(&body[..start]);
-        out.put_slice(prefix.as_bytes());
-        out.put_slice(&body[start..]);
+        let mut written = 0;
+        for place in places {
+            out.put_slice(&body[written..*place]);
+            out.put_slice(prefix.as_bytes());
+            written = *place;
+        }
+        out.put_slice(&body[written..]);
     }
 }
 

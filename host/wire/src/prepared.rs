@@ -24,6 +24,8 @@ impl Backend {
         }
         self.prepare_for(id, client, message);
         let is_anothers = message.statement() == Some("") && self.unnamed != Some(id);
+        // One that SQL has prepared has the name that it was given.
+        let in_sql = message.executed().is_some_and(|name| self.knows(id, name));
         let unit = self.flight.back_mut().expect("opened above");
         match message.kind() {
             Kind::Whole => {
@@ -37,7 +39,9 @@ impl Backend {
                 unit.data_ends += u32::from(message.ends_data());
             }
         }
-        if is_anothers {
+        if in_sql {
+            message.write_executing(&client.prefix, &mut self.out);
+        } else if is_anothers {
             message.write_renamed(&client.prefix, &mut self.out); // which does not exist
         } else {
             message.write(&client.prefix, &mut self.out);

@@ -316,3 +316,45 @@ async fn who_breaks_its_own_copy_ends_alone() {
     drop(raw);
     is_as_new(&stand, backend).await;
 }
+
+/// As sqlx's macros ask which columns may be null. Each of the two has the same name for another statement.
+#[tokio::test]
+async fn sql_names_a_statement_as_its_client_does() {
+    let stand = Stand::new().await;
+    let mut clients = Vec::new();
+    for sql in ["SELECT 1 AS one", "SELECT 2 AS two"] {
+        let mut raw = Raw::of(&stand).await;
+        frontend::parse("own", sql, [], &mut raw.out).unwrap();
+        frontend::sync(&mut raw.out);
+        raw.send().await;
+        assert_eq!(raw.until(b'Z').await, "1Z");
+        clients.push(raw);
+    }
+    for raw in &mut clients {
+        frontend::parse(
+            "",
+            "EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE own",
+            [],
+            &mut raw.out,
+        )
+        .unwrap();
+        let none: [i16; 0] = [];
+        let bound = frontend::bind(
+            "",
+            "",
+            none,
+            [(); 0],
+            |(), _| unreachable!(),
+            none,
+            &mut raw.out,
+        );
+        assert!(bound.is_ok());
+        frontend::execute("", 0, &mut raw.out).unwrap();
+        frontend::sync(&mut raw.out);
+        raw.send().await;
+        assert_eq!(raw.until(b'Z').await, "12DCZ");
+        assert_eq!(raw.answer_to("EXECUTE own").await, "TDCZ");
+    }
+    // What nobody has prepared is still PostgreSQL's to refuse.
+    assert_eq!(clients[0].answer_to("EXECUTE other").await, "EZ");
+}
