@@ -105,7 +105,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         generations: generations.clone(),
         kept: keeping.kept.clone(),
         journal: Arc::<Journal>::default(),
-        requests: Arc::<Requests>::default(),
+        requests: Arc::new(Requests::new(host.traces)),
         unreloadable: Arc::<UnreloadablePages>::default(),
         mode,
         editor: Editor {

@@ -41,6 +41,8 @@ pub(crate) struct HostSettings {
     pub(crate) replay: bool,
     /// How much memory old code may keep; `None` is no limit.
     pub(crate) keep_memory_mb: Option<u64>,
+    /// How many requests are kept with what they did.
+    pub(crate) traces: usize,
     pub(crate) editor_url: Option<String>,
     /// Names that `/__dev` answers to, besides local ones.
     pub(crate) allow: Vec<String>,
@@ -90,6 +92,10 @@ impl HostSettings {
             let number = number.map(|number| (number > 0).then_some(number));
             number.map_err(|_| format!("`{value}` is not a number of megabytes"))
         };
+        let count = |value: &str| {
+            let number = value.parse::<usize>();
+            number.map_err(|_| format!("`{value}` is not a number of requests"))
+        };
         let text = |value: &str| Ok((!value.is_empty()).then(|| value.to_owned()));
         let list = |value: &str| {
             let names = value.split(',').map(str::trim);
@@ -112,6 +118,7 @@ impl HostSettings {
             hold: reader.take(&table::HOST_HOLD_MS, milliseconds(0)),
             replay: reader.take(&table::HOST_REPLAY, on_or_off),
             keep_memory_mb: reader.take(&table::HOST_KEEP_MEMORY_MB, megabytes),
+            traces: reader.take(&table::HOST_TRACES, count),
             editor_url: reader.take(&table::EDITOR_URL, text),
             allow: reader.take(&table::HOST_ALLOW, list),
             entries: Vec::new(),

@@ -41,7 +41,7 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 12] = [
+pub(crate) static DEV_FLAGS: [Flag; 13] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     Flag {
@@ -55,6 +55,7 @@ pub(crate) static DEV_FLAGS: [Flag; 12] = [
     flag(&HOST_HOLD_MS, "hold", "MS"),
     flag(&HOST_REPLAY, "replay", "on|off"),
     flag(&HOST_KEEP_MEMORY_MB, "keep-memory", "MB"),
+    flag(&HOST_TRACES, "traces", "NUMBER"),
     flag(&EDITOR_URL, "editor-url", "TEMPLATE"),
     Flag {
         repeats: true,
@@ -158,6 +159,16 @@ pub(super) static HOST_KEEP_MEMORY_MB: Setting = Setting {
     default: "512",
     example: "512",
     help: "How much memory old code may keep before the host restarts when idle; 0 is no limit",
+    note: "",
+    change: Change::Restart,
+};
+
+#[cfg(feature = "dev")]
+pub(super) static HOST_TRACES: Setting = Setting {
+    variable: "HOST_TRACES",
+    default: "500",
+    example: "500",
+    help: "How many requests are kept with all that they did, for /__dev/requests; 0 records nothing",
     note: "",
     change: Change::Restart,
 };

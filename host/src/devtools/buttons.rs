@@ -36,6 +36,27 @@ impl Token {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// # Errors
+    ///
+    /// The sender is no page of this host.
+    pub(super) fn check(&self, sender: &Sender<'_>) -> Result<(), &'static str> {
+        if !is_same_origin(sender.headers) {
+            return Err("refused: this request comes from another site\n");
+        }
+        let token = text(sender.headers, "x-dev-token").or(sender.token);
+        match token == Some(self.as_str()) {
+            true => Ok(()),
+            false => Err("stale token: reload the page and try again\n"),
+        }
+    }
+}
+
+/// Who has sent a form.
+pub(super) struct Sender<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// In the form; a script sends it as a header.
+    pub(super) token: Option<&'a str>,
 }
 
 /// What the actions work on.
@@ -72,20 +93,12 @@ async fn act(
     headers: HeaderMap,
     Form(sent): Form<Sent>,
 ) -> Response {
-    if !is_same_origin(&headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            "refused: this request comes from another site\n",
-        )
-            .into_response();
-    }
-    let token = text(&headers, "x-dev-token").or(sent.token.as_deref());
-    if token != Some(buttons.token.as_str()) {
-        return (
-            StatusCode::FORBIDDEN,
-            "stale token: reload the page and try again\n",
-        )
-            .into_response();
+    let sender = Sender {
+        headers: &headers,
+        token: sent.token.as_deref(),
+    };
+    if let Err(why) = buttons.token.check(&sender) {
+        return (StatusCode::FORBIDDEN, why).into_response();
     }
     let back = sent.back.clone().filter(|back| is_path(back));
     match (buttons.carry_out(&name, sent).await, back) {

@@ -348,13 +348,22 @@ function rowButton(action, title, field, value) {
   return button;
 }
 
+// To the page that shows all that it did.
+function requestLink({ id, path, panic, database }) {
+  const cell = element("span");
+  const link = element("a", path);
+  link.href = `/__dev/requests/${id}`;
+  cell.append(link, panic ? `\npanicked: ${panic}` : database ? `\ndatabase: ${database}` : "");
+  return cell;
+}
+
 function renderRequests(requests) {
   rows("requests", requests.slice(0, 50), {
     key: JSON.stringify,
     mark: ({ status, panic }) => (status >= 500 || panic ? "failed" : ""),
-    cells: ({ at, status, method, path, panic, database, ms: took, generation, statements }) => [
-      at, status, method, path + (panic ? `\npanicked: ${panic}` : database ? `\ndatabase: ${database}` : ""), ms(took),
-      generation, statements,
+    cells: (request) => [
+      request.at, request.status, request.method, () => requestLink(request), ms(request.ms), request.generation,
+      request.statements,
     ],
     none: "none yet",
   });

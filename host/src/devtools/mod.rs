@@ -20,6 +20,9 @@ mod dashboard;
 // What their streams have in common.
 mod stream;
 
+// The last requests and what they did.
+mod requests;
+
 // Everything, for programs; and the history in it.
 mod journal;
 mod status;
@@ -42,6 +45,7 @@ use crate::{
 };
 use buttons::{Buttons, Token};
 use dashboard::Dashboard;
+use requests::Traces;
 use script::Script;
 
 /// Everything under `/__dev`, and the pages in the app's place.
@@ -77,12 +81,18 @@ impl Devtools {
             token: token.clone(),
             stop,
         });
+        let traces = requests::routes(Traces {
+            requests: sources.requests.clone(),
+            editor: sources.editor.clone(),
+            token: token.clone(),
+            db: sources.database.db.clone(),
+        });
         let devtools = Self {
             editor: sources.editor.clone(),
             token,
         };
         let routes = status::routes(sources).merge(script).merge(buttons);
-        Ok((devtools, routes.merge(dashboard)))
+        Ok((devtools, routes.merge(dashboard).merge(traces)))
     }
 }
 

@@ -18,6 +18,9 @@ use crate::server::{RequestInfo, Wants};
 
 const STYLE: &str = include_str!("page.css");
 
+/// In addition, for the pages that a user opens as a tool.
+const TOOL_STYLE: &str = include_str!("tool.css");
+
 /// Inline, since a browser would otherwise request one from the app.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1v9M8 13v2' stroke='%23d6453d' stroke-width='3'/%3E%3C/svg%3E";
 
@@ -51,7 +54,13 @@ impl Page {
 /// An HTML response, whatever the client's format.
 pub(super) fn answer_html(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
     let title: String = title.chars().take(120).collect();
-    uncached(status, Html(frame(&title, content)))
+    uncached(status, Html(frame(&title, content, STYLE)))
+}
+
+/// A page that the user has opened, and that is no message.
+pub(super) fn tool(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
+    let style = format!("{STYLE}{TOOL_STYLE}");
+    uncached(status, Html(frame(title, content, &style)))
 }
 
 fn uncached(status: StatusCode, answer: impl IntoResponse) -> Response<Body> {
@@ -89,7 +98,7 @@ pub(super) fn request(info: &RequestInfo) -> Markup {
     }
 }
 
-fn frame(title: &str, content: &Markup) -> String {
+fn frame(title: &str, content: &Markup, style: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -99,11 +108,13 @@ fn frame(title: &str, content: &Markup) -> String {
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 link rel="icon" href=(ICON);
-                style { (maud::PreEscaped(STYLE)) }
+                style { (maud::PreEscaped(style)) }
             }
             body {
                 main { (content) }
-                footer { "Shown by the dev server · " a href="/__dev" { "Dashboard" } }
+                footer {
+                    "Shown by the dev server · " a href="/__dev" { "Dashboard" } " · " a href="/__dev/requests" { "Requests" }
+                }
             }
         }
     };

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{Request, Response, StatusCode},
+    http::{self, Response, StatusCode},
 };
 use host_accept::Tether;
 use hyper::body::Incoming;
-use shared::db::Failure;
+use shared::request::Request;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
-use super::body;
+use super::{body, excerpt::Excerpt};
 use crate::{
     generation::{Absence, Generations},
     panics,
@@ -26,10 +26,8 @@ use crate::{
 pub(crate) struct Served {
     /// The generation it ran in; 0 if none.
     pub(crate) generation: u64,
-    /// How many statements it had sent when its answer began.
-    pub(crate) statements: u64,
-    /// Its last database error.
-    pub(crate) failure: Option<Failure>,
+    /// What it does. `None` if no generation was asked.
+    pub(crate) request: Option<Arc<Request>>,
     pub(crate) answer: Result<Response<Body>, NoAnswer>,
 }
 
@@ -47,8 +45,9 @@ pub(crate) enum NoAnswer {
 /// Lets the app answer `request`.
 pub(crate) async fn dispatch(
     generations: &Arc<Generations>,
-    request: Request<Incoming>,
+    request: http::Request<Incoming>,
     tether: Tether,
+    excerpt: Option<&Excerpt>,
 ) -> Served {
     let leased = generations.lease(request.method(), request.uri().path());
     let (lease, router) = match leased.await {
@@ -56,17 +55,20 @@ pub(crate) async fn dispatch(
         Err(absent) => {
             return Served {
                 generation: 0,
-                statements: 0,
-                failure: None,
+                request: None,
                 answer: Err(NoAnswer::Absent(absent)),
             };
         }
     };
     let generation = lease.generation();
+    let request = request.map(|body| match excerpt {
+        Some(excerpt) => excerpt.watch(Body::new(body)),
+        None => Body::new(body),
+    });
     let running = lease
         .runtime()
         .spawn(lease.request().clone().scope(async move {
-            let response = match router.oneshot(request.map(Body::new)).await {
+            let response = match router.oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
@@ -89,11 +91,9 @@ pub(crate) async fn dispatch(
         // A handler that never awaits cannot be aborted, but its client still gets an answer.
         reason = request.clone().until_cut_off() => Err(NoAnswer::CutOff(reason)),
     };
-    let (statements, failure) = (request.statements(), request.failure());
     Served {
         generation,
-        statements,
-        failure,
+        request: Some(request),
         answer,
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{HeaderName, HeaderValue, Request, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header},
     response::IntoResponse,
 };
 use host_accept::Tether;
@@ -26,7 +26,7 @@ use super::{
     hold::{hold, hold_for_a_migration},
     inject::{PageOrigin, UnreloadablePages, add_script},
     request_info::RequestInfo,
-    requests::{Answered, Requests},
+    requests::{Answered, Bodies, Requests},
 };
 use crate::{
     database::SchemaState,
@@ -76,6 +76,7 @@ impl Gateway {
         if path == "/__dev" || path.starts_with("/__dev/") {
             return self.answer_itself(request, &tether).await;
         }
+        let since = Instant::now();
         let info = RequestInfo::of(&request);
         // Before the first generation there is no old code to fall back to, and the lease waits anyway.
         let is_held = self.generations.active().is_some();
@@ -94,7 +95,9 @@ impl Gateway {
             }
             None => {
                 asking.info.strip_conditional_headers(request.headers_mut());
-                let (generation, response) = self.ask_the_app(request, tether, &asking).await;
+                let held = since.elapsed();
+                let asked = self.ask_the_app(request, tether, &asking, held).await;
+                let (generation, response) = asked;
                 (generation, None, response)
             }
         };
@@ -124,15 +127,18 @@ impl Gateway {
         request: Request<Incoming>,
         tether: Tether,
         asking: &Asking,
+        held: Duration,
     ) -> (u64, Response<Body>) {
         let since = Instant::now();
+        let bodies = Bodies::default();
+        let excerpt = self.requests.are_traced().then_some(&bodies.request);
         let Served {
             generation,
-            statements,
-            failure,
+            request,
             answer,
-        } = dispatch(&self.generations, request, tether).await;
+        } = dispatch(&self.generations, request, tether, excerpt).await;
         let took = since.elapsed();
+        let failure = request.as_ref().and_then(|request| request.failure());
         let (mut response, panic) = match answer {
             Ok(response) => (response, None),
             Err(none) => {
@@ -157,17 +163,25 @@ impl Gateway {
             response = self.page(instead, asking).await;
             response.headers_mut().extend(cookies);
         }
-        self.requests.add(Answered {
-            method: asking.info.method.clone(),
-            uri: asking.info.uri.clone(),
+        let mut answered = Answered {
+            id: self.requests.next_id(),
+            info: asking.info.clone(),
             status: response.status(),
             at: SystemTime::now(),
+            held,
             took,
             generation,
-            statements,
+            statements: request.as_ref().map_or(0, statements),
+            request,
             panic,
             database,
-        });
+            headers: HeaderMap::new(),
+            bodies,
+        };
+        if self.requests.are_traced() {
+            response = answered.note(response);
+        }
+        self.requests.add(answered);
         (generation, response)
     }
 
@@ -252,6 +266,12 @@ impl Gateway {
         let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(name);
         local && tether.is_of_this_machine() || self.names.iter().any(is_allowed)
     }
+}
+
+/// Those of other drivers are known from the trace alone.
+fn statements(request: &Arc<shared::request::Request>) -> u64 {
+    let recorded = request.recorded().unwrap_or_default();
+    request.statements().max(recorded.statements())
 }
 
 /// The host name that the client used, without the port.

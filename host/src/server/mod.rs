@@ -31,19 +31,24 @@ mod fallback;
 #[cfg(feature = "dev")]
 mod inject;
 
+// Remembers the last requests: the beginning of their bodies, and where their time went.
+#[cfg(feature = "dev")]
+mod excerpt;
+#[cfg(feature = "dev")]
+mod requests;
+#[cfg(feature = "dev")]
+mod timing;
+
 // What the client asks for.
 #[cfg(feature = "dev")]
 mod request_info;
 
-// Remembers the last requests.
-#[cfg(feature = "dev")]
-mod requests;
-
 #[cfg(feature = "dev")]
 pub(crate) use self::{
+    excerpt::Excerpt,
     fallback::{Instead, Pages},
     gateway::Gateway,
     inject::{Unreloadable, UnreloadablePages},
-    request_info::{RequestInfo, Wants},
-    requests::{Requests, ServedRequest},
+    request_info::{RequestInfo, Wants, masked},
+    requests::{Answered, Requests, ServedRequest},
 };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use axum::http::{HeaderMap, HeaderName, Method, Request, Uri, header};
 
 /// Method, URI and headers of a request, kept after the request has been consumed.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct RequestInfo {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
@@ -22,10 +22,11 @@ pub(crate) enum Wants {
 }
 
 /// Headers with credentials, which are masked for display.
-const SECRET: [&str; 4] = [
+const SECRET: [&str; 5] = [
     "authorization",
     "cookie",
     "proxy-authorization",
+    "set-cookie",
     "x-api-key",
 ];
 
@@ -59,13 +60,12 @@ impl RequestInfo {
 
     /// Names and values, secrets masked.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        self.headers.iter().map(|(name, value)| {
-            let value = match SECRET.contains(&name.as_str()) {
-                true => "***".into(),
-                false => String::from_utf8_lossy(value.as_bytes()),
-            };
-            (name.as_str(), value)
-        })
+        masked(&self.headers)
+    }
+
+    /// Names and values, as they were sent.
+    pub(crate) fn unmasked(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// Whether a browser loads a whole page.
@@ -119,6 +119,17 @@ impl RequestInfo {
             Wants::Text
         }
     }
+}
+
+/// Names and values, secrets masked.
+pub(crate) fn masked(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    headers.iter().map(|(name, value)| {
+        let value = match SECRET.contains(&name.as_str()) {
+            true => "***".into(),
+            false => String::from_utf8_lossy(value.as_bytes()),
+        };
+        (name.as_str(), value)
+    })
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -1,35 +1,68 @@
-//! The last requests: what was requested, the outcome, and the number of statements.
+//! The last requests: what was asked, what was answered, and what happened in between.
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
-use axum::http::{Method, StatusCode, Uri};
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, Response, StatusCode},
+};
 use chrono::{DateTime, Local};
 use serde::Serialize;
+use shared::{db::trace::Recorded, request::Request};
 
-/// As many as anyone looks through.
-const MAX_REQUESTS: usize = 50;
+use super::{excerpt::Excerpt, request_info::RequestInfo, timing::Timing};
+
+/// The number of the request, under which `/__dev/requests` shows it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// As many as the dashboard lists.
+const LISTED: usize = 50;
 
 /// An answered request in raw form: most are never displayed, so they are formatted only on demand.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
+    /// Counts requests, since the host has started. In the header `x-request-id`.
+    pub(crate) id: u64,
+    pub(crate) info: RequestInfo,
     pub(crate) status: StatusCode,
     pub(crate) at: SystemTime,
+    /// Before the app was asked.
+    pub(crate) held: Duration,
+    /// From then on until the response began; a stream may continue.
     pub(crate) took: Duration,
     pub(crate) generation: u64,
+    /// What it has done, and may still do. `None`: no generation was asked.
+    pub(crate) request: Option<Arc<Request>>,
+    /// Sent until the response began, including BEGIN and COMMIT.
     pub(crate) statements: u64,
     pub(crate) panic: Option<String>,
     pub(crate) database: Option<String>,
+    /// Headers of the response, unmasked.
+    pub(crate) headers: HeaderMap,
+    pub(crate) bodies: Bodies,
+}
+
+/// The bodies of a request and its response.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bodies {
+    pub(crate) request: Excerpt,
+    pub(crate) response: Excerpt,
 }
 
 /// The same, formatted for display.
 #[derive(Debug, Serialize)]
 pub(crate) struct ServedRequest {
+    /// In `/__dev/requests/ID`.
+    pub(crate) id: u64,
     /// Local time of the answer.
     pub(crate) at: String,
     pub(crate) method: String,
@@ -48,29 +81,90 @@ pub(crate) struct ServedRequest {
 }
 
 /// Newest first.
-#[derive(Debug, Default)]
-pub(crate) struct Requests(Mutex<VecDeque<Answered>>);
+#[derive(Debug)]
+pub(crate) struct Requests {
+    kept: Mutex<VecDeque<Arc<Answered>>>,
+    so_far: AtomicU64,
+    /// How many are kept with their traces. Zero: the list alone, without traces.
+    traces: usize,
+}
 
 impl Requests {
-    pub(crate) fn add(&self, request: Answered) {
-        let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.truncate(MAX_REQUESTS - 1);
-        requests.push_front(request);
+    pub(crate) fn new(traces: usize) -> Self {
+        shared::db::trace::enable(traces > 0);
+        Self {
+            kept: Mutex::default(),
+            so_far: AtomicU64::new(0),
+            traces,
+        }
+    }
+
+    pub(crate) fn are_traced(&self) -> bool {
+        self.traces > 0
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.so_far.fetch_add(1, Relaxed) + 1
+    }
+
+    pub(super) fn add(&self, request: Answered) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.truncate(self.traces.max(LISTED) - 1);
+        kept.push_front(Arc::new(request));
+    }
+
+    /// All that are kept.
+    pub(crate) fn all(&self) -> Vec<Arc<Answered>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().cloned().collect()
+    }
+
+    pub(crate) fn find(&self, id: u64) -> Option<Arc<Answered>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|request| request.id == id).cloned()
     }
 
     pub(crate) fn recent(&self) -> Vec<ServedRequest> {
-        let requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.iter().map(ServedRequest::of).collect()
+        let all = self.all();
+        all.iter()
+            .take(LISTED)
+            .map(|it| ServedRequest::of(it))
+            .collect()
+    }
+}
+
+impl Answered {
+    /// Notes the response, and tells the client where to find out more.
+    pub(super) fn note(&mut self, response: Response<Body>) -> Response<Body> {
+        let mut response = response.map(|body| self.bodies.response.watch(body));
+        self.headers = response.headers().clone();
+        let headers = response.headers_mut();
+        headers.append(SERVER_TIMING, self.timing().header());
+        // The app's own, if it has one, is what its logs know.
+        headers.entry(REQUEST_ID).or_insert_with(|| self.id.into());
+        response
+    }
+
+    /// What it has done so far.
+    pub(crate) fn recorded(&self) -> Recorded {
+        let recorded = self.request.as_ref().and_then(|request| request.recorded());
+        recorded.unwrap_or_default()
+    }
+
+    /// Where its time went.
+    pub(crate) fn timing(&self) -> Timing {
+        Timing::of(self.held, self.took, &self.recorded())
     }
 }
 
 impl ServedRequest {
-    fn of(answered: &Answered) -> Self {
+    pub(crate) fn of(answered: &Answered) -> Self {
         let at = DateTime::<Local>::from(answered.at);
         Self {
+            id: answered.id,
             at: at.format("%H:%M:%S").to_string(),
-            method: answered.method.to_string(),
-            path: answered.uri.path().to_owned(),
+            method: answered.info.method.to_string(),
+            path: answered.info.uri.path().to_owned(),
             status: answered.status.as_u16(),
             ms: (answered.took.as_secs_f64() * 1e5).round() / 1e2,
             generation: answered.generation,

@@ -86,6 +86,7 @@ mod layering;
 // What the host adds to pages, and answers in the app's place.
 mod browser;
 mod pages;
+mod traces;
 mod web;
 
 // All of it in a real browser.

@@ -9,19 +9,18 @@ use std::{panic::Location, pin::pin, sync::Arc};
 
 use deadpool_postgres::Client as Object;
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio_postgres::{Row, Statement, types::ToSql};
+use tokio_postgres::{Row, Statement};
 
 use super::{
+    captured::{Captured, Params},
     config::DbConfig,
     error::{DbError, is_stale},
     holder::CallSite,
     recording::recording_failure,
     row_count::{at_most_one, one},
     slot::Inner,
+    traced::traced,
 };
-
-/// Parameters of a statement, `$1` first.
-pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// The database, for handlers. Cheap to clone; all clones share the connection.
 #[derive(Clone)]
@@ -74,20 +73,23 @@ impl Db {
                 return self.query_behind_a_pooler(line, sql, params).await;
             }
             let client = self.inner.shared(sql, line).await?;
+            let captured = Captured::of(params);
+            let params = captured.params();
             let run = pin!(async {
                 let run = async {
                     let read = client.prepare_cached(sql).await?;
-                    client.query(&read, params).await
+                    client.query(&read, &params).await
                 };
                 let result = match run.await {
                     Err(error) if is_stale(&error) => {
-                        client.query(&reprepare(&client, sql).await?, params).await
+                        client.query(&reprepare(&client, sql).await?, &params).await
                     }
                     result => result,
                 };
                 self.inner.note_outcome(&client, result).await
             });
-            self.inner.counts.silence.or_unanswered(run).await
+            let run = self.inner.counts.silence.or_unanswered(run);
+            traced(line, sql, &captured, run).await
         })
         .boxed()
     }
@@ -141,22 +143,25 @@ impl Db {
                 return self.execute_behind_a_pooler(line, sql, params).await;
             }
             let client = self.inner.shared(sql, line).await?;
+            let captured = Captured::of(params);
+            let params = captured.params();
             let run = pin!(async {
                 let run = async {
                     let statement = client.prepare_cached(sql).await?;
-                    client.execute(&statement, params).await
+                    client.execute(&statement, &params).await
                 };
                 let result = match run.await {
                     Err(error) if is_stale(&error) => {
                         client
-                            .execute(&reprepare(&client, sql).await?, params)
+                            .execute(&reprepare(&client, sql).await?, &params)
                             .await
                     }
                     result => result,
                 };
                 self.inner.note_outcome(&client, result).await
             });
-            self.inner.counts.silence.or_unanswered(run).await
+            let run = self.inner.counts.silence.or_unanswered(run);
+            traced(line, sql, &captured, run).await
         })
         .boxed()
     }

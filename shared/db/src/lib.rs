@@ -113,6 +113,11 @@ mod failed_attempts;
 mod failure;
 mod recording;
 
+// What a request does, for the dev server.
+mod captured;
+pub mod trace;
+mod traced;
+
 // How connections are made.
 mod cancel;
 mod connect;

@@ -3,9 +3,10 @@
 use tokio_postgres::Row;
 
 use super::{
+    captured::Params,
     error::{DbError, is_stale},
     holder::CallSite,
-    lane::{Db, Params},
+    lane::Db,
     mark::refuse_marks,
 };
 

@@ -16,7 +16,10 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::failure::Failure;
+use super::{
+    failure::Failure,
+    trace::{Event, Recorded, Trace, What},
+};
 
 tokio::task_local! {
     static CURRENT: Arc<Request>;
@@ -34,6 +37,8 @@ pub struct Request {
     holds_checkout: AtomicBool,
     /// Boxed, since most requests have none.
     failure: Mutex<Option<Box<Failure>>>,
+    /// What it does, if the dev server wants to know.
+    trace: Option<Trace>,
     /// When the current poll began, in milliseconds after `since`, plus one. Zero while it awaits.
     poll_began: AtomicU64,
     /// The function that handles it, if it was routed by `shared::routing`.
@@ -87,16 +92,20 @@ impl Request {
 
     fn of(origin: Origin, generation: u64) -> Arc<Self> {
         Arc::new(Self {
-            origin,
             generation,
             since: Instant::now(),
             statements: AtomicU64::new(0),
             holds_checkout: AtomicBool::new(false),
             failure: Mutex::default(),
+            trace: match origin {
+                Origin::Client(_) => Trace::begin(),
+                _ => None,
+            },
             poll_began: AtomicU64::new(0),
             handler: OnceLock::new(),
             cut_off: OnceLock::new(),
             cut_off_notify: Notify::new(),
+            origin,
         })
     }
 
@@ -193,6 +202,29 @@ impl Request {
 
     pub(crate) fn record_failure(&self, failure: Failure) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(failure));
+    }
+
+    /// Whether it records what it does.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// What it has done so far. `None` if it does not record that.
+    #[must_use]
+    pub fn recorded(&self) -> Option<Recorded> {
+        self.trace.as_ref().map(Trace::recorded)
+    }
+
+    /// Records what it has done since then, if it records that.
+    pub fn record(&self, since: Instant, what: What) {
+        if let Some(trace) = &self.trace {
+            trace.record(Event {
+                from: since.saturating_duration_since(self.since),
+                took: since.elapsed(),
+                what,
+            });
+        }
     }
 
     /// The path of the function that handles it, if it was routed by `shared::routing`.

@@ -31,6 +31,8 @@ use super::{
     peer::Peer,
     reach::FAILURE_TTL,
     source::Source,
+    trace::What,
+    traced::waited,
     usage::UsageGuard,
 };
 use crate::request::Request;
@@ -201,7 +203,7 @@ impl Inner {
             Some(request) => self.runtime.spawn(request.scope(attempt)),
             None => self.runtime.spawn(attempt),
         };
-        match opening.await {
+        match waited(opening, || What::Connect).await {
             Ok(opened) => opened,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // The process's runtime is ending, and this caller with it.
@@ -262,8 +264,12 @@ impl Inner {
         let limit = self.wait_limit();
         let _waiting = self.counts.usage.wait();
         let wait = self.counts.usage.turn(line, wait);
-        let waited = tokio::time::timeout(limit, wait).await;
-        waited.map_err(|_| self.wait_timed_out(line, limit))
+        let behind = || {
+            let holders = self.counts.usage.holders();
+            What::Wait(holders.first().map(ToString::to_string))
+        };
+        let in_turn = waited(tokio::time::timeout(limit, wait), behind).await;
+        in_turn.map_err(|_| self.wait_timed_out(line, limit))
     }
 
     /// The error for a wait that timed out, naming the holders.

@@ -8,13 +8,15 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio_postgres::{Row, Statement};
 
 use super::{
+    captured::{Captured, Params},
     error::{DbError, is_stale},
     exclusive::Checkout,
     holder::CallSite,
-    lane::{Db, Params},
+    lane::Db,
     mark::{Mark, mark_of, misplaced},
     recording::recording_failure,
     row_count::{at_most_one, one},
+    traced::{Answer, traced},
     usage::in_transaction,
 };
 
@@ -54,7 +56,9 @@ impl Db {
             } else {
                 in_transaction(&self.inner().counts.usage, line, work(&tx)).await?
             };
-            recording_failure(line, Some("COMMIT"), tx.commit()).await?;
+            let nothing = Captured::of(&[]);
+            let commit = traced(line, "COMMIT", &nothing, tx.commit());
+            recording_failure(line, Some("COMMIT"), commit).await?;
             Ok(value)
         }
     }
@@ -64,7 +68,8 @@ impl Db {
         let mut checkout = self.take(line).await?;
         checkout.raw = false;
         let begin = pooled.as_deref().unwrap_or("BEGIN");
-        checkout.run(checkout.client().batch_execute(begin)).await?;
+        let begun = checkout.run(checkout.client().batch_execute(begin));
+        traced(line, begin, &Captured::of(&[]), begun).await?;
         Ok(Transaction { checkout, line })
     }
 }
@@ -98,9 +103,14 @@ impl Transaction {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbError>> {
-        let client = self.checkout.client();
-        let query = async move { client.query(&self.prepare(sql).await?, params).await };
-        self.run(line, sql, query).boxed()
+        async move {
+            let captured = Captured::of(params);
+            let params = captured.params();
+            let client = self.checkout.client();
+            let query = async { client.query(&self.prepare(sql).await?, &params).await };
+            self.run(line, sql, &captured, query).await
+        }
+        .boxed()
     }
 
     /// Like [`query`](Self::query), for exactly one row.
@@ -146,21 +156,28 @@ impl Transaction {
         sql: &'a str,
         params: Params<'a>,
     ) -> BoxFuture<'a, Result<u64, DbError>> {
-        let client = self.checkout.client();
-        let execute = async move { client.execute(&self.prepare(sql).await?, params).await };
-        self.run(Location::caller(), sql, execute).boxed()
+        let line = Location::caller();
+        async move {
+            let captured = Captured::of(params);
+            let params = captured.params();
+            let client = self.checkout.client();
+            let execute = async { client.execute(&self.prepare(sql).await?, &params).await };
+            self.run(line, sql, &captured, execute).await
+        }
+        .boxed()
     }
 
     /// Runs `work`, which is the statement at `line`, if the statement may run in a transaction.
-    async fn run<T>(
+    async fn run<T: Answer>(
         &self,
         line: CallSite,
         sql: &str,
+        params: &Captured<'_>,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DbError> {
         recording_failure(line, Some(sql), async {
             self.check_mark(sql)?;
-            let ran = self.checkout.run(work).await;
+            let ran = traced(line, sql, params, self.checkout.run(work)).await;
             ran.inspect_err(|error| self.evict_if_stale(sql, error))
         })
         .await

@@ -5,6 +5,9 @@
 //! A process has one subscriber, for good. In production it may be the app's, set up in `main` or in `app()`; so there the
 //! host's is installed only once the app has started without one. Until then it hears what is polled in `heard`.
 
+#[cfg(feature = "dev")]
+mod of_request;
+
 use std::{fmt, sync::OnceLock};
 #[cfg(feature = "production")]
 use std::{
@@ -16,8 +19,7 @@ use tracing::{Dispatch, Event, Subscriber};
 #[cfg(feature = "production")]
 use tracing::{dispatcher, subscriber::NoSubscriber};
 use tracing_subscriber::{
-    EnvFilter, Registry,
-    filter::ParseError,
+    EnvFilter, Layer,
     fmt::{
         FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::{Format, Full, Writer},
@@ -36,7 +38,10 @@ const VARIABLE: &str = "RUST_LOG";
 const DEFAULT: &str =
     "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=error,sqlx::query=warn";
 
-static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+type SetFilters = Box<dyn Fn(&str) -> Result<(), reload::Error> + Send + Sync>;
+
+/// Sets what this process's subscriber shows.
+static FILTERS: OnceLock<SetFilters> = OnceLock::new();
 
 /// The host's subscriber.
 pub(crate) fn subscriber<W, T>(writer: W, clock: T, coloured: bool) -> Dispatch
@@ -44,8 +49,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     T: FormatTime + Clone + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(EnvFilter::new(DEFAULT));
-    FILTER.get_or_init(|| handle);
+    let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
     let format = Format::default().with_timer(clock);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
@@ -53,11 +57,22 @@ where
         .event_format(Lines {
             own: format.clone().with_target(false),
             others: format,
-        });
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .into()
+        })
+        .with_filter(filter);
+    let log = tracing_subscriber::registry().with(lines);
+    #[cfg(feature = "dev")]
+    let (log, traced) = {
+        let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));
+        (log.with(of_request::RequestLog.with_filter(filter)), traced)
+    };
+    FILTERS.get_or_init(|| {
+        Box::new(move |wanted| {
+            #[cfg(feature = "dev")]
+            traced.reload(of_request::filter(wanted))?;
+            shown.reload(EnvFilter::new(wanted))
+        })
+    });
+    log.into()
 }
 
 /// Lets `log` show all records from here on, unless there is a subscriber already.
@@ -81,26 +96,18 @@ pub(crate) async fn heard<F: Future>(log: Dispatch, future: F) -> F::Output {
 
 /// Reads `RUST_LOG`, which may have changed.
 pub(crate) fn read_filter() {
-    let Some(handle) = FILTER.get() else {
+    let Some(set) = FILTERS.get() else {
         return; // a command that logs nothing
     };
-    let (filter, fault) = match wanted() {
-        Ok(filter) => (filter, None),
-        Err(fault) => (EnvFilter::new(DEFAULT), Some(fault)),
-    };
-    if let Err(gone) = handle.reload(filter) {
+    // An empty variable counts as unset.
+    let wanted = std::env::var(VARIABLE).unwrap_or_default();
+    let fault = EnvFilter::try_new(&wanted).err();
+    let is_usable = fault.is_none() && !wanted.trim().is_empty();
+    if let Err(gone) = set(if is_usable { &wanted } else { DEFAULT }) {
         tracing::debug!("{VARIABLE}: {gone}");
     }
     if let Some(fault) = fault {
         tracing::warn!("{VARIABLE}: {fault}; example: {VARIABLE}=info,my_crate=debug");
-    }
-}
-
-/// An empty variable counts as unset.
-fn wanted() -> Result<EnvFilter, ParseError> {
-    match std::env::var(VARIABLE) {
-        Ok(text) if !text.trim().is_empty() => EnvFilter::try_new(text),
-        _ => Ok(EnvFilter::new(DEFAULT)),
     }
 }
 

@@ -1,0 +1,145 @@
+//! The plan of a statement that a request has run, with its parameters of then and the data of now.
+//!
+//! Runs the statement in a transaction that is rolled back; one that would write only if the user asks twice, since
+//! sequences and what triggers do elsewhere are not rolled back.
+
+use axum::http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+use shared::{
+    Db,
+    db::trace::{Statement, Value, What},
+    request::Request,
+};
+use tokio_postgres::{
+    error::SqlState,
+    types::{ToSql, Type},
+};
+
+use crate::{devtools::buttons::Token, server::Answered};
+
+/// The form.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    pub(super) token: Option<String>,
+    /// The user knows that the statement writes.
+    #[serde(default)]
+    pub(super) writes: bool,
+}
+
+pub(super) enum Plan {
+    Lines(Vec<String>),
+    /// The statement would write.
+    Writes,
+    /// There is none, for this reason.
+    None(String),
+}
+
+/// Whether PostgreSQL has a plan for it, and its parameters were kept.
+pub(super) fn can(statement: &Statement) -> bool {
+    const PLANNED: [&str; 7] = [
+        "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES", "MERGE",
+    ];
+    let first = statement.text.split_whitespace().next().unwrap_or_default();
+    // Another driver does not say with which parameters.
+    let has_params = !statement.text.contains('$') || !statement.params.is_empty();
+    statement.whole
+        && has_params
+        && PLANNED.iter().any(|word| first.eq_ignore_ascii_case(word))
+        && statement.params.iter().all(|param| param.value.is_some())
+}
+
+/// Asks PostgreSQL.
+pub(super) async fn explain(db: &Db, request: &Answered, number: usize, writes: bool) -> Plan {
+    let recorded = request.recorded();
+    let statement = match recorded.events.get(number).map(|event| &event.what) {
+        Some(What::Statement(statement)) if can(statement) => statement,
+        _ => {
+            return Plan::None(
+                "this request has no such statement, or not all of it was kept".to_owned(),
+            );
+        }
+    };
+    let asking = Request::of_the_host("EXPLAIN");
+    let plan = asking.scope(run(db, statement, writes)).await;
+    plan.unwrap_or_else(Plan::None)
+}
+
+async fn run(db: &Db, statement: &Statement, writes: bool) -> Result<Plan, String> {
+    let checkout = db.checkout().await.map_err(|error| error.to_string())?;
+    let client = checkout.client();
+    let begin = match writes {
+        true => "BEGIN",
+        false => "BEGIN READ ONLY",
+    };
+    let begun = client.batch_execute(begin).await;
+    begun.map_err(|error| describe(&error))?;
+    let values: Vec<&Value> = statement
+        .params
+        .iter()
+        .filter_map(|param| param.value.as_ref())
+        .collect();
+    let params: Vec<(&(dyn ToSql + Sync), Type)> = values
+        .iter()
+        .map(|value| (*value as _, value.ty().clone()))
+        .collect();
+    let sql = format!("EXPLAIN (ANALYZE, BUFFERS) {}", statement.text);
+    let explained = client.query_typed(&sql, &params).await;
+    // The checkout rolls back when it is dropped; here, so that locks do not last until then.
+    let ended = client.batch_execute("ROLLBACK").await;
+    let rows = match explained {
+        Ok(rows) => rows,
+        Err(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+            return Ok(Plan::Writes);
+        }
+        Err(error) => return Err(describe(&error)),
+    };
+    ended.map_err(|error| describe(&error))?;
+    Ok(Plan::Lines(rows.iter().map(|row| row.get(0)).collect()))
+}
+
+fn describe(error: &tokio_postgres::Error) -> String {
+    error
+        .as_db_error()
+        .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+pub(super) fn page(
+    plan: &Plan,
+    request: &Answered,
+    number: usize,
+    token: &Token,
+) -> (StatusCode, Markup) {
+    let recorded = request.recorded();
+    let text = match recorded.events.get(number).map(|event| &event.what) {
+        Some(What::Statement(statement)) => &statement.text,
+        _ => "",
+    };
+    let content = html! {
+        p { a href="/__dev/requests" { "Requests" } " / " a href={ "/__dev/requests/" (request.id) } { (request.id) } " / EXPLAIN" }
+        h1 { "EXPLAIN" }
+        pre.source tabindex="0" role="region" aria-label="Statement" { (text) }
+        @match plan {
+            Plan::Lines(lines) => {
+                h2 { "Plan" }
+                pre.source tabindex="0" role="region" aria-label="Plan" { (lines.join("\n")) }
+                p.quiet { "With the parameters of the request and the data of now, in a transaction that was rolled back." }
+            }
+            Plan::Writes => {
+                p { "This statement writes. To explain it, it has to run; it is rolled back then, but for sequences and what its triggers do outside of the database." }
+                form method="post" {
+                    input type="hidden" name="token" value=(token.as_str());
+                    input type="hidden" name="writes" value="true";
+                    button { "Run it and roll it back" }
+                }
+            }
+            Plan::None(why) => { p.bad { (why) } }
+        }
+    };
+    let status = match plan {
+        Plan::Lines(_) => StatusCode::OK,
+        Plan::Writes => StatusCode::CONFLICT,
+        Plan::None(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    (status, content)
+}

@@ -1,0 +1,131 @@
+//! The list of requests, and its filter.
+
+use std::{sync::Arc, time::Duration};
+
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use super::findings::repeated;
+use crate::server::{Answered, ServedRequest};
+
+/// Slower than this is slow.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// In the query of the URL, so that a list can be bookmarked and shared.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Filter {
+    /// Part of the path.
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    only: Only,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Only {
+    #[default]
+    All,
+    /// Answered with 4xx or 5xx.
+    Failed,
+    Slow,
+    /// One query for each row of another.
+    Repeated,
+}
+
+/// A request, with what the list says beyond [`ServedRequest`].
+#[derive(Serialize)]
+pub(super) struct Entry {
+    #[serde(flatten)]
+    served: ServedRequest,
+    db_ms: f64,
+    wait_ms: f64,
+    /// It runs one query for each row of another.
+    n_plus_1: bool,
+}
+
+pub(super) fn entry(request: &Answered) -> Entry {
+    let timing = request.timing();
+    Entry {
+        served: ServedRequest::of(request),
+        db_ms: ms(timing.db),
+        wait_ms: ms(timing.wait),
+        n_plus_1: is_n_plus_1(request),
+    }
+}
+
+fn is_n_plus_1(request: &Answered) -> bool {
+    let events = request.recorded().events;
+    repeated(&events).iter().any(|it| it.is_n_plus_1)
+}
+
+pub(super) fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 1e1
+}
+
+impl Filter {
+    pub(super) fn wants(&self, request: &Answered) -> bool {
+        request.info.uri.path().contains(&self.path)
+            && match self.only {
+                Only::All => true,
+                Only::Failed => request.status.as_u16() >= 400,
+                Only::Slow => request.held + request.took >= SLOW,
+                Only::Repeated => is_n_plus_1(request),
+            }
+    }
+}
+
+pub(super) fn page(all: &[Arc<Answered>], filter: &Filter, traced: bool) -> Markup {
+    let wanted = all.iter().filter(|request| filter.wants(request));
+    let entries: Vec<Entry> = wanted.map(|request| entry(request)).collect();
+    let choice = |only: Only, value: &str, text: &str| {
+        html! { option value=(value) selected[filter.only == only] { (text) } }
+    };
+    html! {
+        h1 { "Requests" }
+        form.filter method="get" {
+            label { "Path " input name="path" value=(filter.path) placeholder="/api"; }
+            label {
+                "Show " select name="only" {
+                    (choice(Only::All, "all", "all"))
+                    (choice(Only::Failed, "failed", "failed"))
+                    (choice(Only::Slow, "slow", "slow"))
+                    (choice(Only::Repeated, "repeated", "N+1"))
+                }
+            }
+            button { "Filter" }
+        }
+        @if !traced { p { "Nothing is recorded of them: " code { "HOST_TRACES" } " is 0." } }
+        @if entries.is_empty() {
+            p { @if all.is_empty() { "None yet: open a page of the app." } @else { "None of the last " (all.len()) " matches." } }
+        } @else {
+            div.scroll tabindex="0" role="region" aria-label="Requests" {
+                table.list {
+                    thead { tr {
+                        th scope="col" { "at" } th scope="col" { "status" } th scope="col" { "request" }
+                        th scope="col" { "ms" } th scope="col" { "database" } th scope="col" { "gen" }
+                    } }
+                    tbody { @for entry in &entries { (row(entry)) } }
+                }
+            }
+        }
+    }
+}
+
+fn row(entry: &Entry) -> Markup {
+    let served = &entry.served;
+    html! {
+        tr {
+            td { (served.at) }
+            td class=[(served.status >= 400).then_some("bad")] { (served.status) }
+            td.path { a href={ "/__dev/requests/" (served.id) } { (served.method) " " (served.path) } }
+            td.n { (served.ms) }
+            td {
+                (served.statements) @if served.statements == 1 { " statement" } @else { " statements" }
+                ", " (entry.db_ms) " ms"
+                @if entry.n_plus_1 { " " span.mark { "N+1" } }
+            }
+            td.n { (served.generation) }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `/__dev/requests`: the last requests, and what each of them did.
+//!
+//! Pages that work without a script, and the same as JSON for programs.
+
+mod curl;
+mod explain;
+mod findings;
+mod list;
+mod page;
+mod shown;
+
+use std::sync::Arc;
+
+use axum::{
+    Form, Json, Router,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderMap, Response, StatusCode, header},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use shared::Db;
+
+use super::{
+    buttons::{Sender, Token},
+    pages::{Editor, tool},
+};
+use crate::server::{Answered, Requests};
+
+/// What the pages are made of.
+#[derive(Clone)]
+pub(super) struct Traces {
+    pub(super) requests: Arc<Requests>,
+    pub(super) editor: Editor,
+    pub(super) token: Token,
+    pub(super) db: Db,
+}
+
+pub(super) fn routes(traces: Traces) -> Router {
+    Router::new()
+        .route("/__dev/requests", get(all))
+        .route("/__dev/requests.json", get(all_as_json))
+        .route("/__dev/requests/{id}", get(one))
+        .route("/__dev/requests/{id}/curl", get(as_curl))
+        .route("/__dev/requests/{id}/explain/{statement}", post(plan))
+        .with_state(traces)
+}
+
+async fn all(State(traces): State<Traces>, Query(filter): Query<list::Filter>) -> Response<Body> {
+    let requests = traces.requests.all();
+    let page = list::page(&requests, &filter, traces.requests.are_traced());
+    tool(StatusCode::OK, "Requests", &page)
+}
+
+async fn all_as_json(
+    State(traces): State<Traces>,
+    Query(filter): Query<list::Filter>,
+) -> impl IntoResponse {
+    let requests = traces.requests.all();
+    let wanted = requests.iter().filter(|request| filter.wants(request));
+    Json(
+        wanted
+            .map(|request| list::entry(request))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// As a page, or with `.json` behind the number as JSON.
+async fn one(State(traces): State<Traces>, Path(id): Path<String>) -> Result<Response<Body>, Gone> {
+    if let Some(id) = id.strip_suffix(".json") {
+        let request = traces.find(id)?;
+        return Ok(Json(shown::document(&request)).into_response());
+    }
+    let request = traces.find(&id)?;
+    let title = format!("{} {}", request.info.method, request.info.uri.path());
+    Ok(tool(
+        StatusCode::OK,
+        &title,
+        &page::page(&request, &traces.editor, &traces.token),
+    ))
+}
+
+async fn as_curl(
+    State(traces): State<Traces>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<String, Gone> {
+    let request = traces.find(&id)?;
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    Ok(curl::command(&request, host.unwrap_or("localhost")))
+}
+
+/// The plan of a statement that the request has run.
+async fn plan(
+    State(traces): State<Traces>,
+    Path((id, statement)): Path<(String, usize)>,
+    headers: HeaderMap,
+    Form(asked): Form<explain::Asked>,
+) -> Result<Response<Body>, Gone> {
+    let sender = Sender {
+        headers: &headers,
+        token: asked.token.as_deref(),
+    };
+    if let Err(why) = traces.token.check(&sender) {
+        return Ok((StatusCode::FORBIDDEN, why).into_response());
+    }
+    let request = traces.find(&id)?;
+    let plan = explain::explain(&traces.db, &request, statement, asked.writes).await;
+    let (status, content) = explain::page(&plan, &request, statement, &traces.token);
+    Ok(tool(status, "EXPLAIN", &content))
+}
+
+/// There is no such request, or none any more.
+struct Gone(String);
+
+impl IntoResponse for Gone {
+    fn into_response(self) -> Response<Body> {
+        let why = format!(
+            "request {} is not kept: only the last ones are, until the host restarts\n",
+            self.0
+        );
+        (StatusCode::NOT_FOUND, why).into_response()
+    }
+}
+
+impl Traces {
+    fn find(&self, id: &str) -> Result<Arc<Answered>, Gone> {
+        let found = id.parse().ok().and_then(|id| self.requests.find(id));
+        found.ok_or_else(|| Gone(id.to_owned()))
+    }
+}

@@ -1,0 +1,97 @@
+//! Where the time of a request went, for the browser's network panel: the `server-timing` header.
+//!
+//! Specification: <https://www.w3.org/TR/server-timing/>.
+
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use shared::db::trace::{Event, Recorded, What};
+
+/// Parts of the time between a request and the beginning of its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Timing {
+    /// Until a running build or migration had ended.
+    pub(crate) held: Duration,
+    /// Until the connection of the database was free.
+    pub(crate) wait: Duration,
+    /// While at least one statement ran.
+    pub(crate) db: Duration,
+    pub(crate) statements: usize,
+    /// The rest.
+    pub(crate) app: Duration,
+}
+
+impl Timing {
+    /// `took` begins when the app is asked.
+    pub(crate) fn of(held: Duration, took: Duration, recorded: &Recorded) -> Self {
+        let is_statement = |event: &&Event| matches!(event.what, What::Statement(_));
+        let is_wait = |event: &&Event| matches!(event.what, What::Wait(_) | What::Connect);
+        let wait = covered(recorded.events.iter().filter(is_wait));
+        let db = covered(recorded.events.iter().filter(is_statement));
+        Self {
+            held,
+            wait,
+            db,
+            statements: recorded.events.iter().filter(is_statement).count(),
+            app: took.saturating_sub(wait + db),
+        }
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        let ms = |time: Duration| (time.as_secs_f64() * 1e4).round() / 1e1;
+        let Self {
+            held,
+            wait,
+            db,
+            statements,
+            app,
+        } = *self;
+        let text = format!(
+            "hold;dur={}, wait;dur={};desc=\"wait for the connection\", db;dur={};desc=\"{statements} statements\", app;dur={}",
+            ms(held),
+            ms(wait),
+            ms(db),
+            ms(app)
+        );
+        HeaderValue::from_str(&text).expect("only visible ASCII")
+    }
+}
+
+/// How long at least one of them lasted.
+fn covered<'a>(events: impl Iterator<Item = &'a Event>) -> Duration {
+    let mut spans: Vec<_> = events
+        .map(|event| (event.from, event.from + event.took))
+        .collect();
+    spans.sort();
+    let (mut total, mut end) = (Duration::ZERO, Duration::ZERO);
+    for (from, to) in spans {
+        total += to.saturating_sub(from.max(end));
+        end = end.max(to);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_which_several_ran_counts_once() {
+        let ms = Duration::from_millis;
+        let event = |from, took| Event {
+            from: ms(from),
+            took: ms(took),
+            what: What::Connect,
+        };
+        let events = [event(10, 10), event(0, 15), event(40, 5), event(12, 1)];
+        assert_eq!(covered(events.iter()), ms(25));
+        let mut recorded = Recorded::default();
+        recorded.events.extend(events);
+        let timing = Timing::of(ms(3), ms(100), &recorded);
+        assert_eq!((timing.wait, timing.app), (ms(25), ms(75)));
+        assert_eq!(
+            timing.header(),
+            "hold;dur=3, wait;dur=25;desc=\"wait for the connection\", db;dur=0;desc=\"0 statements\", app;dur=75"
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Records what a statement did, and what it waited for, in the request that it is part of.
+//!
+//! Where no request is traced, this only awaits.
+
+use std::{pin::pin, task::Poll, time::Instant};
+
+use futures_util::poll;
+use tokio_postgres::Row;
+
+use super::{
+    captured::Captured,
+    error::DbError,
+    holder::CallSite,
+    request::Request,
+    trace::{Outcome, Statement, What},
+};
+
+/// What a statement answers.
+pub(super) trait Answer {
+    fn rows(&self) -> Option<u64>;
+}
+
+impl Answer for Vec<Row> {
+    fn rows(&self) -> Option<u64> {
+        Some(self.len() as u64)
+    }
+}
+
+impl Answer for u64 {
+    fn rows(&self) -> Option<u64> {
+        Some(*self)
+    }
+}
+
+impl Answer for () {
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Awaits the statement, and records it in the current request, however it ends.
+pub(super) async fn traced<T: Answer>(
+    at: CallSite,
+    sql: &str,
+    params: &Captured<'_>,
+    statement: impl Future<Output = Result<T, DbError>>,
+) -> Result<T, DbError> {
+    let Some(request) = Request::current().filter(|request| request.is_traced()) else {
+        return statement.await;
+    };
+    let mut running = Running {
+        request: &request,
+        since: Instant::now(),
+        at,
+        sql,
+        params,
+        outcome: Outcome::Abandoned,
+    };
+    let result = statement.await;
+    running.outcome = match &result {
+        Ok(answer) => Outcome::Rows(answer.rows()),
+        Err(error) => Outcome::Failed(
+            error.code().map(|code| code.code().to_owned()),
+            error.to_string(),
+        ),
+    };
+    result
+}
+
+/// Awaits something for which the request waits before it can send a statement. Records it, if it was not there at once.
+pub(super) async fn waited<T>(wait: impl Future<Output = T>, what: impl FnOnce() -> What) -> T {
+    let mut wait = pin!(wait);
+    if let Poll::Ready(at_once) = poll!(&mut wait) {
+        return at_once;
+    }
+    let Some(request) = Request::current().filter(|request| request.is_traced()) else {
+        return wait.await;
+    };
+    let (since, what) = (Instant::now(), what());
+    let waited = wait.await;
+    request.record(since, what);
+    waited
+}
+
+/// A statement that was sent. Recorded when it is dropped.
+struct Running<'a> {
+    request: &'a Request,
+    since: Instant,
+    at: CallSite,
+    sql: &'a str,
+    params: &'a Captured<'a>,
+    outcome: Outcome,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let statement = Statement::new(
+            self.sql,
+            self.params.kept(self.sql),
+            self.at,
+            std::mem::replace(&mut self.outcome, Outcome::Abandoned),
+        );
+        self.request
+            .record(self.since, What::Statement(Box::new(statement)));
+    }
+}
