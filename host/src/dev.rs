@@ -16,12 +16,13 @@ use crate::{
     devtools::{self, Devtools, Editor, Journal, Sources},
     events::{Event, Events, Report},
     generation::Generations,
-    health::{Health, HealthInputs},
+    health::Health,
     keep::Keeping,
     lifecycle::{Restart, Running, SettingsReload, Signals, Start, burning},
     panics,
     reload::{Notifiers, Reload},
     server::{Gateway, Requests, UnreloadablePages},
+    services::Services,
     terminal::{self, Banner, Keys, Terminal},
 };
 
@@ -71,7 +72,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let app_url = database.app_url(mode, handle.endpoint.as_ref());
     // Set the variables of `.env` before app code runs. Programs that must not see them get the user's environment.
     environment::apply(&project.dotenv()?, app_url);
-    let (generations, keeping) = (Generations::new(), Keeping::new(&project));
+    let keeping = Keeping::new(&project);
     let (report, report_rx) = watch::channel(Report::new(carried.reloads));
     let (settings, settings_rx) = watch::channel(Settings {
         env: env.clone(),
@@ -79,38 +80,32 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         db_config,
         environment: 0,
     });
-    let (actions, actions_rx) = mpsc::unbounded_channel();
     let (health, health_rx) = watch::channel(Health::default());
+    let services = Services {
+        flags,
+        mode,
+        generations: Generations::new(),
+        kept: keeping.kept.clone(),
+        events,
+        report: report_rx,
+        health: health_rx,
+        schema: handle.schema.state(),
+        settings: settings_rx,
+        database: handle,
+        project,
+    };
+    let (actions, actions_rx) = mpsc::unbounded_channel();
     let (notifiers, end) = (Notifiers::default(), Arc::<Notify>::default());
     let (stop, retiring) = (CancellationToken::new(), TaskTracker::new());
 
-    let judging = HealthInputs {
-        access: handle.access.state(),
-        schema: handle.schema.state(),
-        report: report_rx.clone(),
-        settings: settings_rx.clone(),
-    }
-    .keep_current(
-        health,
-        generations.clone(),
-        handle.db.clone(),
-        events.clone(),
-    );
     let sources = Sources {
-        health: health_rx,
-        report: report_rx.clone(),
-        schema: handle.schema.state(),
-        settings: settings_rx.clone(),
-        database: handle.clone(),
-        generations: generations.clone(),
-        kept: keeping.kept.clone(),
+        services: services.clone(),
         journal: Arc::<Journal>::default(),
         requests: Arc::new(Requests::new(host.traces)),
         unreloadable: Arc::<UnreloadablePages>::default(),
-        mode,
         editor: Editor {
             template: host.editor_url,
-            root: project.root().to_owned(),
+            root: services.project.root().to_owned(),
         },
         keep_memory_mb: host.keep_memory_mb,
         host: devtools::Host {
@@ -124,13 +119,9 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let gateway = {
         let (devtools, own) = Devtools::new(sources.clone(), actions.clone(), stop.clone())?;
         Arc::new(Gateway {
-            generations: generations.clone(),
-            report: sources.report,
-            health: sources.health,
-            schema: sources.schema,
+            services: services.clone(),
             requests: sources.requests,
             unreloadable: sources.unreloadable,
-            events: events.clone(),
             pages: Arc::new(devtools),
             own,
             hold: host.hold,
@@ -160,65 +151,46 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             mode,
             keys: terminal::is_ours(),
         };
-        Terminal::new(banner, keys, &handle, generations.clone()).show(events.subscribe())
-    };
-    let settings_reload = SettingsReload {
-        settings,
-        database: handle.clone(),
-        project: project.clone(),
-        flags: flags.clone(),
-        mode,
-        events: events.clone(),
-        refused: false,
-        waiting: Vec::new(),
+        Terminal::new(banner, keys, &services).show(services.events.subscribe())
     };
     let executable = image.executable();
     let reload = Reload {
-        project,
-        db: handle.db.clone(),
-        schema: handle.schema.clone(),
-        endpoint: handle.endpoint.clone(),
-        settings: settings_rx,
-        flags,
-        mode,
+        services: services.clone(),
         notifiers: notifiers.clone(),
         replay: host.replay,
-        generations: generations.clone(),
-        kept: keeping.kept.clone(),
         keep_memory_mb: host.keep_memory_mb,
         image,
         last_id: carried.last_id,
         environment: 0,
         report,
-        events: events.clone(),
         retiring: retiring.clone(),
     };
+    let ready = services.database.clone().ready().boxed();
     Ok(Running {
-        reloading: tokio::spawn(reload.run(handle.clone().ready().boxed())),
+        reloading: tokio::spawn(reload.run(ready)),
         serving,
         printing: tokio::spawn(printing),
         background: [
-            handle.watch().boxed(),
-            judging.boxed(),
+            services.database.clone().watch().boxed(),
+            services.judge(health).boxed(),
             recording.boxed(),
-            burning::watch(generations.clone(), events).boxed(),
+            burning::watch(services.generations.clone(), services.events.clone()).boxed(),
         ]
         .into_iter()
         .collect(),
         actions_rx,
         notifiers,
         end,
-        settings_reload,
+        settings_reload: SettingsReload::new(services.clone(), settings),
         stop,
-        generations,
         keeping,
         retiring,
         drain: env.drain_timeout,
-        report_rx,
         carried,
         executable,
         listener,
         database,
         lock,
+        services,
     })
 }

@@ -13,6 +13,7 @@
 //! - [`keep`] is where the app's values live that outlive generations.
 //! - [`events`] is what happens, one typed stream. Services report there. Nothing but a renderer prints.
 //! - [`health`] is what is wrong, all in all: one value that every page and the terminal show.
+//! - [`services`] is all of these as one value, which the two streets and the renderers take.
 //! - [`terminal`] and [`devtools`] are the renderers: lines and keys; pages, dashboard, `status.json`. They show events
 //!   and state, and send [`actions`].
 //! - [`config`] is the settings, from flags, the environment and `.env`.
@@ -66,6 +67,10 @@ mod keep;
 mod events;
 #[cfg(feature = "dev")]
 mod health;
+
+// All of the above, as one value.
+#[cfg(feature = "dev")]
+mod services;
 
 // Shows it, and takes what the user asks for.
 #[cfg(feature = "dev")]

@@ -63,17 +63,17 @@ impl Devtools {
     ) -> io::Result<(Self, Router)> {
         let token = Token::new()?;
         let script = script::routes(Script {
-            report: sources.report.clone(),
-            generations: sources.generations.clone(),
-            schema: sources.schema.clone(),
-            health: sources.health.clone(),
+            report: sources.services.report.clone(),
+            generations: sources.services.generations.clone(),
+            schema: sources.services.schema.clone(),
+            health: sources.services.health.clone(),
             editor: sources.editor.clone(),
             stop: stop.clone(),
         });
         let buttons = buttons::routes(Buttons {
             token: token.clone(),
-            schema: sources.database.schema.clone(),
-            kept: sources.kept.clone(),
+            schema: sources.services.database.schema.clone(),
+            kept: sources.services.kept.clone(),
             actions,
         });
         let dashboard = dashboard::routes(Dashboard {
@@ -85,7 +85,7 @@ impl Devtools {
             requests: sources.requests.clone(),
             editor: sources.editor.clone(),
             token: token.clone(),
-            db: sources.database.db.clone(),
+            db: sources.services.database.db.clone(),
         });
         let devtools = Self {
             editor: sources.editor.clone(),

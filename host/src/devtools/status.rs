@@ -4,41 +4,29 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use axum::{Json, Router, extract::State, routing::get};
 use serde::Serialize;
-use shared::{
-    PoolOwner,
-    db::DbStatus,
-    env::ShownSetting,
-    keep::{Kept, KeptValue},
-};
-use tokio::sync::watch;
+use shared::{PoolOwner, db::DbStatus, env::ShownSetting, keep::KeptValue};
 
 use super::{
     journal::{Journal, Latency, PastReload},
     pages::Editor,
 };
 use crate::{
-    config::{Isolation, Mode, Settings},
+    config::Isolation,
     database::{Backend, CENSUS, ClientStatus, Endpoint, Handle, Refusals, SchemaState},
     events::{Build, LastReload, Phase, Reloads, Report},
-    generation::{Generations, Snapshot},
+    generation::Snapshot,
     health::Health,
     server::{Requests, ServedRequest, Unreloadable, UnreloadablePages},
+    services::Services,
 };
 
 /// Where the data comes from.
 #[derive(Clone)]
 pub(crate) struct Sources {
-    pub(crate) health: watch::Receiver<Health>,
-    pub(crate) report: watch::Receiver<Report>,
-    pub(crate) schema: watch::Receiver<SchemaState>,
-    pub(crate) settings: watch::Receiver<Settings>,
-    pub(crate) database: Handle,
-    pub(crate) generations: Arc<Generations>,
-    pub(crate) kept: Kept,
+    pub(crate) services: Services,
     pub(crate) journal: Arc<Journal>,
     pub(crate) requests: Arc<Requests>,
     pub(crate) unreloadable: Arc<UnreloadablePages>,
-    pub(crate) mode: Mode,
     pub(crate) editor: Editor,
     pub(crate) keep_memory_mb: Option<u64>,
     pub(crate) host: Host,
@@ -145,20 +133,20 @@ impl Sources {
     pub(crate) fn record(&self) -> impl Future<Output = ()> + use<> {
         let Handle {
             refusals, observer, ..
-        } = self.database.clone();
+        } = self.services.database.clone();
         self.journal
             .clone()
-            .record(self.report.clone(), refusals, observer)
+            .record(self.services.report.clone(), refusals, observer)
     }
 
     /// Waits for an update that was not seen yet.
     pub(crate) async fn changed(&mut self) {
         let ended = tokio::select! {
-            changed = self.health.changed() => changed.is_err(),
-            changed = self.report.changed() => changed.is_err(),
-            changed = self.database.refusals.changed() => changed.is_err(),
-            changed = self.schema.changed() => changed.is_err(),
-            changed = self.settings.changed() => changed.is_err(),
+            changed = self.services.health.changed() => changed.is_err(),
+            changed = self.services.report.changed() => changed.is_err(),
+            changed = self.services.database.refusals.changed() => changed.is_err(),
+            changed = self.services.schema.changed() => changed.is_err(),
+            changed = self.services.settings.changed() => changed.is_err(),
         };
         if ended {
             // The host is ending. The caller also waits for `stop`, which wakes it.
@@ -168,17 +156,17 @@ impl Sources {
 
     /// Marks the current values as seen.
     pub(crate) fn mark_seen(&mut self) {
-        self.health.mark_unchanged();
-        self.report.mark_unchanged();
-        self.database.refusals.mark_unchanged();
-        self.schema.mark_unchanged();
-        self.settings.mark_unchanged();
+        self.services.health.mark_unchanged();
+        self.services.report.mark_unchanged();
+        self.services.database.refusals.mark_unchanged();
+        self.services.schema.mark_unchanged();
+        self.services.settings.mark_unchanged();
     }
 
     pub(crate) async fn document(&self) -> Status {
         // In sequence: behind a pooler each query holds the connection alone.
-        let census = self.database.observer.count().await;
-        let activity = self.database.observer.activity().await;
+        let census = self.services.database.observer.count().await;
+        let activity = self.services.database.observer.activity().await;
         self.journal.count(census.as_ref());
         let Report {
             phase,
@@ -188,13 +176,13 @@ impl Sources {
             replays,
             images,
             revision,
-        } = self.report.borrow().clone();
-        let (generation, generations) = self.generations.snapshots();
+        } = self.services.report.borrow().clone();
+        let (generation, generations) = self.services.generations.snapshots();
         let host_pid = std::process::id();
         let census = census.as_ref();
         Status {
             version: env!("CARGO_PKG_VERSION"),
-            health: self.health.borrow().clone(),
+            health: self.services.health.borrow().clone(),
             generation,
             phase,
             reloads,
@@ -203,32 +191,37 @@ impl Sources {
             replays,
             revision,
             generations,
-            kept: self.kept.list(),
+            kept: self.services.kept.list(),
             images: KeptCode {
                 kept: images.map(|images| images.kept),
                 memory_kb: images.map(|images| images.memory_kb),
                 budget_mb: self.keep_memory_mb,
             },
             db: Connections {
-                url: self.database.schema.place().0.to_string(),
-                pool: self.database.db.status(),
+                url: self.services.database.schema.place().0.to_string(),
+                pool: self.services.database.db.status(),
                 backends: census.map(|census| census.backends),
                 pids: census.map(|census| census.pids.clone()).unwrap_or_default(),
                 sessions: census.and_then(|census| census.sessions),
                 usable: census.and_then(|census| census.usable),
                 counted_by: CENSUS,
-                refused: self.database.refusals.borrow().clone(),
-                clients: self.database.endpoint.as_ref().map(Endpoint::clients),
+                refused: self.services.database.refusals.borrow().clone(),
+                clients: self
+                    .services
+                    .database
+                    .endpoint
+                    .as_ref()
+                    .map(Endpoint::clients),
             },
             activity,
             history: self.journal.history(),
             latency: self.journal.latency(),
-            schema: self.schema.borrow().clone(),
+            schema: self.services.schema.borrow().clone(),
             requests: self.requests.recent(),
             unreloadable: self.unreloadable.last(),
-            environment: self.settings.borrow().entries.clone(),
-            pool_owner: self.mode.pool,
-            isolation: self.mode.isolation,
+            environment: self.services.settings.borrow().entries.clone(),
+            pool_owner: self.services.mode.pool,
+            isolation: self.services.mode.isolation,
             host_pid,
             host_boot: format!("{host_pid}:{}", self.host.restarts),
             restarts: self.host.restarts,

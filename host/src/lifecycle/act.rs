@@ -2,20 +2,19 @@
 
 use shared::PoolOwner;
 
-use super::settings_reload::SettingsReload;
-use crate::events::Event;
+use crate::{events::Event, services::Services};
 
 /// Drains the pool and creates a new one.
-pub(super) async fn new_pool(settings_reload: &SettingsReload) {
-    if settings_reload.mode.pool == PoolOwner::App {
-        return settings_reload.events.emit(Event::PoolIsOfTheApp);
+pub(super) async fn new_pool(services: &Services) {
+    if services.mode.pool == PoolOwner::App {
+        return services.events.emit(Event::PoolIsOfTheApp);
     }
-    if settings_reload.database.db.is_absent() {
-        return settings_reload.events.emit(Event::NoPool);
+    if services.database.db.is_absent() {
+        return services.events.emit(Event::NoPool);
     }
-    let config = settings_reload.settings.borrow().db_config.clone();
-    let replaced = settings_reload.database.db.replace(&config).await;
-    settings_reload.events.emit(match replaced {
+    let config = services.settings.borrow().db_config.clone();
+    let replaced = services.database.db.replace(&config).await;
+    services.events.emit(match replaced {
         Ok(()) => Event::PoolReplaced,
         Err(error) => Event::PoolNotReplaced {
             message: error.to_string(),
@@ -24,10 +23,10 @@ pub(super) async fn new_pool(settings_reload: &SettingsReload) {
 }
 
 /// Applies pending migrations, and returns whether there were any. A faulty file is reported by `schema`.
-pub(super) async fn migrate(settings_reload: &SettingsReload) -> bool {
-    let SettingsReload {
+pub(super) async fn migrate(services: &Services) -> bool {
+    let Services {
         database, events, ..
-    } = settings_reload;
+    } = services;
     let schema = &database.schema;
     let migrated = schema.migrate().await;
     let any = matches!(migrated, Ok(1..));

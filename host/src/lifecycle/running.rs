@@ -6,7 +6,7 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 use shared::BoxError;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc},
     task::{JoinError, JoinHandle, JoinSet},
     time::timeout,
 };
@@ -23,14 +23,16 @@ use crate::{
     actions::Action,
     config::{Lock, Switches},
     database::{Database, Handle},
-    events::{Event, Phase, Report},
-    generation::{Absence, Generations},
+    events::{Event, Phase},
+    generation::Absence,
     keep::Keeping,
     reload::{Notifiers, RestartNeeded, retire},
+    services::Services,
 };
 
 /// All running tasks, and what must outlive them.
 pub(crate) struct Running {
+    pub(crate) services: Services,
     pub(crate) reloading: JoinHandle<Result<RestartNeeded, BoxError>>,
     /// Returns how many connections it had to cut off.
     pub(crate) serving: JoinHandle<usize>,
@@ -44,11 +46,9 @@ pub(crate) struct Running {
     pub(crate) end: Arc<Notify>,
     pub(crate) settings_reload: SettingsReload,
     pub(crate) stop: CancellationToken,
-    pub(crate) generations: Arc<Generations>,
     pub(crate) keeping: Keeping,
     pub(crate) retiring: TaskTracker,
     pub(crate) drain: Duration,
-    pub(crate) report_rx: watch::Receiver<Report>,
     pub(crate) carried: Carried,
     pub(crate) executable: PathBuf,
     pub(crate) listener: TcpListener,
@@ -98,7 +98,7 @@ impl Running {
             cleaned,
         } = &notifiers;
         tokio::select! {
-            started = self.database.start(&self.settings_reload.database.access) => if let Err(error) = started {
+            started = self.database.start(&self.services.database.access) => if let Err(error) = started {
                 return End::Failed(error);
             },
             signal = signals.or(&end) => return self.stop_requested(signal),
@@ -108,46 +108,46 @@ impl Running {
             let supervise = async {
                 tokio::select! {
                     // Usually a compiler; sometimes the cluster, if it was killed.
-                    _ = children.recv() => revive(&mut self.database, &self.settings_reload).await,
+                    _ = children.recv() => revive(&mut self.database, &self.services).await,
                     () = tokio::time::sleep(REVIVAL_PAUSE), if self.database.has_ended() => {
-                        revive(&mut self.database, &self.settings_reload).await;
+                        revive(&mut self.database, &self.services).await;
                     }
                     () = cleaned.notified() => {
                         // `git clean` deletes one file after another: creating new ones meanwhile would make it fail.
                         while timeout(CLEAN_QUIET_PERIOD, cleaned.notified()).await.is_ok() {}
                         let address = self.listener.local_addr().map_err(BoxError::from);
                         let announced = address.and_then(|address| Ok(self.lock.announce_again(address)?));
-                        if let Some(endpoint) = &self.settings_reload.database.endpoint {
+                        if let Some(endpoint) = &self.services.database.endpoint {
                             endpoint.restore();
                         }
                         if let Err(error) = announced {
-                            self.settings_reload.events.emit(Event::NotAnnounced { message: error.to_string() });
+                            self.services.events.emit(Event::NotAnnounced { message: error.to_string() });
                         }
-                        revive(&mut self.database, &self.settings_reload).await;
+                        revive(&mut self.database, &self.services).await;
                     }
                     () = settings_saved.notified() => {
                         let changed = self.settings_reload.reload(&mut self.database).await;
                         // A failed restart of the host or start of the app may have been caused by a setting, so try
                         // again.
-                        if changed || self.report_rx.borrow().phase == Phase::LoadFailed {
+                        if changed || self.services.report.borrow().phase == Phase::LoadFailed {
                             rebuild.notify_one();
                         }
                     }
                     Some(action) = self.actions_rx.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),
-                        Action::NewPool => act::new_pool(&self.settings_reload).await,
+                        Action::NewPool => act::new_pool(&self.services).await,
                         // An app that asks for the tables while it is compiled, or as it starts, may have waited for them.
                         Action::Migrate => {
-                            let phase = self.report_rx.borrow().phase;
+                            let phase = self.services.report.borrow().phase;
                             let fails = matches!(phase, Phase::BuildFailed | Phase::LoadFailed);
-                            if act::migrate(&self.settings_reload).await && fails {
+                            if act::migrate(&self.services).await && fails {
                                 rebuild.notify_one();
                             }
                         }
                         Action::Mode { pool, isolation } => {
                             match self.settings_reload.check_switch() {
                                 Ok(()) => return Some((pool, isolation)),
-                                Err(error) => self.settings_reload.events.emit(Event::CannotRestart { message: error.to_string() }),
+                                Err(error) => self.services.events.emit(Event::CannotRestart { message: error.to_string() }),
                             }
                         }
                     },
@@ -174,7 +174,7 @@ impl Running {
         let impatient = tokio::select! {
             () = self.stop_serving() => false,
             signal = signals.or(&end_requested) => {
-                self.settings_reload.events.emit(Event::Stopped { signal });
+                self.services.events.emit(Event::Stopped { signal });
                 true
             }
         };
@@ -203,29 +203,29 @@ impl Running {
     }
 
     fn stop_requested(&self, signal: &'static str) -> End {
-        self.settings_reload.events.emit(Event::Stopping { signal });
+        self.services.events.emit(Event::Stopping { signal });
         End::Requested
     }
 
     /// Lets the terminal print what was reported, and waits until it has given the terminal back: the next image of
     /// this process takes it.
     async fn end_printing(&mut self) {
-        self.settings_reload.events.close();
+        self.services.events.close();
         drop(timeout(LAST_LINES_LIMIT, &mut self.printing).await);
         tasks::end("the terminal", &mut self.printing).await;
     }
 
     async fn stop_serving(&mut self) {
-        self.settings_reload.database.schema.end().await;
+        self.services.database.schema.end().await;
         // Gone before the active generation is taken: it must not make another one active afterwards.
         tasks::end(RELOADING, &mut self.reloading).await;
-        match self.generations.active() {
+        match self.services.generations.active() {
             Some(active) => active.end_streams(),
             // Answer requests that wait for the first generation: it will not come.
-            None => self.generations.set_absent(Absence::Stopping),
+            None => self.services.generations.set_absent(Absence::Stopping),
         }
         self.stop.cancel();
-        let (generations, drain) = (self.generations.clone(), self.drain);
+        let (generations, drain) = (self.services.generations.clone(), self.drain);
         let give_up = async {
             tokio::time::sleep(drain).await;
             for request in generations
@@ -233,7 +233,7 @@ impl Running {
                 .iter()
                 .flat_map(|active| active.cut_off())
             {
-                self.settings_reload.events.emit(Event::CutOff { request });
+                self.services.events.emit(Event::CutOff { request });
             }
             std::future::pending().await
         };
@@ -243,19 +243,19 @@ impl Running {
         };
         match served {
             Ok(0) => {}
-            Ok(connections) => self.settings_reload.events.emit(Event::ConnectionsCutOff {
+            Ok(connections) => self.services.events.emit(Event::ConnectionsCutOff {
                 connections,
                 after: self.drain,
             }),
             Err(error) => tracing::error!("serving: {error}"),
         }
-        if let Some(active) = self.generations.take() {
-            retire(&self.generations, active, self.drain).await;
+        if let Some(active) = self.services.generations.take() {
+            retire(&self.services.generations, active, self.drain).await;
         }
         self.retiring.close();
         self.retiring.wait().await;
         self.keeping.end().await;
-        let database = &self.settings_reload.database;
+        let database = &self.services.database;
         database.db.close().await;
         if let Some(endpoint) = &database.endpoint {
             endpoint.close().await;
@@ -270,13 +270,13 @@ impl Running {
             drop(self.database);
         }
         drop(self.lock);
-        let reloads = self.report_rx.borrow().reloads;
-        let (_, generations) = self.generations.snapshots();
+        let reloads = self.services.report.borrow().reloads;
+        let (_, generations) = self.services.generations.snapshots();
         let last_id = generations
             .last()
             .map_or(self.carried.last_id, |generation| generation.id);
         Restart {
-            root: self.settings_reload.project.root().to_owned(),
+            root: self.services.project.root().to_owned(),
             executable: self.executable,
             listener: self.listener,
             carried: Carried {
@@ -291,9 +291,9 @@ impl Running {
 }
 
 /// Restarts the private cluster if necessary, and migrates it if it is empty.
-async fn revive(database: &mut Database, settings: &SettingsReload) {
-    let Handle { access, schema, .. } = &settings.database;
-    if database.revive(access, &settings.events).await {
+async fn revive(database: &mut Database, services: &Services) {
+    let Handle { access, schema, .. } = &services.database;
+    if database.revive(access, &services.events).await {
         schema.sync().await;
     }
 }

@@ -15,34 +15,45 @@ use shared::{
 use tokio::sync::watch;
 
 use crate::{
-    config::{Flags, HostSettings, Mode, Project, ProjectError, Settings, environment, settings},
+    config::{HostSettings, ProjectError, Settings, environment, settings},
     database::{Database, Handle},
-    events::{Event, Events},
+    events::Event,
+    services::Services,
 };
 
 /// What it reads and changes.
 pub(crate) struct SettingsReload {
+    pub(crate) services: Services,
     pub(crate) settings: watch::Sender<Settings>,
-    pub(crate) database: Handle,
-    pub(crate) project: Project,
-    pub(crate) flags: Flags,
-    pub(crate) mode: Mode,
-    pub(crate) events: Events,
     /// The last save of `.env` was refused.
-    pub(crate) refused: bool,
+    refused: bool,
     /// Saved settings that wait for the next start.
-    pub(crate) waiting: Vec<ShownSetting>,
+    waiting: Vec<ShownSetting>,
 }
 
 impl SettingsReload {
+    pub(crate) fn new(services: Services, settings: watch::Sender<Settings>) -> Self {
+        Self {
+            services,
+            settings,
+            refused: false,
+            waiting: Vec::new(),
+        }
+    }
+
     /// Fails if a host started now in another mode would not start.
     pub(crate) fn check_switch(&self) -> Result<(), BoxError> {
-        if self.database.db.is_absent() {
+        if self.services.database.db.is_absent() {
             return Err(
                 "the modes are about connections to a database, and HOST_DATABASE is none".into(),
             );
         }
-        settings::read_dev(&self.project, self.project.dotenv()?, &self.flags, &[])?;
+        settings::read_dev(
+            &self.services.project,
+            self.services.project.dotenv()?,
+            &self.services.flags,
+            &[],
+        )?;
         Ok(())
     }
 
@@ -52,9 +63,9 @@ impl SettingsReload {
         let applied = self.apply(database).await;
         let was_refused = std::mem::replace(&mut self.refused, applied.is_err());
         match &applied {
-            Ok(_) if was_refused => self.events.emit(Event::SettingsAccepted),
+            Ok(_) if was_refused => self.services.events.emit(Event::SettingsAccepted),
             Ok(_) => {}
-            Err(error) => self.events.emit(Event::SettingsRefused {
+            Err(error) => self.services.events.emit(Event::SettingsRefused {
                 message: error.to_string(),
             }),
         }
@@ -62,27 +73,39 @@ impl SettingsReload {
     }
 
     async fn apply(&mut self, database: &mut Database) -> Result<bool, BoxError> {
-        let file = self.project.dotenv().map_err(|error| match error {
-            // The line that shows it names the file.
-            ProjectError::Dotenv { source, .. } => source.into(),
-            other => BoxError::from(other),
-        })?;
+        let file = self
+            .services
+            .project
+            .dotenv()
+            .map_err(|error| match error {
+                // The line that shows it names the file.
+                ProjectError::Dotenv { source, .. } => source.into(),
+                other => BoxError::from(other),
+            })?;
         let Settings {
             env: before,
             entries: before_entries,
             db_config: before_config,
             environment,
-        } = self.settings.borrow().clone();
-        let (_, HostSettings { entries: asked, .. }) =
-            settings::read_dev(&self.project, file.clone(), &self.flags, &[])?;
+        } = self.services.settings.borrow().clone();
+        let (_, HostSettings { entries: asked, .. }) = settings::read_dev(
+            &self.services.project,
+            file.clone(),
+            &self.services.flags,
+            &[],
+        )?;
         self.report_waiting(&asked, &before_entries);
-        let (env, HostSettings { entries, .. }) =
-            settings::read_dev(&self.project, file.clone(), &self.flags, &before_entries)?;
+        let (env, HostSettings { entries, .. }) = settings::read_dev(
+            &self.services.project,
+            file.clone(),
+            &self.services.flags,
+            &before_entries,
+        )?;
         let differs = |(now, before): (&ShownSetting, &ShownSetting)| {
             now.change == Change::Pool && now.value != before.value
         };
         // A new password is a change that the entries do not show.
-        let moves = !self.database.db.is_absent()
+        let moves = !self.services.database.db.is_absent()
             && (entries.iter().zip(&before_entries).any(differs)
                 || env.database_url != before.database_url);
         let env = Arc::new(env);
@@ -91,8 +114,8 @@ impl SettingsReload {
         } else {
             before_config
         };
-        let endpoint = self.database.endpoint.as_ref();
-        let is_new = environment::apply(&file, database.app_url(self.mode, endpoint));
+        let endpoint = self.services.database.endpoint.as_ref();
+        let is_new = environment::apply(&file, database.app_url(self.services.mode, endpoint));
         // Generations get the settings when they start; running ones keep theirs.
         if is_new || env != before || entries != before_entries {
             self.settings.send_replace(Settings {
@@ -103,7 +126,7 @@ impl SettingsReload {
             });
         }
         if moves {
-            self.database.schema.sync().await;
+            self.services.database.schema.sync().await;
         }
         Ok(is_new)
     }
@@ -117,7 +140,9 @@ impl SettingsReload {
         let waiting: Vec<ShownSetting> = pairs.map(|(asked, _)| asked.clone()).collect();
         if !waiting.is_empty() && waiting != self.waiting {
             let names = waiting.iter().map(|it| it.name).collect();
-            self.events.emit(Event::SettingsNeedRestart { names });
+            self.services
+                .events
+                .emit(Event::SettingsNeedRestart { names });
         }
         self.waiting = waiting;
     }
@@ -128,7 +153,7 @@ impl SettingsReload {
         env: &Arc<Env>,
         database: &mut Database,
     ) -> Result<DbConfig, BoxError> {
-        if self.mode.is_demonstration() {
+        if self.services.mode.is_demonstration() {
             return Err("this mode chooses its database when it starts: restart the host".into());
         }
         let Handle {
@@ -137,10 +162,10 @@ impl SettingsReload {
             schema,
             endpoint,
             ..
-        } = &self.database;
-        let url = database.select(&self.project, env, access).await?;
+        } = &self.services.database;
+        let url = database.select(&self.services.project, env, access).await?;
         schema.prepare((url.clone(), env.clone())).await?;
-        let before = self.settings.borrow().db_config.clone();
+        let before = self.services.settings.borrow().db_config.clone();
         let config = DbConfig {
             on_refusal: before.on_refusal,
             relay: before.relay,
@@ -150,7 +175,7 @@ impl SettingsReload {
         if let Some(endpoint) = endpoint {
             endpoint.follow(&config);
         }
-        self.events.emit(Event::PoolMoved {
+        self.services.events.emit(Event::PoolMoved {
             url: url.to_string(),
         });
         schema.set_place(url.clone(), env.clone());

@@ -51,7 +51,7 @@ impl Reload {
         if !past || images.kept < 2 || phase != Phase::Active {
             return std::future::pending().await;
         }
-        let limit = self.settings.borrow().env.drain_timeout;
+        let limit = self.services.settings.borrow().env.drain_timeout;
         let idle = async {
             while !self.is_idle() {
                 time::sleep(POLL).await;
@@ -70,7 +70,7 @@ impl Reload {
     }
 
     fn is_idle(&self) -> bool {
-        let (_, generations) = self.generations.snapshots();
+        let (_, generations) = self.services.generations.snapshots();
         generations
             .iter()
             .all(|generation| generation.in_flight == 0 && generation.state != Stage::Draining)

@@ -74,7 +74,7 @@ impl Loop {
                     report.unchanged();
                 });
                 let news = Event::Unchanged { files, warnings };
-                self.reload.events.emit(news);
+                self.reload.services.events.emit(news);
             }
         }
         Ok(())
@@ -127,7 +127,7 @@ impl Reload {
     /// The app's current environment, whether it differs from that of the library loaded last, and the files to name as
     /// the cause. If it differs, even an unchanged library is loaded again, since its statics may hold old values.
     fn environment(&self, files: Vec<String>) -> (u64, bool, Vec<String>) {
-        let now = self.settings.borrow().environment;
+        let now = self.services.settings.borrow().environment;
         let is_other = now != self.environment;
         let files = match files.is_empty() && is_other {
             true => vec![SETTINGS.to_owned()],
@@ -139,20 +139,20 @@ impl Reload {
     /// Returns how long the swap alone took.
     async fn start(&mut self, entry: Entry) -> Result<Duration, StartError> {
         let id = self.last_id + 1;
-        let Settings { env, db_config, .. } = self.settings.borrow().clone();
+        let Settings { env, db_config, .. } = self.services.settings.borrow().clone();
         // The app's own pools lead to the same connection as `db`, if that can be shared.
-        let url = self.endpoint.as_ref().map(Endpoint::url);
+        let url = self.services.database.endpoint.as_ref().map(Endpoint::url);
         let mut app_env = env.clone();
         if let Some(url) = &url {
             Arc::make_mut(&mut app_env).database_url = Some(url.clone());
         }
         let state = AppState {
-            db: self.db.clone(),
+            db: self.services.database.db.clone(),
             generation: id,
             shutdown: CancellationToken::new(),
             env: app_env,
-            kept: self.kept.clone(),
-            pool_owner: self.mode.pool,
+            kept: self.services.kept.clone(),
+            pool_owner: self.services.mode.pool,
             db_config: DbConfig {
                 application_name: format!("{}:gen-{id}", db_config.application_name),
                 relay: None, // of the host's `Db` alone
@@ -161,19 +161,27 @@ impl Reload {
             },
         };
         let limit = env.app_start_timeout;
-        let generation = start::start(entry, state, self.mode.isolation, limit).await?;
+        let generation = start::start(entry, state, self.services.mode.isolation, limit).await?;
         self.last_id = id;
         // The new code must not inherit session state from the old code. If the old code is using the session now, the
         // reset happens after it has retired.
-        self.db.reset_session(PATIENCE_BEFORE_SWAP).await;
+        self.services
+            .database
+            .db
+            .reset_session(PATIENCE_BEFORE_SWAP)
+            .await;
         let since = Instant::now();
-        let before = self.generations.swap(generation);
+        let before = self.services.generations.swap(generation);
         let swap = since.elapsed();
         // Otherwise the statements of the old code stay prepared for the life of the connection.
-        self.db.forget_statements();
+        self.services.database.db.forget_statements();
         if let Some(before) = before {
-            let (drain, events, db) = (env.drain_timeout, self.events.clone(), self.db.clone());
-            let generations = self.generations.clone();
+            let (drain, events, db) = (
+                env.drain_timeout,
+                self.services.events.clone(),
+                self.services.database.db.clone(),
+            );
+            let generations = self.services.generations.clone();
             self.retiring.spawn(async move {
                 let retired = retire(&generations, before, drain).await;
                 // Again: the first reset may have failed, and the old code may have changed the session since.
@@ -207,7 +215,7 @@ impl Reload {
     pub(super) fn build_failed(&self, diagnostics: Vec<Diagnostic>) {
         let serving = self.active_id();
         if serving.is_none() {
-            self.generations.set_absent(Absence::Failed(
+            self.services.generations.set_absent(Absence::Failed(
                 "it does not compile; see the terminal".into(),
             ));
         }
@@ -225,7 +233,9 @@ impl Reload {
     fn refused(&self, why: String) {
         let serving = self.active_id();
         if serving.is_none() {
-            self.generations.set_absent(Absence::Failed(why.clone()));
+            self.services
+                .generations
+                .set_absent(Absence::Failed(why.clone()));
         }
         self.report
             .send_modify(|report| report.refused(why.clone()));

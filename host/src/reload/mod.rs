@@ -79,16 +79,16 @@ impl Reload {
     /// Waits for `ready`, then builds and loads the app, again after every save, until the host must restart.
     pub(crate) async fn run(self, ready: Ready) -> Result<RestartNeeded, BoxError> {
         let mut watch = Watch::new(
-            &self.project,
+            &self.services.project,
             self.notifiers.settings_saved.clone(),
             self.notifiers.cleaned.clone(),
         )
         .map_err(|error| format!("cannot watch {}: {error}", self.root().display()))?;
-        let loader = Loader::new(self.project.app(), self.root().join(publish::LIVE))
+        let loader = Loader::new(self.services.project.app(), self.root().join(publish::LIVE))
             .map_err(|error| format!("cannot use .dev/live: {error}"))?;
         watch.collect_during(ready).await;
         let mut reloading = Loop {
-            builder: Builder::new(self.project.clone(), self.replay),
+            builder: Builder::new(self.services.project.clone(), self.replay),
             reload: self,
             watch,
             loader: Arc::new(Mutex::new(loader)),
@@ -102,7 +102,10 @@ impl Reload {
     }
 
     fn active_id(&self) -> Option<u64> {
-        self.generations.active().map(|generation| generation.id())
+        self.services
+            .generations
+            .active()
+            .map(|generation| generation.id())
     }
 
     /// Publishes the progress of the running build; `None` once it has ended.
@@ -110,13 +113,13 @@ impl Reload {
         self.report
             .send_modify(|report| report.build.progress = now);
         if let Some(now) = now {
-            self.events.emit(Event::Progress(now));
+            self.services.events.emit(Event::Progress(now));
         }
     }
 
     fn set_phase(&self, phase: Phase, event: Event) {
         self.report.send_modify(|report| report.phase = phase);
-        self.events.emit(event);
+        self.services.events.emit(event);
     }
 
     fn set_under_way(&self, build: Option<UnderWay>) {
@@ -128,7 +131,7 @@ impl Reload {
 impl Loop {
     async fn run(&mut self) -> Result<RestartNeeded, BoxError> {
         loop {
-            let (project, inputs) = (&self.reload.project, self.builder.inputs());
+            let (project, inputs) = (&self.reload.services.project, self.builder.inputs());
             let next = self
                 .state
                 .next(|changes, inputs_known| classify(project, inputs, changes, inputs_known));
@@ -193,12 +196,12 @@ impl Loop {
         let report = &self.reload.report;
         report.send_modify(|report| report.revision += 1);
         let files = names(files);
-        self.reload.events.emit(Event::Refreshed { files });
+        self.reload.services.events.emit(Event::Refreshed { files });
     }
 
     async fn migrate(&mut self) {
         self.reload.set_phase(Phase::Migrating, Event::Migrating);
-        let schema = self.reload.schema.clone();
+        let schema = self.reload.services.database.schema.clone();
         self.watch
             .collect_during(async move { schema.sync().await })
             .await;
@@ -241,7 +244,7 @@ impl Loop {
                     reload.set_under_way(Some(build));
                     if build.kind == BuildKind::Dependencies {
                         beyond_app.store(true, Relaxed);
-                        reload.events.emit(Event::Dependencies);
+                        reload.services.events.emit(Event::Dependencies);
                     }
                 }
             };
@@ -253,7 +256,7 @@ impl Loop {
                     changes = watch.next(&reload.notifiers.rebuild) => {
                         *last_save = LastSave::of(reload.root(), &changes);
                         state.saved(changes);
-                        let classify = |changes, inputs_known| classify(&reload.project, &inputs, changes, inputs_known);
+                        let classify = |changes, inputs_known| classify(&reload.services.project, &inputs, changes, inputs_known);
                         if state.may_cancel(beyond_app.load(Relaxed), classify) {
                             break None;
                         }

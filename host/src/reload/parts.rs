@@ -3,16 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use shared::{BoxError, Db, keep::Kept};
+use shared::BoxError;
 use tokio::sync::{Notify, watch as published};
 use tokio_util::task::TaskTracker;
 
 use super::Image;
 use crate::{
-    config::{Flags, Mode, Project, Settings, settings},
-    database::{Endpoint, Schema},
-    events::{Events, Images, Report},
-    generation::Generations,
+    config::settings,
+    events::{Images, Report},
+    services::Services,
 };
 
 /// What must be done before the first build.
@@ -20,22 +19,10 @@ pub(crate) type Ready = BoxFuture<'static, ()>;
 
 /// Everything the reload loop needs.
 pub(crate) struct Reload {
-    pub(crate) project: Project,
-    pub(crate) db: Db,
-    pub(crate) schema: Arc<Schema>,
-    /// Where the app's own drivers connect to.
-    pub(crate) endpoint: Option<Endpoint>,
-    /// The current settings. Each generation gets those that apply when it starts.
-    pub(crate) settings: published::Receiver<Settings>,
-    /// What the host was started with.
-    pub(crate) flags: Flags,
-    pub(crate) mode: Mode,
+    pub(crate) services: Services,
     pub(crate) notifiers: Notifiers,
     /// Whether rustc may be run without cargo.
     pub(crate) replay: bool,
-    pub(crate) generations: Arc<Generations>,
-    /// Values of the app that outlive generations.
-    pub(crate) kept: Kept,
     /// How much memory the code of earlier generations may use; `None` means no limit.
     pub(crate) keep_memory_mb: Option<u64>,
     /// The host's executable files as they were when this process started.
@@ -45,7 +32,6 @@ pub(crate) struct Reload {
     /// The environment ([`Settings::environment`]) of the library loaded last.
     pub(crate) environment: u64,
     pub(crate) report: published::Sender<Report>,
-    pub(crate) events: Events,
     /// Tasks that retire old generations, so that shutdown can wait for them.
     pub(crate) retiring: TaskTracker,
 }
@@ -63,13 +49,18 @@ pub(crate) struct Notifiers {
 
 impl Reload {
     pub(super) fn root(&self) -> &Path {
-        self.project.root()
+        self.services.project.root()
     }
 
     /// Fails if a host started now would not serve: the error names what would stop it.
     pub(super) fn may_restart(&self) -> Result<(), BoxError> {
-        settings::read_dev(&self.project, self.project.dotenv()?, &self.flags, &[])?;
-        self.schema.check_files()?;
+        settings::read_dev(
+            &self.services.project,
+            self.services.project.dotenv()?,
+            &self.services.flags,
+            &[],
+        )?;
+        self.services.database.schema.check_files()?;
         Ok(())
     }
 }

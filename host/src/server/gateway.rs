@@ -17,7 +17,6 @@ use axum::{
 };
 use host_accept::Tether;
 use hyper::body::Incoming;
-use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::{
@@ -28,25 +27,16 @@ use super::{
     request_info::RequestInfo,
     requests::{Answered, Bodies, Requests},
 };
-use crate::{
-    database::SchemaState,
-    events::{Events, Report, Trouble},
-    generation::{Absence, Generations},
-    health::{Health, slow_migration},
-};
+use crate::{events::Trouble, generation::Absence, health::slow_migration, services::Services};
 
 /// Marks a response by code that is older than the last save.
 const STALE: HeaderName = HeaderName::from_static("x-dev-stale");
 
 /// Answers every request to the dev server.
 pub(crate) struct Gateway {
-    pub(crate) generations: Arc<Generations>,
-    pub(crate) report: watch::Receiver<Report>,
-    pub(crate) health: watch::Receiver<Health>,
-    pub(crate) schema: watch::Receiver<SchemaState>,
+    pub(crate) services: Services,
     pub(crate) requests: Arc<Requests>,
     pub(crate) unreloadable: Arc<UnreloadablePages>,
-    pub(crate) events: Events,
     /// What the host answers itself.
     pub(crate) pages: Arc<dyn Pages>,
     /// Its routes.
@@ -79,19 +69,19 @@ impl Gateway {
         let since = Instant::now();
         let info = RequestInfo::of(&request);
         // Before the first generation there is no old code to fall back to, and the lease waits anyway.
-        let is_held = self.generations.active().is_some();
-        let stale = is_held && hold(&info, &self.report, self.hold).await;
-        hold_for_a_migration(&info, &self.schema).await;
+        let is_held = self.services.generations.active().is_some();
+        let stale = is_held && hold(&info, &self.services.report, self.hold).await;
+        hold_for_a_migration(&info, &self.services.schema).await;
         let asking = Asking {
             trusted: self.trusts(&request, &tether),
             info,
         };
         // Before the app is asked: a newer revision must reload what it renders now.
-        let revision = self.report.borrow().revision;
+        let revision = self.services.report.borrow().revision;
         let (generation, schema, response) = match self.blocked() {
             Some((schema, instead)) => {
                 let page = self.page(instead, &asking).await;
-                (self.generations.active_id(), Some(schema), page)
+                (self.services.generations.active_id(), Some(schema), page)
             }
             None => {
                 asking.info.strip_conditional_headers(request.headers_mut());
@@ -105,14 +95,14 @@ impl Gateway {
             generation,
             revision,
             schema,
-            outage: self.health.borrow().outage,
+            outage: self.services.health.borrow().outage,
         };
         let mut response = add_script(
             &asking.info,
             origin,
             response,
             &self.unreloadable,
-            &self.events,
+            &self.services.events,
         );
         if stale {
             let yes = HeaderValue::from_static("1");
@@ -136,7 +126,7 @@ impl Gateway {
             generation,
             request,
             answer,
-        } = dispatch(&self.generations, request, tether, excerpt).await;
+        } = dispatch(&self.services.generations, request, tether, excerpt).await;
         let took = since.elapsed();
         let failure = request.as_ref().and_then(|request| request.failure());
         let (mut response, panic) = match answer {
@@ -150,7 +140,7 @@ impl Gateway {
         let failure = failure.filter(|_| response.status().is_server_error() && panic.is_none());
         let database = failure.as_ref().map(ToString::to_string);
         if let Some(failure) = failure.filter(|_| may_replace(&asking.info, &response)) {
-            let instead = match slow_migration(&self.schema.borrow()) {
+            let instead = match slow_migration(&self.services.schema.borrow()) {
                 // The request came before the migration was known to be slow, and its wait has timed out.
                 Some(slow) => Instead::Trouble(slow),
                 None => Instead::Failed {
@@ -201,7 +191,7 @@ impl Gateway {
 
     /// What to answer without asking the app, and the schema revision that blocks it.
     fn blocked(&self) -> Option<(u64, Instead)> {
-        let schema = self.schema.borrow();
+        let schema = self.services.schema.borrow();
         let revision = schema.revision()?;
         let unreached = || schema.failure.as_ref().filter(|_| schema.unreached);
         let trouble = (self.outage())
@@ -216,7 +206,7 @@ impl Gateway {
 
     /// The current outage, if there is one.
     fn outage(&self) -> Option<Trouble> {
-        let trouble = self.health.borrow().trouble.clone();
+        let trouble = self.services.health.borrow().trouble.clone();
         trouble.filter(|trouble| trouble.cause.is_outage())
     }
 

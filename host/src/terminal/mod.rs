@@ -38,9 +38,10 @@ use warnings::Warnings;
 
 use crate::{
     config::Mode,
-    database::{Handle, Observer},
+    database::Observer,
     events::{Cause, Event},
     generation::Generations,
+    services::Services,
 };
 
 pub(crate) use self::{
@@ -81,18 +82,13 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn new(
-        banner: Banner,
-        keys: Option<Keys>,
-        database: &Handle,
-        generations: Arc<Generations>,
-    ) -> Self {
+    pub(crate) fn new(banner: Banner, keys: Option<Keys>, services: &Services) -> Self {
         Self {
-            mode: banner.mode,
+            mode: services.mode,
             banner: Some(banner),
-            db: database.db.clone(),
-            observer: database.observer.clone(),
-            generations,
+            db: services.database.db.clone(),
+            observer: services.database.observer.clone(),
+            generations: services.generations.clone(),
             backend: None,
             files: Vec::new(),
             building: None,

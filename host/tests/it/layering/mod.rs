@@ -12,7 +12,7 @@ use modules::{Module, Modules};
 
 /// The rooms, in the order in which they may use each other: only those in a later row. Rooms in one row do not know
 /// each other.
-const ROOMS: [&[&str]; 13] = [
+const ROOMS: [&[&str]; 14] = [
     &["cli"],
     // The commands: they build every part, and know who shows what.
     &["dev", "commands", "production"],
@@ -20,6 +20,8 @@ const ROOMS: [&[&str]; 13] = [
     &["lifecycle", "terminal", "devtools"],
     // The two streets.
     &["server", "reload"],
+    // All that runs below, as one value.
+    &["services"],
     &["health"],
     &["database"],
     // What outlives generations.
