@@ -91,3 +91,35 @@ pub enum Mismatch {
     )]
     Anchor,
 }
+
+/// Exports `app` so that the host can load this crate. Use it once per crate, beside `use shared_dylib as _;`: without
+/// that line rustc links a second, static copy of everything in the dylib, and the host refuses the library.
+///
+/// The function gets the [`AppState`] and returns the router, with its state applied. It runs once per generation, on
+/// the generation's own runtime. If it fails, panics or takes longer than `APP_START_TIMEOUT_MS`, the previous
+/// generation keeps serving.
+///
+/// ```
+/// # use shared::{AppState, BoxError};
+/// use axum::{Router, routing::get};
+///
+/// async fn app(state: AppState) -> Result<Router, BoxError> {
+///     Ok(Router::new().route("/", get(async || "hello")).with_state(state))
+/// }
+/// shared::export_app!(app);
+/// ```
+#[macro_export]
+macro_rules! export_app {
+    ($app:path) => {
+        /// Read by the host before anything else of this library.
+        #[unsafe(no_mangle)]
+        pub static app_stamp: $crate::abi::Stamp =
+            $crate::abi::Stamp::new($crate::abi::FINGERPRINT);
+
+        /// Starts the app: called by the dev host through its symbol, by the production binary by its name.
+        #[unsafe(no_mangle)]
+        pub fn app_entry(state: $crate::AppState) -> $crate::abi::Building {
+            ::std::boxed::Box::pin(async move { $app(state).await.map(::std::convert::Into::into) })
+        }
+    };
+}

@@ -1,14 +1,16 @@
-//! The API for app authors: the state that handlers get, and the macro that exports the app.
+//! The API for app authors: the state that handlers get.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{error::Error, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Db, db::DbConfig, env::Env, keep::Kept};
-
-/// Any error, as `app()` may return it; the host prints it and keeps the running generation.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::{
+    BoxError, Db,
+    db::DbConfig,
+    env::Env,
+    keep::{KeepError, Kept},
+};
 
 /// What the host hands to each generation. Cheap to clone; axum clones it per request.
 #[derive(Clone, Debug)]
@@ -28,6 +30,58 @@ pub struct AppState {
     pub pool_owner: PoolOwner,
     /// Configuration for a pool of the app's own; its runtime is the one `app()` runs on.
     pub db_config: DbConfig,
+}
+
+impl AppState {
+    /// A value that outlives this generation: made by the first call with this name, and handed to every later one, in
+    /// later generations too. For what is expensive to make or must not be made twice, such as a cache, a channel, or a
+    /// client with its pool. In production it is made once per process.
+    ///
+    /// ```
+    /// # use shared::{AppState, BoxError};
+    /// use std::sync::Arc;
+    /// use tokio::sync::broadcast;
+    ///
+    /// async fn news(state: &AppState) -> Result<Arc<broadcast::Sender<String>>, BoxError> {
+    ///     let sender = state.keep("news", || async { Ok(broadcast::Sender::new(16)) }).await?;
+    ///     Ok(sender)
+    /// }
+    /// ```
+    ///
+    /// `make` runs as a task on a runtime that no generation's end ends. Calls at the same time wait for one maker. It
+    /// ends with the call that runs it: a generation waits for it as for the request, and cancels it at the drain limit;
+    /// a call of newer code takes its place at once. If it fails or panics, nothing is kept, and the next call tries
+    /// again.
+    ///
+    /// - Connections and tasks that the maker opens go on. What a handler opens through the value, such as the next
+    ///   connection of a pool, ends with the handler's generation. A maker can keep
+    ///   [`Handle::current()`](tokio::runtime::Handle) beside its value: a task that is spawned there goes on.
+    /// - Closures and function pointers in the value run the code of the generation that made them, which stays mapped.
+    /// - Under the dev server the type must be made of types of std and of crates that all generations share. One of
+    ///   the app's own is refused, since the next build may lay it out differently; so is what can hold a value of any
+    ///   type, such as `dyn Any`, an error, or an `http` message.
+    /// - The dashboard lists the values and can drop them: the next call makes a new one, and code that has the old one
+    ///   keeps it. A restart of the host drops all.
+    ///
+    /// # Errors
+    ///
+    /// [`KeepError`]: the type cannot be kept, the name has a value of another type, or none could be made. It is logged
+    /// too.
+    pub async fn keep<T, F, Fut>(&self, name: &str, make: F) -> Result<Arc<T>, KeepError>
+    where
+        T: Send + Sync + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, BoxError>> + Send + 'static,
+    {
+        let kept = self.kept.get(name, self.generation, make).await;
+        if let Err(error) = &kept {
+            match error.source() {
+                Some(source) => tracing::error!("{error}: {source}"),
+                None => tracing::error!("{error}"),
+            }
+        }
+        kept
+    }
 }
 
 /// Who owns the pool, and so how long it lives.
@@ -59,36 +113,4 @@ impl fmt::Display for PoolOwner {
             Self::App => f.write_str("app"),
         }
     }
-}
-
-/// Exports `app` so that the host can load this crate. Use it once per crate, beside `use shared_dylib as _;`: without
-/// that line rustc links a second, static copy of everything in the dylib, and the host refuses the library.
-///
-/// The function gets the [`AppState`] and returns the router, with its state applied. It runs once per generation, on
-/// the generation's own runtime. If it fails, panics or takes longer than `APP_START_TIMEOUT_MS`, the previous
-/// generation keeps serving.
-///
-/// ```
-/// # use shared::{AppState, BoxError};
-/// use axum::{Router, routing::get};
-///
-/// async fn app(state: AppState) -> Result<Router, BoxError> {
-///     Ok(Router::new().route("/", get(async || "hello")).with_state(state))
-/// }
-/// shared::export_app!(app);
-/// ```
-#[macro_export]
-macro_rules! export_app {
-    ($app:path) => {
-        /// Read by the host before anything else of this library.
-        #[unsafe(no_mangle)]
-        pub static app_stamp: $crate::abi::Stamp =
-            $crate::abi::Stamp::new($crate::abi::FINGERPRINT);
-
-        /// Starts the app: called by the dev host through its symbol, by the production binary by its name.
-        #[unsafe(no_mangle)]
-        pub fn app_entry(state: $crate::AppState) -> $crate::abi::Building {
-            ::std::boxed::Box::pin(async move { $app(state).await.map(::std::convert::Into::into) })
-        }
-    };
 }

@@ -19,9 +19,12 @@ pub mod routing;
 // What the host checks before it trusts a library.
 pub mod abi;
 
-pub use app::{AppState, BoxError, PoolOwner};
+pub use app::{AppState, PoolOwner};
 pub use db::{Db, DbError, request, row};
 pub use keep::KeepError;
+
+/// Any error, as `app()` may return it; the host prints it and keeps the running generation.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 // Crates that only the app uses are in the dylib if they are named here.
 #[cfg(feature = "templates")]

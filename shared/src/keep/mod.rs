@@ -1,4 +1,4 @@
-//! Values that outlive generations: made once, and handed to each generation that asks ([`AppState::keep`]).
+//! Values that outlive generations: made once, and handed to each generation that asks ([`AppState::keep`](crate::AppState::keep)).
 //!
 //! A value that one generation has made is used by the code of another, so its type must mean the same to both. Under
 //! the dev server a [`Keeper`] decides which types do, and where values are made. A production process has one
@@ -12,7 +12,6 @@ mod tests;
 
 use std::{
     any::{Any, type_name},
-    error::Error,
     fmt, io,
     sync::Arc,
 };
@@ -22,60 +21,8 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{AppState, BoxError, request::Request};
+use crate::{BoxError, request::Request};
 use slots::{Anything, Slots, Turn};
-
-impl AppState {
-    /// A value that outlives this generation: made by the first call with this name, and handed to every later one, in
-    /// later generations too. For what is expensive to make or must not be made twice, such as a cache, a channel, or a
-    /// client with its pool. In production it is made once per process.
-    ///
-    /// ```
-    /// # use shared::{AppState, BoxError};
-    /// use std::sync::Arc;
-    /// use tokio::sync::broadcast;
-    ///
-    /// async fn news(state: &AppState) -> Result<Arc<broadcast::Sender<String>>, BoxError> {
-    ///     let sender = state.keep("news", || async { Ok(broadcast::Sender::new(16)) }).await?;
-    ///     Ok(sender)
-    /// }
-    /// ```
-    ///
-    /// `make` runs as a task on a runtime that no generation's end ends. Calls at the same time wait for one maker. It
-    /// ends with the call that runs it: a generation waits for it as for the request, and cancels it at the drain limit;
-    /// a call of newer code takes its place at once. If it fails or panics, nothing is kept, and the next call tries
-    /// again.
-    ///
-    /// - Connections and tasks that the maker opens go on. What a handler opens through the value, such as the next
-    ///   connection of a pool, ends with the handler's generation. A maker can keep
-    ///   [`Handle::current()`](tokio::runtime::Handle) beside its value: a task that is spawned there goes on.
-    /// - Closures and function pointers in the value run the code of the generation that made them, which stays mapped.
-    /// - Under the dev server the type must be made of types of std and of crates that all generations share. One of
-    ///   the app's own is refused, since the next build may lay it out differently; so is what can hold a value of any
-    ///   type, such as `dyn Any`, an error, or an `http` message.
-    /// - The dashboard lists the values and can drop them: the next call makes a new one, and code that has the old one
-    ///   keeps it. A restart of the host drops all.
-    ///
-    /// # Errors
-    ///
-    /// [`KeepError`]: the type cannot be kept, the name has a value of another type, or none could be made. It is logged
-    /// too.
-    pub async fn keep<T, F, Fut>(&self, name: &str, make: F) -> Result<Arc<T>, KeepError>
-    where
-        T: Send + Sync + 'static,
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, BoxError>> + Send + 'static,
-    {
-        let kept = self.kept.get(name, self.generation, make).await;
-        if let Err(error) = &kept {
-            match error.source() {
-                Some(source) => tracing::error!("{error}: {source}"),
-                None => tracing::error!("{error}"),
-            }
-        }
-        kept
-    }
-}
 
 /// Why there is no value.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +136,7 @@ impl Kept {
         true
     }
 
-    async fn get<T, F, Fut>(
+    pub(crate) async fn get<T, F, Fut>(
         &self,
         name: &str,
         generation: u64,

@@ -1,6 +1,7 @@
 //! What a call gets while others make the value, fail to, or have made another one.
 
 use std::{
+    error::Error as _,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
