@@ -124,6 +124,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             unreloadable: sources.unreloadable,
             pages: Arc::new(devtools),
             own,
+            bar: host.bar && host.traces > 0,
             hold: host.hold,
             names: host.allow,
         })

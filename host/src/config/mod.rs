@@ -4,6 +4,8 @@
 #[cfg(feature = "dev")]
 mod description;
 #[cfg(feature = "dev")]
+mod dev_table;
+#[cfg(feature = "dev")]
 mod dotenv;
 pub(crate) mod environment;
 mod flags;

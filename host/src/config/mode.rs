@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use shared::{PoolOwner, env::ShownSetting};
 
-use super::table;
+use super::dev_table;
 
 /// `max_connections` of the private cluster when the app owns the pool: small, so that the leak reaches the limit soon.
 const DEMO_MAX_CONNECTIONS: u16 = 20;
@@ -40,8 +40,8 @@ impl Mode {
             Isolation::Off => "off",
         };
         [
-            (&table::HOST_POOL, pool.to_string()),
-            (&table::HOST_ISOLATION, isolation.to_owned()),
+            (&dev_table::HOST_POOL, pool.to_string()),
+            (&dev_table::HOST_ISOLATION, isolation.to_owned()),
         ]
         .map(|(setting, value)| ShownSetting {
             name: setting.variable,

@@ -9,9 +9,9 @@ use shared::{
 };
 
 use super::{
+    dev_table,
     flags::DevFlags,
     mode::{Isolation, Mode},
-    table,
 };
 
 /// `host dev`'s command line.
@@ -43,6 +43,8 @@ pub(crate) struct HostSettings {
     pub(crate) keep_memory_mb: Option<u64>,
     /// How many requests are kept with what they did.
     pub(crate) traces: usize,
+    /// Whether pages show what it took to render them.
+    pub(crate) bar: bool,
     pub(crate) editor_url: Option<String>,
     /// Names that `/__dev` answers to, besides local ones.
     pub(crate) allow: Vec<String>,
@@ -106,21 +108,22 @@ impl HostSettings {
             list(value).map(|all: Vec<String>| all.iter().map(PathBuf::from).collect())
         };
         let mut settings = Self {
-            database: reader.take(&table::HOST_DATABASE, database),
-            migrations: reader.take(&table::HOST_MIGRATIONS, folder),
-            watch: reader.take(&table::HOST_WATCH, folders),
+            database: reader.take(&dev_table::HOST_DATABASE, database),
+            migrations: reader.take(&dev_table::HOST_MIGRATIONS, folder),
+            watch: reader.take(&dev_table::HOST_WATCH, folders),
             mode: Mode {
-                pool: reader.take(&table::HOST_POOL, str::parse::<PoolOwner>),
-                isolation: reader.take(&table::HOST_ISOLATION, switch),
-                max_connections: reader.take(&table::HOST_MAX_CONNECTIONS, connections),
+                pool: reader.take(&dev_table::HOST_POOL, str::parse::<PoolOwner>),
+                isolation: reader.take(&dev_table::HOST_ISOLATION, switch),
+                max_connections: reader.take(&dev_table::HOST_MAX_CONNECTIONS, connections),
             },
-            migrate: reader.take(&table::HOST_MIGRATE, policy),
-            hold: reader.take(&table::HOST_HOLD_MS, milliseconds(0)),
-            replay: reader.take(&table::HOST_REPLAY, on_or_off),
-            keep_memory_mb: reader.take(&table::HOST_KEEP_MEMORY_MB, megabytes),
-            traces: reader.take(&table::HOST_TRACES, count),
-            editor_url: reader.take(&table::EDITOR_URL, text),
-            allow: reader.take(&table::HOST_ALLOW, list),
+            migrate: reader.take(&dev_table::HOST_MIGRATE, policy),
+            hold: reader.take(&dev_table::HOST_HOLD_MS, milliseconds(0)),
+            replay: reader.take(&dev_table::HOST_REPLAY, on_or_off),
+            keep_memory_mb: reader.take(&dev_table::HOST_KEEP_MEMORY_MB, megabytes),
+            traces: reader.take(&dev_table::HOST_TRACES, count),
+            bar: reader.take(&dev_table::HOST_BAR, on_or_off),
+            editor_url: reader.take(&dev_table::EDITOR_URL, text),
+            allow: reader.take(&dev_table::HOST_ALLOW, list),
             entries: Vec::new(),
         };
         settings.entries = reader.entries();

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     description::{self, App},
+    dev_table::HOST_MIGRATIONS,
     dotenv,
     options::HostSettings,
     packages::normalize,
     style::StyleLine,
-    table::HOST_MIGRATIONS,
 };
 
 /// The folder of the workspace in a project that has its own.

@@ -6,7 +6,11 @@
 use shared::env::{HOST, PORT, Setting};
 
 #[cfg(feature = "dev")]
-use shared::env::Change;
+use super::dev_table::{
+    EDITOR_URL, HOST_ALLOW, HOST_BAR, HOST_DATABASE, HOST_HOLD_MS, HOST_ISOLATION,
+    HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MIGRATE, HOST_MIGRATIONS, HOST_POOL,
+    HOST_REPLAY, HOST_TRACES, HOST_WATCH,
+};
 
 /// A flag that sets a variable.
 pub(crate) struct Flag {
@@ -41,7 +45,7 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 13] = [
+pub(crate) static DEV_FLAGS: [Flag; 14] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     Flag {
@@ -56,6 +60,7 @@ pub(crate) static DEV_FLAGS: [Flag; 13] = [
     flag(&HOST_REPLAY, "replay", "on|off"),
     flag(&HOST_KEEP_MEMORY_MB, "keep-memory", "MB"),
     flag(&HOST_TRACES, "traces", "NUMBER"),
+    flag(&HOST_BAR, "bar", "on|off"),
     flag(&EDITOR_URL, "editor-url", "TEMPLATE"),
     Flag {
         repeats: true,
@@ -63,141 +68,11 @@ pub(crate) static DEV_FLAGS: [Flag; 13] = [
     },
 ];
 
-#[cfg(feature = "dev")]
-pub(super) static HOST_DATABASE: Setting = Setting {
-    variable: "HOST_DATABASE",
-    default: "postgres",
-    example: "none",
-    help: "none for a project without a database: nothing is started, connected or migrated",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_MIGRATIONS: Setting = Setting {
-    variable: "HOST_MIGRATIONS",
-    default: "migrations",
-    example: "db/migrations",
-    help: "The folder of migrations (refinery, sqlx or diesel), relative to the project's root; none if something else applies them",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_WATCH: Setting = Setting {
-    variable: "HOST_WATCH",
-    default: "",
-    example: "content,locales",
-    help: "Further folders that the app reads at run time, relative to the project's root: a save reloads open pages",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_POOL: Setting = Setting {
-    variable: "HOST_POOL",
-    default: "host",
-    example: "host",
-    help: "Who owns the pool: host is the cure; app keeps it in a static of the app, as the leak does",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_ISOLATION: Setting = Setting {
-    variable: "HOST_ISOLATION",
-    default: "on",
-    example: "on",
-    help: "Whether app code runs on a runtime of its generation, which ends with it, or on the host's",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_MAX_CONNECTIONS: Setting = Setting {
-    variable: "HOST_MAX_CONNECTIONS",
-    default: "",
-    example: "100",
-    help: "max_connections of the private PostgreSQL: 20 if the app owns the pool, else its own default",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_MIGRATE: Setting = Setting {
-    variable: "HOST_MIGRATE",
-    default: "auto",
-    example: "ask",
-    help: "Apply pending migrations at once, or only when you ask for it",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_HOLD_MS: Setting = Setting {
-    variable: "HOST_HOLD_MS",
-    default: "2000",
-    example: "2000",
-    help: "How long a page waits for a running build before the old code answers",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_REPLAY: Setting = Setting {
-    variable: "HOST_REPLAY",
-    default: "on",
-    example: "off",
-    help: "Run rustc directly when only the app has changed; off: always cargo",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_KEEP_MEMORY_MB: Setting = Setting {
-    variable: "HOST_KEEP_MEMORY_MB",
-    default: "512",
-    example: "512",
-    help: "How much memory old code may keep before the host restarts when idle; 0 is no limit",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_TRACES: Setting = Setting {
-    variable: "HOST_TRACES",
-    default: "500",
-    example: "500",
-    help: "How many requests are kept with all that they did, for /__dev/requests; 0 records nothing",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static EDITOR_URL: Setting = Setting {
-    variable: "EDITOR_URL",
-    default: "",
-    example: "vscode://file/{file}:{line}:{column}",
-    help: "How pages link to a place in a file",
-    note: "",
-    change: Change::Restart,
-};
-
-#[cfg(feature = "dev")]
-pub(super) static HOST_ALLOW: Setting = Setting {
-    variable: "HOST_ALLOW",
-    default: "",
-    example: "my-laptop.local",
-    help: "Other host names that /__dev answers to, besides localhost and loopback addresses; commas between them",
-    note: "",
-    change: Change::Restart,
-};
-
 #[cfg(all(test, feature = "dev"))]
 mod tests {
     use std::{fs, path::Path};
 
-    use shared::env::SETTINGS;
+    use shared::env::{Change, SETTINGS};
 
     use super::*;
 

@@ -1,9 +1,11 @@
 // Reloads the page after a swap and shows why a build failed. Added by the dev server to HTML pages, never in
 // production. Text from compiler and app reaches the page as text nodes only. The overlay is in overlay.js.
 const REASON = "__dev:reason"; // of the last reload
-const { host, generation, revision = 0, schema = null, outage = null, keep } = document.currentScript.dataset; // what this page was rendered from
+const made = document.currentScript.dataset; // what this page was rendered from
+const { host, generation, revision = 0, schema = null, outage = null, keep } = made;
 let madeIn; // the outage during which this page was rendered, such as a database that was down; null: none
 
+showBar(made);
 const pause = subscribe("/__dev/events", hear);
 
 function hear(data) {

@@ -63,7 +63,7 @@ pub(super) fn tool(status: StatusCode, title: &str, content: &Markup) -> Respons
     uncached(status, Html(frame(title, content, &style)))
 }
 
-fn uncached(status: StatusCode, answer: impl IntoResponse) -> Response<Body> {
+pub(super) fn uncached(status: StatusCode, answer: impl IntoResponse) -> Response<Body> {
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
         // Another site could put the page into a frame and trick the user into a click.

@@ -28,11 +28,12 @@ use crate::{
     health::Health,
 };
 
-const SCRIPT: [&str; 9] = [
+const SCRIPT: [&str; 10] = [
     "(() => {\n\"use strict\";\n",
     include_str!("ansi.js"),
     include_str!("place.js"),
     include_str!("overlay.js"),
+    include_str!("bar.js"),
     include_str!("stream.js"),
     include_str!("leaving.js"),
     include_str!("kept.js"),

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use shared::{BoxError, env::Env};
+use shared::{BoxError, db::trace, env::Env};
 
 use super::restart::{Carried, Inherited};
 use crate::{
@@ -54,6 +54,8 @@ impl Start {
         let switched = switched.as_ref().map_or(&[][..], |switched| switched);
         let (env, settings) = settings::read_dev(&project, project.dotenv()?, &flags, switched)?;
         project.configure(&settings);
+        // Before the log is filtered for it.
+        trace::enable(settings.traces > 0);
         let env = Arc::new(env);
         if let Some(unread) = env.unread() {
             events.emit(Event::SettingsUnread {

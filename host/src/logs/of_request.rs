@@ -9,7 +9,7 @@ use std::{
 };
 
 use shared::{
-    db::trace::{Line, Statement, What},
+    db::trace::{self, Line, Statement, What},
     request::Request,
 };
 use tracing::{
@@ -23,6 +23,9 @@ const SQLX: &str = "sqlx::query";
 
 /// What is noted where the terminal shows `shown`.
 pub(super) fn filter(shown: &str) -> EnvFilter {
+    if !trace::is_enabled() {
+        return EnvFilter::new("off");
+    }
     EnvFilter::new(format!("{shown},{SQLX}=debug"))
 }
 
@@ -47,9 +50,12 @@ impl<S: Subscriber> Layer<S> for RequestLog {
         event.record(&mut text);
         let line = Line::new(
             metadata.level().as_str(),
-            metadata.target(),
+            text.target.as_deref().unwrap_or(metadata.target()),
             &(text.message + &text.fields),
-            metadata.file().zip(metadata.line()),
+            text.file
+                .as_deref()
+                .or(metadata.file())
+                .zip(text.line.or(metadata.line())),
         );
         request.record(Instant::now(), What::Log(Box::new(line)));
     }
@@ -60,17 +66,36 @@ impl<S: Subscriber> Layer<S> for RequestLog {
 struct Text {
     message: String,
     fields: String,
+    /// Of a record of the crate `log`.
+    target: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
 }
 
 impl Visit for Text {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "log.target" => self.target = Some(value.to_owned()),
+            "log.file" => self.file = Some(value.to_owned()),
+            _ => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "log.line" => self.line = u32::try_from(value).ok(),
+            _ => self.record_debug(field, &value),
+        }
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let written = match field.name() {
             "message" => write!(self.message, "{value:?}"),
-            // Where a record of the crate `log` comes from is in its metadata.
+            // Where a record of the crate `log` comes from.
             name if name.starts_with("log.") => Ok(()),
             name => write!(self.fields, " {name}={value:?}"),
         };
-        written.expect("a String takes anything");
+        written.unwrap_or(()); // fails if the value cannot be shown; so does the terminal's line
     }
 }
 

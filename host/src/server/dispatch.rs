@@ -4,7 +4,10 @@
 //! When the client disconnects, this future is dropped, which aborts the request's task.
 //! The caller decides what to send if the app gives no answer.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -26,6 +29,8 @@ use crate::{
 pub(crate) struct Served {
     /// The generation it ran in; 0 if none.
     pub(crate) generation: u64,
+    /// How long it waited for a generation.
+    pub(crate) waited: Duration,
     /// What it does. `None` if no generation was asked.
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) answer: Result<Response<Body>, NoAnswer>,
@@ -49,12 +54,17 @@ pub(crate) async fn dispatch(
     tether: Tether,
     excerpt: Option<&Excerpt>,
 ) -> Served {
-    let leased = generations.lease(request.method(), request.uri().path());
-    let (lease, router) = match leased.await {
+    let since = Instant::now();
+    let leased = generations
+        .lease(request.method(), request.uri().path())
+        .await;
+    let waited = since.elapsed();
+    let (lease, router) = match leased {
         Ok(leased) => leased,
         Err(absent) => {
             return Served {
                 generation: 0,
+                waited,
                 request: None,
                 answer: Err(NoAnswer::Absent(absent)),
             };
@@ -93,6 +103,7 @@ pub(crate) async fn dispatch(
     };
     Served {
         generation,
+        waited,
         request: Some(request),
         answer,
     }

@@ -24,24 +24,32 @@ struct Copied {
     bytes: Vec<u8>,
     /// Of all that has passed.
     length: usize,
+    /// Somebody has read it to its end, or there was nothing to read.
+    ended: bool,
 }
 
 impl Excerpt {
     /// The body, which is copied from here on.
     pub(super) fn watch(&self, body: Body) -> Body {
-        match body.is_end_stream() {
-            true => body,
-            false => Body::new(Watched {
-                body,
-                excerpt: self.clone(),
-            }),
+        if body.is_end_stream() {
+            self.end();
+            return body;
         }
+        Body::new(Watched {
+            body,
+            excerpt: self.clone(),
+        })
     }
 
     /// What has passed so far, and whether that is all of it.
     pub(crate) fn so_far(&self) -> (Vec<u8>, bool) {
         let copied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (copied.bytes.clone(), copied.length == copied.bytes.len())
+        let is_whole = copied.ended && copied.length == copied.bytes.len();
+        (copied.bytes.clone(), is_whole)
+    }
+
+    fn end(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
     }
 
     fn add(&self, bytes: &[u8]) {
@@ -73,6 +81,9 @@ impl http_body::Body for Watched {
         {
             self.excerpt.add(bytes);
         }
+        if frame.is_none() || self.body.is_end_stream() {
+            self.excerpt.end();
+        }
         Poll::Ready(frame)
     }
 
@@ -100,5 +111,16 @@ mod tests {
             .expect("it is whole");
         assert_eq!(passed, sent);
         assert_eq!(excerpt.so_far(), (vec![7; MAX], false));
+    }
+
+    #[tokio::test]
+    async fn it_is_whole_once_it_was_read_to_its_end() {
+        let excerpt = Excerpt::default();
+        let body = excerpt.watch(Body::from("one"));
+        assert_eq!(excerpt.so_far(), (Vec::new(), false));
+        axum::body::to_bytes(body, usize::MAX)
+            .await
+            .expect("it is whole");
+        assert_eq!(excerpt.so_far(), (b"one".to_vec(), true));
     }
 }

@@ -4,7 +4,6 @@
 //! read these pages (DNS rebinding).
 
 use std::{
-    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -24,8 +23,9 @@ use super::{
     fallback::{Instead, Pages, cookies_of, may_replace},
     hold::{hold, hold_for_a_migration},
     inject::{PageOrigin, UnreloadablePages, add_script},
-    request_info::RequestInfo,
+    request_info::{RequestInfo, is_local_name, name_of},
     requests::{Answered, Bodies, Requests},
+    timing::Timing,
 };
 use crate::{events::Trouble, generation::Absence, health::slow_migration, services::Services};
 
@@ -41,6 +41,8 @@ pub(crate) struct Gateway {
     pub(crate) pages: Arc<dyn Pages>,
     /// Its routes.
     pub(crate) own: Router,
+    /// Whether pages show what it took to render them.
+    pub(crate) bar: bool,
     /// How long a page waits for a build.
     pub(crate) hold: Duration,
     /// Names that the user has allowed, besides local ones.
@@ -78,17 +80,18 @@ impl Gateway {
         };
         // Before the app is asked: a newer revision must reload what it renders now.
         let revision = self.services.report.borrow().revision;
-        let (generation, schema, response) = match self.blocked() {
+        let (generation, schema, rendering, response) = match self.blocked() {
             Some((schema, instead)) => {
                 let page = self.page(instead, &asking).await;
-                (self.services.generations.active_id(), Some(schema), page)
+                let active = self.services.generations.active_id();
+                (active, Some(schema), None, page)
             }
             None => {
                 asking.info.strip_conditional_headers(request.headers_mut());
                 let held = since.elapsed();
-                let asked = self.ask_the_app(request, tether, &asking, held).await;
-                let (generation, response) = asked;
-                (generation, None, response)
+                let (answered, response) = self.ask_the_app(request, tether, &asking, held).await;
+                let rendering = self.bar.then(|| answered.rendering());
+                (answered.generation, None, rendering, response)
             }
         };
         let origin = PageOrigin {
@@ -96,6 +99,7 @@ impl Gateway {
             revision,
             schema,
             outage: self.services.health.borrow().outage,
+            rendering,
         };
         let mut response = add_script(
             &asking.info,
@@ -111,23 +115,24 @@ impl Gateway {
         response
     }
 
-    /// The generation that answered, and its answer or the page in its place. Records the request.
+    /// The app's answer, or the page in its place. Records the request.
     async fn ask_the_app(
         &self,
         request: Request<Incoming>,
         tether: Tether,
         asking: &Asking,
         held: Duration,
-    ) -> (u64, Response<Body>) {
+    ) -> (Arc<Answered>, Response<Body>) {
         let since = Instant::now();
         let bodies = Bodies::default();
         let excerpt = self.requests.are_traced().then_some(&bodies.request);
         let Served {
             generation,
+            waited,
             request,
             answer,
         } = dispatch(&self.services.generations, request, tether, excerpt).await;
-        let took = since.elapsed();
+        let took = since.elapsed() - waited;
         let failure = request.as_ref().and_then(|request| request.failure());
         let (mut response, panic) = match answer {
             Ok(response) => (response, None),
@@ -158,11 +163,15 @@ impl Gateway {
             info: asking.info.clone(),
             status: response.status(),
             at: SystemTime::now(),
-            held,
-            took,
             generation,
-            statements: request.as_ref().map_or(0, statements),
+            timing: Timing {
+                held: held + waited,
+                app: took,
+                ..Timing::default()
+            },
+            took,
             request,
+            is_n_plus_1: false,
             panic,
             database,
             headers: HeaderMap::new(),
@@ -171,8 +180,7 @@ impl Gateway {
         if self.requests.are_traced() {
             response = answered.note(response);
         }
-        self.requests.add(answered);
-        (generation, response)
+        (self.requests.add(answered), response)
     }
 
     async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {
@@ -246,33 +254,10 @@ impl Gateway {
     /// name alone proves nothing if other machines can connect, and a local connection proves nothing since a foreign
     /// page can open one.
     fn trusts(&self, request: &Request<Incoming>, tether: &Tether) -> bool {
-        let Some(name) = name_of(request) else {
-            return false;
-        };
-        let local = name.eq_ignore_ascii_case("localhost")
-            || name
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback() || address.is_unspecified());
+        let info = RequestInfo::of(request);
+        let name = name_of(info.host());
+        let local = is_local_name(info.host());
         let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(name);
         local && tether.is_of_this_machine() || self.names.iter().any(is_allowed)
-    }
-}
-
-/// Those of other drivers are known from the trace alone.
-fn statements(request: &Arc<shared::request::Request>) -> u64 {
-    let recorded = request.recorded().unwrap_or_default();
-    request.statements().max(recorded.statements())
-}
-
-/// The host name that the client used, without the port.
-fn name_of(request: &Request<Incoming>) -> Option<&str> {
-    // In HTTP/2 it is in the URI.
-    let host = match request.uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers().get(header::HOST)?.to_str().ok()?,
-    };
-    match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next(),
-        None => host.split(':').next(),
     }
 }

@@ -31,11 +31,15 @@ mod fallback;
 #[cfg(feature = "dev")]
 mod inject;
 
-// Remembers the last requests: the beginning of their bodies, and where their time went.
+// Remembers the last requests.
+#[cfg(feature = "dev")]
+mod requests;
+
+// The beginning of their bodies, what stands out in what they did, and where their time went.
 #[cfg(feature = "dev")]
 mod excerpt;
 #[cfg(feature = "dev")]
-mod requests;
+mod findings;
 #[cfg(feature = "dev")]
 mod timing;
 
@@ -43,12 +47,18 @@ mod timing;
 #[cfg(feature = "dev")]
 mod request_info;
 
+// What is shown of it.
+#[cfg(feature = "dev")]
+mod masks;
+
 #[cfg(feature = "dev")]
 pub(crate) use self::{
     excerpt::Excerpt,
     fallback::{Instead, Pages},
+    findings::{Parameters, SLOW_STATEMENT, is_planned, repeated},
     gateway::Gateway,
     inject::{Unreloadable, UnreloadablePages},
-    request_info::{RequestInfo, Wants, masked},
+    masks::{masked, masked_body, masked_query},
+    request_info::{RequestInfo, Wants, is_local_name},
     requests::{Answered, Requests, ServedRequest},
 };

@@ -1,8 +1,10 @@
 //! The parts of a request that the host needs to answer instead of the app.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use axum::http::{HeaderMap, HeaderName, Method, Request, Uri, header};
+
+use super::masks::masked;
 
 /// Method, URI and headers of a request, kept after the request has been consumed.
 #[derive(Clone, Debug)]
@@ -20,15 +22,6 @@ pub(crate) enum Wants {
     Json,
     Text,
 }
-
-/// Headers with credentials, which are masked for display.
-const SECRET: [&str; 5] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "set-cookie",
-    "x-api-key",
-];
 
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -121,15 +114,21 @@ impl RequestInfo {
     }
 }
 
-/// Names and values, secrets masked.
-pub(crate) fn masked(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    headers.iter().map(|(name, value)| {
-        let value = match SECRET.contains(&name.as_str()) {
-            true => "***".into(),
-            false => String::from_utf8_lossy(value.as_bytes()),
-        };
-        (name.as_str(), value)
-    })
+/// The name in a host with a port; nothing if there is none.
+pub(super) fn name_of(host: &str) -> &str {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    name.unwrap_or_default()
+}
+
+/// Whether a host with a port names this machine to itself.
+pub(crate) fn is_local_name(host: &str) -> bool {
+    let name = name_of(host);
+    let address = name.parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

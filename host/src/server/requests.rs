@@ -17,7 +17,12 @@ use chrono::{DateTime, Local};
 use serde::Serialize;
 use shared::{db::trace::Recorded, request::Request};
 
-use super::{excerpt::Excerpt, request_info::RequestInfo, timing::Timing};
+use super::{
+    excerpt::Excerpt,
+    findings::{Parameters, Repeated, repeated},
+    request_info::RequestInfo,
+    timing::Timing,
+};
 
 /// The number of the request, under which `/__dev/requests` shows it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,15 +40,15 @@ pub(crate) struct Answered {
     pub(crate) info: RequestInfo,
     pub(crate) status: StatusCode,
     pub(crate) at: SystemTime,
-    /// Before the app was asked.
-    pub(crate) held: Duration,
-    /// From then on until the response began; a stream may continue.
+    /// From when a generation was there to ask until the response began; a stream may continue.
     pub(crate) took: Duration,
+    /// Where the time until then went.
+    pub(crate) timing: Timing,
+    /// It has run one query for each row of another.
+    pub(crate) is_n_plus_1: bool,
     pub(crate) generation: u64,
     /// What it has done, and may still do. `None`: no generation was asked.
     pub(crate) request: Option<Arc<Request>>,
-    /// Sent until the response began, including BEGIN and COMMIT.
-    pub(crate) statements: u64,
     pub(crate) panic: Option<String>,
     pub(crate) database: Option<String>,
     /// Headers of the response, unmasked.
@@ -56,6 +61,16 @@ pub(crate) struct Answered {
 pub(crate) struct Bodies {
     pub(crate) request: Excerpt,
     pub(crate) response: Excerpt,
+}
+
+/// What it took to render a page.
+#[derive(Clone, Copy)]
+pub(super) struct Rendering {
+    /// In `/__dev/requests/ID`.
+    pub(super) request: u64,
+    pub(super) took: Duration,
+    pub(super) statements: u64,
+    pub(super) is_n_plus_1: bool,
 }
 
 /// The same, formatted for display.
@@ -91,7 +106,6 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new(traces: usize) -> Self {
-        shared::db::trace::enable(traces > 0);
         Self {
             kept: Mutex::default(),
             so_far: AtomicU64::new(0),
@@ -107,10 +121,16 @@ impl Requests {
         self.so_far.fetch_add(1, Relaxed) + 1
     }
 
-    pub(super) fn add(&self, request: Answered) {
+    pub(super) fn add(&self, request: Answered) -> Arc<Answered> {
+        let request = Arc::new(request);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.truncate(self.traces.max(LISTED) - 1);
-        kept.push_front(Arc::new(request));
+        let room = match self.traces {
+            0 => LISTED,
+            traces => traces,
+        };
+        kept.truncate(room - 1);
+        kept.push_front(request.clone());
+        request
     }
 
     /// All that are kept.
@@ -134,12 +154,25 @@ impl Requests {
 }
 
 impl Answered {
-    /// Notes the response, and tells the client where to find out more.
+    /// Notes the response and what has led to it, and tells the client where to find out more.
     pub(super) fn note(&mut self, response: Response<Body>) -> Response<Body> {
         let mut response = response.map(|body| self.bodies.response.watch(body));
         self.headers = response.headers().clone();
+        if let Some(request) = &self.request {
+            let (held, sent) = (self.timing.held, request.statements());
+            let noted = request.with_recorded(|recorded| {
+                let statements = sent + recorded.statements_of_drivers();
+                let repeated = repeated(&recorded.events);
+                let is_n_plus_1 = |it: &Repeated| it.parameters == Parameters::Differ;
+                (
+                    Timing::of(held, self.took, statements, recorded),
+                    repeated.iter().any(is_n_plus_1),
+                )
+            });
+            (self.timing, self.is_n_plus_1) = noted.unwrap_or((self.timing, false));
+        }
         let headers = response.headers_mut();
-        headers.append(SERVER_TIMING, self.timing().header());
+        headers.append(SERVER_TIMING, self.timing.header(self.id));
         // The app's own, if it has one, is what its logs know.
         headers.entry(REQUEST_ID).or_insert_with(|| self.id.into());
         response
@@ -147,13 +180,30 @@ impl Answered {
 
     /// What it has done so far.
     pub(crate) fn recorded(&self) -> Recorded {
-        let recorded = self.request.as_ref().and_then(|request| request.recorded());
-        recorded.unwrap_or_default()
+        let recorded = self
+            .request
+            .as_ref()
+            .map(|it| it.with_recorded(Recorded::clone));
+        recorded.flatten().unwrap_or_default()
     }
 
-    /// Where its time went.
-    pub(crate) fn timing(&self) -> Timing {
-        Timing::of(self.held, self.took, &self.recorded())
+    /// Sent until the response began, including BEGIN and COMMIT.
+    pub(crate) fn statements(&self) -> u64 {
+        let sent = self
+            .request
+            .as_ref()
+            .map_or(0, |request| request.statements());
+        self.timing.statements.max(sent)
+    }
+
+    /// For the bar on its page.
+    pub(super) fn rendering(&self) -> Rendering {
+        Rendering {
+            request: self.id,
+            took: self.timing.held + self.took,
+            statements: self.statements(),
+            is_n_plus_1: self.is_n_plus_1,
+        }
     }
 }
 
@@ -168,7 +218,7 @@ impl ServedRequest {
             status: answered.status.as_u16(),
             ms: (answered.took.as_secs_f64() * 1e5).round() / 1e2,
             generation: answered.generation,
-            statements: answered.statements,
+            statements: answered.statements(),
             panic: answered.panic.clone(),
             database: answered.database.clone(),
         }

@@ -16,28 +16,30 @@ pub(crate) struct Timing {
     pub(crate) wait: Duration,
     /// While at least one statement ran.
     pub(crate) db: Duration,
-    pub(crate) statements: usize,
+    pub(crate) statements: u64,
     /// The rest.
     pub(crate) app: Duration,
 }
 
 impl Timing {
-    /// `took` begins when the app is asked.
-    pub(crate) fn of(held: Duration, took: Duration, recorded: &Recorded) -> Self {
+    /// `took` begins when a generation was there to ask.
+    pub(super) fn of(held: Duration, took: Duration, statements: u64, recorded: &Recorded) -> Self {
         let is_statement = |event: &&Event| matches!(event.what, What::Statement(_));
         let is_wait = |event: &&Event| matches!(event.what, What::Wait(_) | What::Connect);
-        let wait = covered(recorded.events.iter().filter(is_wait));
-        let db = covered(recorded.events.iter().filter(is_statement));
+        let events = || recorded.events.iter();
+        // A request may wait for one answer while it waits for another.
+        let both = covered(events().filter(|event| is_statement(event) || is_wait(event)));
         Self {
             held,
-            wait,
-            db,
-            statements: recorded.events.iter().filter(is_statement).count(),
-            app: took.saturating_sub(wait + db),
+            wait: covered(events().filter(is_wait)),
+            db: covered(events().filter(is_statement)),
+            statements,
+            app: took.saturating_sub(both),
         }
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
+    /// `id` is that of the page that shows more.
+    pub(super) fn header(&self, id: u64) -> HeaderValue {
         let ms = |time: Duration| (time.as_secs_f64() * 1e4).round() / 1e1;
         let Self {
             held,
@@ -47,7 +49,7 @@ impl Timing {
             app,
         } = *self;
         let text = format!(
-            "hold;dur={}, wait;dur={};desc=\"wait for the connection\", db;dur={};desc=\"{statements} statements\", app;dur={}",
+            "id;desc=\"{id}\", hold;dur={}, wait;dur={};desc=\"wait for the connection\", db;dur={};desc=\"{statements} statements\", app;dur={}",
             ms(held),
             ms(wait),
             ms(db),
@@ -87,11 +89,11 @@ mod tests {
         assert_eq!(covered(events.iter()), ms(25));
         let mut recorded = Recorded::default();
         recorded.events.extend(events);
-        let timing = Timing::of(ms(3), ms(100), &recorded);
+        let timing = Timing::of(ms(3), ms(100), 0, &recorded);
         assert_eq!((timing.wait, timing.app), (ms(25), ms(75)));
         assert_eq!(
-            timing.header(),
-            "hold;dur=3, wait;dur=25;desc=\"wait for the connection\", db;dur=0;desc=\"0 statements\", app;dur=75"
+            timing.header(7),
+            "id;desc=\"7\", hold;dur=3, wait;dur=25;desc=\"wait for the connection\", db;dur=0;desc=\"0 statements\", app;dur=75"
         );
     }
 }

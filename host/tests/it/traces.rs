@@ -13,6 +13,12 @@ fn traced() -> Lab {
                     state.db.query("SELECT $1::int8 AS one_of_each", &[&id]).await.unwrap();
                 }
             }))
+            .route("/page", get(async |State(state): State<AppState>| {
+                for id in 0..4_i64 {
+                    state.db.query("SELECT $1::int8 AS row_of_a_page", &[&id]).await.unwrap();
+                }
+                Html("<!doctype html><html lang='en'><title>Page</title><body><main><h1>A page</h1></main></body></html>")
+            }))
             .route("/add", post(async |State(state): State<AppState>, body: String| {
                 state.db.execute("INSERT INTO counter (name) VALUES ($1)", &[&body]).await.unwrap();
             }))
@@ -69,7 +75,7 @@ async fn a_request_shows_its_statements_its_log_and_where_its_time_went() {
     assert_eq!(statements[4]["rows"], 1);
     let at = statements[4]["at"].as_str().unwrap();
     assert!(at.starts_with("app_lib/src/lab.rs:"), "{at}");
-    assert_eq!(trace["repeated"][0]["is_n_plus_1"], true);
+    assert_eq!(trace["repeated"][0]["parameters"], "differ");
     let log = of_kind(&trace, "log");
     assert_eq!(log[0]["message"], "looking each up orders=5");
 
@@ -116,8 +122,10 @@ async fn what_is_secret_is_masked_and_a_failure_is_named() {
     let id = trace["request"]["id"].as_u64().unwrap();
     let curl = host.text(&format!("/__dev/requests/{id}/curl")).await;
     assert!(
-        curl.starts_with(&format!("curl -i -X POST '{}'", host.url("/add")))
-            && curl.contains("-H 'cookie: sid=hunter2'")
+        curl.starts_with(&format!(
+            "curl -i --globoff --path-as-is -X 'POST' '{}'",
+            host.url("/add")
+        )) && curl.contains("-H 'cookie: sid=hunter2'")
             && curl.contains(r"--data-raw 'it'\''s {one}'"),
         "{curl}"
     );
@@ -163,14 +171,15 @@ async fn a_statement_is_explained_and_one_that_writes_only_when_asked_twice() {
     };
     let page_of = async |answer: &reqwest::Response| {
         let id = answer.headers()["x-request-id"].to_str().unwrap();
-        let path = format!("/__dev/requests/{id}");
-        let page = host.text(&path).await;
+        let page = host.text(&format!("/__dev/requests/{id}")).await;
+        let action = page.split("method=\"post\" action=\"").nth(1).unwrap();
+        let (path, _) = action.split_once('"').unwrap();
         let token = page.split("name=\"token\" value=\"").nth(1).unwrap();
         let (token, _) = token.split_once('"').unwrap();
-        (path, token.to_owned())
+        (path.to_owned(), token.to_owned())
     };
     let explain = async |path: &str, form: &[(&str, &str)]| {
-        let post = host.client.post(host.url(&format!("{path}/explain/0")));
+        let post = host.client.post(host.url(path));
         let body = form.iter().map(|(name, value)| format!("{name}={value}"));
         let post = post
             .header("content-type", "application/x-www-form-urlencoded")
@@ -178,7 +187,7 @@ async fn a_statement_is_explained_and_one_that_writes_only_when_asked_twice() {
         let answer = post.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
-    let (path, token) = page_of(&host.get("/sign-in").await).await;
+    let (path, token) = page_of(&host.get("/each").await).await;
     assert_eq!(
         explain(&path, &[]).await.0,
         403,
@@ -223,6 +232,39 @@ async fn the_pages_of_requests_fit_a_phone_and_every_reader() {
         return;
     };
     let host = start(&[]).await;
+
+    // The bar on the app's page leads to its trace, until it is closed.
+    browser.open(&host.url("/page")).await;
+    let bar = "document.documentElement.lastElementChild.shadowRoot?.querySelector('aside')";
+    browser.until("the bar", bar).await;
+    let text = browser.value(&format!("{bar}.innerText")).await;
+    let text = text.as_str().unwrap();
+    assert!(
+        text.starts_with("gen 1 · ") && text.contains(" ms · 4 statements · N+1"),
+        "{text}"
+    );
+    let target = browser
+        .value(&format!("{bar}.querySelector('a').href"))
+        .await;
+    let trace = host
+        .json(&format!(
+            "{}.json",
+            target.as_str().unwrap().strip_prefix(&host.base).unwrap()
+        ))
+        .await;
+    assert_eq!(trace["request"]["path"], "/page");
+    let faults = browser.accessibility_faults().await;
+    assert!(faults.is_empty(), "the bar: {faults:#?}");
+    browser.screenshot("bar").await;
+    browser
+        .value(&format!("{bar}.querySelector('button').click()"))
+        .await;
+    browser.open(&host.url("/page")).await;
+    browser
+        .until("the script", "document.readyState === 'complete'")
+        .await;
+    assert_eq!(browser.value(&format!("{bar} ?? null")).await, Value::Null);
+
     let answer = host.get("/each?page=1").await;
     let id = answer.headers()["x-request-id"]
         .to_str()

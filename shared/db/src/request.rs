@@ -210,10 +210,9 @@ impl Request {
         self.trace.is_some()
     }
 
-    /// What it has done so far. `None` if it does not record that.
-    #[must_use]
-    pub fn recorded(&self) -> Option<Recorded> {
-        self.trace.as_ref().map(Trace::recorded)
+    /// Reads what it has done so far. `None` if it does not record that.
+    pub fn with_recorded<R>(&self, read: impl FnOnce(&Recorded) -> R) -> Option<R> {
+        self.trace.as_ref().map(|trace| trace.read(read))
     }
 
     /// Records what it has done since then, if it records that.

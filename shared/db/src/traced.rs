@@ -12,7 +12,7 @@ use super::{
     error::DbError,
     holder::CallSite,
     request::Request,
-    trace::{Outcome, Statement, What},
+    trace::{Outcome, Statement, What, cut, names_a_secret},
 };
 
 /// What a statement answers.
@@ -59,10 +59,10 @@ pub(super) async fn traced<T: Answer>(
     let result = statement.await;
     running.outcome = match &result {
         Ok(answer) => Outcome::Rows(answer.rows()),
-        Err(error) => Outcome::Failed(
-            error.code().map(|code| code.code().to_owned()),
-            error.to_string(),
-        ),
+        Err(error) => {
+            let code = error.code().map(|code| code.code().to_owned());
+            Outcome::Failed(code, message(sql, error))
+        }
     };
     result
 }
@@ -92,8 +92,22 @@ struct Running<'a> {
     outcome: Outcome,
 }
 
+/// PostgreSQL's detail may quote a parameter.
+fn message(sql: &str, error: &DbError) -> String {
+    let brief = match error {
+        DbError::Statement(error) if names_a_secret(sql) => error.as_db_error(),
+        _ => None,
+    };
+    let whole = brief.map_or_else(|| error.to_string(), |brief| brief.message().to_owned());
+    cut(&whole).to_owned()
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        // The app's code, which shows the parameters, must not panic again.
+        if std::thread::panicking() {
+            return;
+        }
         let statement = Statement::new(
             self.sql,
             self.params.kept(self.sql),

@@ -56,9 +56,7 @@ impl Db {
             } else {
                 in_transaction(&self.inner().counts.usage, line, work(&tx)).await?
             };
-            let nothing = Captured::of(&[]);
-            let commit = traced(line, "COMMIT", &nothing, tx.commit());
-            recording_failure(line, Some("COMMIT"), commit).await?;
+            recording_failure(line, Some("COMMIT"), tx.commit()).await?;
             Ok(value)
         }
     }
@@ -232,7 +230,8 @@ impl Transaction {
             "SELECT 1; COMMIT"
         };
         let committed = self.checkout.client().batch_execute(commit);
-        self.checkout.run(committed).await?;
+        let committed = self.checkout.run(committed);
+        traced(self.line, "COMMIT", &Captured::of(&[]), committed).await?;
         self.checkout.clean = true;
         Ok(())
     }

@@ -15,26 +15,33 @@ const LEFT_OUT: [header::HeaderName; 5] = [
     header::ACCEPT_ENCODING,
 ];
 
-/// The command for a POSIX shell. `host` is where the client has found this server.
-pub(super) fn command(request: &Answered, host: &str) -> String {
+/// The command for a POSIX shell.
+pub(super) fn command(request: &Answered) -> String {
     let info = &request.info;
-    let url = quoted(&format!("http://{host}{}", info.target()));
-    let mut lines = vec![format!("curl -i -X {} {url}", info.method)];
+    let url = quoted(&format!("http://{}{}", info.host(), info.target()));
+    let method = match info.method.as_str() {
+        "HEAD" => "--head".to_owned(), // with -X it would wait for a body
+        method => format!("-X {}", quoted(method)),
+    };
+    let mut lines = vec![format!("curl -i --globoff --path-as-is {method} {url}")];
     for (name, value) in info.unmasked() {
         if !LEFT_OUT.contains(name) {
             let value = String::from_utf8_lossy(value.as_bytes());
-            lines.push(format!("-H {}", quoted(&format!("{name}: {value}"))));
+            // `name:` would remove it.
+            let header = match &*value {
+                "" => format!("{name};"),
+                value => format!("{name}: {value}"),
+            };
+            lines.push(format!("-H {}", quoted(&header)));
         }
     }
     let (body, is_whole) = request.bodies.request.so_far();
-    let mut note = String::new();
+    let mut note = "";
     match String::from_utf8(body) {
-        Ok(body) if body.is_empty() => {}
+        Ok(body) if is_whole && body.is_empty() => {}
         Ok(body) if is_whole => lines.push(format!("--data-raw {}", quoted(&body))),
         _ => {
-            note =
-                "# The body is not text or too long to be kept: add it with --data-binary @FILE\n"
-                    .to_owned()
+            note = "# Its body is not text, too long to be kept, or was not read to its end: add it with --data-binary @FILE\n"
         }
     }
     format!("{note}{}\n", lines.join(" \\\n  "))

@@ -1,7 +1,9 @@
-//! The plan of a statement that a request has run, with its parameters of then and the data of now.
+//! The plan of a statement that a request has run, with its original parameters and today's data.
 //!
 //! Runs the statement in a transaction that is rolled back; one that would write only if the user asks twice, since
 //! sequences and what triggers do elsewhere are not rolled back.
+
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
@@ -16,7 +18,13 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use crate::{devtools::buttons::Token, server::Answered};
+use crate::{
+    devtools::buttons::Token,
+    server::{Answered, is_planned},
+};
+
+/// For the statement; all of it may take twice as long.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// The form.
 #[derive(Deserialize)]
@@ -35,18 +43,15 @@ pub(super) enum Plan {
     None(String),
 }
 
-/// Whether PostgreSQL has a plan for it, and its parameters were kept.
+/// Whether PostgreSQL has a plan for it, which may be shown: it quotes the parameters.
 pub(super) fn can(statement: &Statement) -> bool {
-    const PLANNED: [&str; 7] = [
-        "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES", "MERGE",
-    ];
-    let first = statement.text.split_whitespace().next().unwrap_or_default();
     // Another driver does not say with which parameters.
     let has_params = !statement.text.contains('$') || !statement.params.is_empty();
+    let mut params = statement.params.iter();
     statement.whole
         && has_params
-        && PLANNED.iter().any(|word| first.eq_ignore_ascii_case(word))
-        && statement.params.iter().all(|param| param.value.is_some())
+        && is_planned(&statement.text)
+        && params.all(|param| param.value.is_some() && !param.is_masked)
 }
 
 /// Asks PostgreSQL.
@@ -61,18 +66,21 @@ pub(super) async fn explain(db: &Db, request: &Answered, number: usize, writes: 
         }
     };
     let asking = Request::of_the_host("EXPLAIN");
-    let plan = asking.scope(run(db, statement, writes)).await;
-    plan.unwrap_or_else(Plan::None)
+    let run = asking.scope(run(db, statement, writes));
+    match tokio::time::timeout(LIMIT + LIMIT, run).await {
+        Ok(plan) => plan.unwrap_or_else(Plan::None),
+        Err(_) => Plan::None("the database has not answered in time".to_owned()),
+    }
 }
 
 async fn run(db: &Db, statement: &Statement, writes: bool) -> Result<Plan, String> {
     let checkout = db.checkout().await.map_err(|error| error.to_string())?;
     let client = checkout.client();
-    let begin = match writes {
-        true => "BEGIN",
-        false => "BEGIN READ ONLY",
-    };
-    let begun = client.batch_execute(begin).await;
+    let mode = if writes { "" } else { " READ ONLY" };
+    // A pooler does not know the session's own limit.
+    let limit = LIMIT.as_millis();
+    let begin = format!("BEGIN{mode}; SET LOCAL statement_timeout = {limit}");
+    let begun = client.batch_execute(&begin).await;
     begun.map_err(|error| describe(&error))?;
     let values: Vec<&Value> = statement
         .params
@@ -123,7 +131,7 @@ pub(super) fn page(
             Plan::Lines(lines) => {
                 h2 { "Plan" }
                 pre.source tabindex="0" role="region" aria-label="Plan" { (lines.join("\n")) }
-                p.quiet { "With the parameters of the request and the data of now, in a transaction that was rolled back." }
+                p.quiet { "With its original parameters and today's data, in a transaction that was rolled back." }
             }
             Plan::Writes => {
                 p { "This statement writes. To explain it, it has to run; it is rolled back then, but for sequences and what its triggers do outside of the database." }

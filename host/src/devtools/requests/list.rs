@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
-use super::findings::repeated;
 use crate::server::{Answered, ServedRequest};
 
 /// Slower than this is slow.
@@ -45,18 +44,13 @@ pub(super) struct Entry {
 }
 
 pub(super) fn entry(request: &Answered) -> Entry {
-    let timing = request.timing();
+    let timing = request.timing;
     Entry {
         served: ServedRequest::of(request),
         db_ms: ms(timing.db),
         wait_ms: ms(timing.wait),
-        n_plus_1: is_n_plus_1(request),
+        n_plus_1: request.is_n_plus_1,
     }
-}
-
-fn is_n_plus_1(request: &Answered) -> bool {
-    let events = request.recorded().events;
-    repeated(&events).iter().any(|it| it.is_n_plus_1)
 }
 
 pub(super) fn ms(time: Duration) -> f64 {
@@ -69,8 +63,8 @@ impl Filter {
             && match self.only {
                 Only::All => true,
                 Only::Failed => request.status.as_u16() >= 400,
-                Only::Slow => request.held + request.took >= SLOW,
-                Only::Repeated => is_n_plus_1(request),
+                Only::Slow => request.timing.held + request.took >= SLOW,
+                Only::Repeated => request.is_n_plus_1,
             }
     }
 }

@@ -4,7 +4,6 @@
 
 mod curl;
 mod explain;
-mod findings;
 mod list;
 mod page;
 mod shown;
@@ -14,8 +13,8 @@ use std::sync::Arc;
 use axum::{
     Form, Json, Router,
     body::Body,
-    extract::{Path, Query, State},
-    http::{HeaderMap, Response, StatusCode, header},
+    extract::{Path, Query, Request, State},
+    http::{HeaderMap, Response, StatusCode},
     response::IntoResponse,
     routing::{get, post},
 };
@@ -23,9 +22,9 @@ use shared::Db;
 
 use super::{
     buttons::{Sender, Token},
-    pages::{Editor, tool},
+    pages::{Editor, tool, uncached},
 };
-use crate::server::{Answered, Requests};
+use crate::server::{Answered, RequestInfo, Requests, is_local_name};
 
 /// What the pages are made of.
 #[derive(Clone)]
@@ -58,18 +57,15 @@ async fn all_as_json(
 ) -> impl IntoResponse {
     let requests = traces.requests.all();
     let wanted = requests.iter().filter(|request| filter.wants(request));
-    Json(
-        wanted
-            .map(|request| list::entry(request))
-            .collect::<Vec<_>>(),
-    )
+    let entries: Vec<_> = wanted.map(|request| list::entry(request)).collect();
+    uncached(StatusCode::OK, Json(entries))
 }
 
 /// As a page, or with `.json` behind the number as JSON.
 async fn one(State(traces): State<Traces>, Path(id): Path<String>) -> Result<Response<Body>, Gone> {
     if let Some(id) = id.strip_suffix(".json") {
         let request = traces.find(id)?;
-        return Ok(Json(shown::document(&request)).into_response());
+        return Ok(uncached(StatusCode::OK, Json(shown::document(&request))));
     }
     let request = traces.find(&id)?;
     let title = format!("{} {}", request.info.method, request.info.uri.path());
@@ -80,16 +76,18 @@ async fn one(State(traces): State<Traces>, Path(id): Path<String>) -> Result<Res
     ))
 }
 
+/// Only for this machine: it is not masked. The gateway lets a local name through from nowhere else.
 async fn as_curl(
     State(traces): State<Traces>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<String, Gone> {
-    let request = traces.find(&id)?;
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    Ok(curl::command(&request, host.unwrap_or("localhost")))
+    request: Request,
+) -> Result<Response<Body>, Gone> {
+    if !is_local_name(RequestInfo::of(&request).host()) {
+        let why = "the command holds secrets: open this page as localhost\n";
+        return Ok((StatusCode::FORBIDDEN, why).into_response());
+    }
+    let command = curl::command(&*traces.find(&id)?);
+    Ok(uncached(StatusCode::OK, command))
 }
 
 /// The plan of a statement that the request has run.

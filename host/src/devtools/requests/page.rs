@@ -5,26 +5,22 @@ use std::time::Duration;
 use maud::{Markup, html};
 use shared::db::trace::{Event, Outcome, Statement, What};
 
-use super::{
-    findings::{SLOW, repeated},
-    list::ms,
-    shown,
-};
+use super::{list::ms, shown};
 use crate::{
     devtools::{buttons::Token, pages::Editor},
-    server::{Answered, Excerpt, masked},
+    server::{Answered, Excerpt, Parameters, SLOW_STATEMENT, masked, repeated},
 };
 
 pub(super) fn page(request: &Answered, editor: &Editor, token: &Token) -> Markup {
     let info = &request.info;
     let recorded = request.recorded();
-    let timing = request.timing();
+    let timing = request.timing;
     let failed = request.status.is_client_error() || request.status.is_server_error();
     html! {
         p { a href="/__dev/requests" { "Requests" } " / " (request.id) }
         h1 { (info.method) " " (info.uri.path()) }
         p {
-            span.bad[failed] { (request.status) } " in " (ms(request.held + request.took)) " ms, generation " (request.generation)
+            span.bad[failed] { (request.status) } " in " (ms(timing.held + request.took)) " ms, generation " (request.generation)
             @if let Some(handler) = request.request.as_ref().and_then(|it| it.handler()) { ", " code { (handler) } }
         }
         @if let Some(panic) = &request.panic { p.bad { "panicked: " (panic) } }
@@ -36,8 +32,11 @@ pub(super) fn page(request: &Answered, editor: &Editor, token: &Token) -> Markup
         }
         @for it in repeated(&recorded.events) {
             p.finding {
-                @if it.is_n_plus_1 { span.mark { "N+1" } " One statement ran " (it.times) " times with different parameters: " }
-                @else { "One statement ran " (it.times) " times with the same parameters: " }
+                @match it.parameters {
+                    Parameters::Differ => { span.mark { "N+1" } " One statement ran " (it.times) " times with different parameters: " }
+                    Parameters::Same => { "One statement ran " (it.times) " times with the same parameters: " }
+                    Parameters::Unknown => { "One statement ran " (it.times) " times; its driver does not say with which parameters: " }
+                }
                 code { (it.text) }
             }
         }
@@ -68,7 +67,7 @@ fn timeline(request: &Answered, events: &[Event], editor: &Editor, token: &Token
                     li {
                         span.at { (ms(event.from)) " ms" }
                         div.what {
-                            (what(event, editor))
+                            (what(number, event, editor))
                             @if event.took > Duration::ZERO { (bar(event, whole)) }
                             @if let What::Statement(statement) = &event.what { (explain(request, number, statement, token)) }
                         }
@@ -90,8 +89,8 @@ fn bar(event: &Event, whole: Duration) -> Markup {
     html! { div.bar aria-hidden="true" { span style=(style) {} } }
 }
 
-fn what(event: &Event, editor: &Editor) -> Markup {
-    let took = html! { span.mark[event.took >= SLOW] { (ms(event.took)) " ms" } };
+fn what(number: usize, event: &Event, editor: &Editor) -> Markup {
+    let took = html! { span.mark[event.took >= SLOW_STATEMENT] { (ms(event.took)) " ms" } };
     match &event.what {
         What::Wait(behind) => html! {
             p { "waited " (took) " for the connection" @if let Some(behind) = behind { ": " (behind) } }
@@ -105,13 +104,14 @@ fn what(event: &Event, editor: &Editor) -> Markup {
             }
         },
         What::Statement(statement) => html! {
-            pre.statement tabindex="0" role="region" aria-label="Statement" { (statement.text) @if !statement.whole { "…" } }
+            pre.statement tabindex="0" role="region" aria-label={ "Statement " (number) } { (statement.text) @if !statement.whole { "…" } }
             @if !statement.params.is_empty() {
                 p.quiet { @for (number, param) in (1..).zip(&statement.params) { "$" (number) " = " code { (param.shown) } " " } }
             }
             p {
                 (took) ", "
                 @match &statement.outcome {
+                    Outcome::Rows(None) if statement.at.is_none() => "no row, or it failed",
                     Outcome::Rows(None) => "done",
                     Outcome::Rows(Some(1)) => "1 row",
                     Outcome::Rows(Some(rows)) => { (rows) " rows" },

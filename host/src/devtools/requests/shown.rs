@@ -2,18 +2,15 @@
 
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
-use shared::db::trace::{Event, Outcome, SECRETS, Statement, What};
+use shared::db::trace::{Event, Outcome, Statement, What};
 
-use super::{
-    findings::repeated,
-    list::{entry, ms},
-};
-use crate::server::{Answered, Excerpt, masked};
+use super::list::{entry, ms};
+use crate::server::{Answered, Excerpt, masked, masked_body, masked_query, repeated};
 
 /// `/__dev/requests/ID.json`.
 pub(super) fn document(request: &Answered) -> Value {
     let recorded = request.recorded();
-    let timing = request.timing();
+    let timing = request.timing;
     let headers = |headers: &HeaderMap| -> Value {
         masked(headers)
             .map(|(name, value)| json!([name, value]))
@@ -76,15 +73,7 @@ fn of_statement(statement: &Statement) -> Value {
 
 /// The query of its URL, without the values of what is named like a secret.
 pub(super) fn query(request: &Answered) -> Option<String> {
-    request.info.uri.query().map(pairs)
-}
-
-fn pairs(text: &str) -> String {
-    let pairs = text.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}=***"),
-        _ => pair.to_owned(),
-    });
-    pairs.collect::<Vec<_>>().join("&")
+    request.info.uri.query().map(masked_query)
 }
 
 /// The beginning of a body, if it is text. `None`: there was none.
@@ -93,55 +82,14 @@ pub(super) fn body(excerpt: &Excerpt) -> Option<String> {
     if bytes.is_empty() {
         return None;
     }
-    let text = match String::from_utf8(bytes) {
+    let text = match str::from_utf8(&bytes) {
         Ok(text) => text,
         // The cut may be in the middle of a character.
-        Err(error) if !is_whole && error.utf8_error().error_len().is_none() => {
-            let valid = error.utf8_error().valid_up_to();
-            let mut bytes = error.into_bytes();
-            bytes.truncate(valid);
-            String::from_utf8(bytes).unwrap_or_default()
+        Err(error) if !is_whole && error.error_len().is_none() => {
+            str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
         }
         Err(_) => return Some("(not text)".to_owned()),
     };
-    Some(match serde_json::from_str(&text) {
-        Ok(json) if is_whole => without_secrets(json).to_string(),
-        _ if !is_secret(&text) => text,
-        _ if is_whole && !text.contains(['<', '\n', ' ']) => pairs(&text),
-        _ => "(not shown: it names something secret)".to_owned(),
-    })
-}
-
-fn without_secrets(json: Value) -> Value {
-    match json {
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| match is_secret(&name) {
-                true => (name, "***".into()),
-                false => (name, without_secrets(value)),
-            })
-            .collect(),
-        Value::Array(all) => all.into_iter().map(without_secrets).collect(),
-        other => other,
-    }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRETS.iter().any(|word| name.contains(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_named_like_a_secret_is_masked() {
-        assert_eq!(pairs("a=1&Password=x&b"), "a=1&Password=***&b");
-        let json = json!({ "user": "a", "auth": [{ "access_token": "x" }] });
-        assert_eq!(
-            without_secrets(json),
-            json!({ "user": "a", "auth": [{ "access_token": "***" }] })
-        );
-    }
+    let shown = masked_body(text, is_whole);
+    Some(shown.unwrap_or_else(|| "(not shown: it names something secret)".to_owned()))
 }

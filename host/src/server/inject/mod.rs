@@ -16,7 +16,7 @@ use axum::{
     http::{Method, Response, StatusCode, header},
 };
 
-use super::request_info::RequestInfo;
+use super::{request_info::RequestInfo, requests::Rendering};
 use crate::events::{Event, Events};
 use append::append;
 use policy::{PolicyVerdict, judge};
@@ -31,6 +31,8 @@ pub(super) struct PageOrigin {
     pub(super) schema: Option<u64>,
     /// The outage during which it was rendered, if any.
     pub(super) outage: Option<u64>,
+    /// For the bar on the page, if there is one.
+    pub(super) rendering: Option<Rendering>,
 }
 
 /// Adds the script to a page. A page that blocks it is recorded in `unreloadable` and reported to the user.
@@ -78,12 +80,21 @@ fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String 
         revision,
         schema,
         outage,
+        rendering,
     } = origin;
     let data = |name: &str, value: Option<u64>| {
         value.map_or_else(String::new, |value| format!(" data-{name}=\"{value}\""))
     };
     let revision = data("revision", (revision > 0).then_some(revision));
     let (schema, outage) = (data("schema", schema), data("outage", outage));
+    let rendering = rendering.map_or_else(String::new, |it| {
+        let took = (it.took.as_secs_f64() * 1e4).round() / 1e1;
+        let repeated = if it.is_n_plus_1 { " data-repeated" } else { "" };
+        format!(
+            " data-request=\"{}\" data-took=\"{took}\" data-statements=\"{}\"{repeated}",
+            it.request, it.statements
+        )
+    });
     let host = std::process::id();
     // Reloading the response to a form would send the form again.
     let keep = if info.method == Method::GET {
@@ -92,7 +103,7 @@ fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String 
         " data-keep"
     };
     format!(
-        "<script src=\"/__dev/browser.js\" data-host=\"{host}\" data-generation=\"{generation}\"{revision}{schema}{outage}{keep}{nonce} defer></script>"
+        "<script src=\"/__dev/browser.js\" data-host=\"{host}\" data-generation=\"{generation}\"{revision}{schema}{outage}{rendering}{keep}{nonce} defer></script>"
     )
 }
 

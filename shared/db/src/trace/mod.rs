@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use params::names_a_secret;
 pub use params::{Param, SECRETS, Value};
 
 use super::holder::CallSite;
@@ -29,6 +30,12 @@ static ENABLED: AtomicBool = AtomicBool::new(false);
 /// From now on, requests that begin record what they do, or no longer do.
 pub fn enable(on: bool) {
     ENABLED.store(on, Relaxed);
+}
+
+/// Whether requests that begin now record what they do.
+#[must_use]
+pub fn is_enabled() -> bool {
+    ENABLED.load(Relaxed)
 }
 
 /// Something that a request has done.
@@ -105,11 +112,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// How many of the events are statements.
+    /// How many statements other drivers have run.
     #[must_use]
-    pub fn statements(&self) -> u64 {
-        let is_statement = |event: &&Event| matches!(event.what, What::Statement(_));
-        self.events.iter().filter(is_statement).count() as u64
+    pub fn statements_of_drivers(&self) -> u64 {
+        let is_of_a_driver =
+            |event: &&Event| matches!(&event.what, What::Statement(it) if it.at.is_none());
+        self.events.iter().filter(is_of_a_driver).count() as u64
     }
 }
 
@@ -119,14 +127,11 @@ pub(super) struct Trace(Mutex<Recorded>);
 impl Trace {
     /// `None` where nobody wants to know.
     pub(super) fn begin() -> Option<Self> {
-        ENABLED.load(Relaxed).then(|| Self(Mutex::default()))
+        is_enabled().then(|| Self(Mutex::default()))
     }
 
-    pub(super) fn recorded(&self) -> Recorded {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(super) fn read<R>(&self, read: impl FnOnce(&Recorded) -> R) -> R {
+        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn record(&self, event: Event) {
@@ -142,17 +147,18 @@ impl Trace {
 }
 
 impl What {
-    /// Roughly, on the heap.
+    /// Roughly, with what it has on the heap.
     fn bytes(&self) -> usize {
-        match self {
-            Self::Wait(behind) => behind.as_ref().map_or(0, String::len),
-            Self::Connect => 0,
-            Self::Statement(statement) => {
-                let params = statement.params.iter().map(Param::bytes).sum::<usize>();
-                statement.text.len() + params
+        size_of::<Event>()
+            + match self {
+                Self::Wait(behind) => behind.as_ref().map_or(0, String::len),
+                Self::Connect => 0,
+                Self::Statement(statement) => statement.bytes(),
+                Self::Log(line) => {
+                    let file = line.at.as_ref().map_or(0, |(file, _)| file.len());
+                    size_of::<Line>() + line.target.len() + line.message.len() + file
+                }
             }
-            Self::Log(line) => line.target.len() + line.message.len(),
-        }
     }
 }
 
@@ -168,6 +174,15 @@ impl Statement {
         }
     }
 
+    fn bytes(&self) -> usize {
+        let params = self.params.iter().map(Param::bytes).sum::<usize>();
+        let message = match &self.outcome {
+            Outcome::Failed(_, message) => message.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + self.text.len() + params + message
+    }
+
     /// One that another driver has run, of which it says no more than this.
     #[must_use]
     pub fn of_a_driver(text: &str, rows: u64) -> Self {
@@ -177,7 +192,8 @@ impl Statement {
             whole: kept.len() == text.len(),
             params: Vec::new(),
             at: None,
-            outcome: Outcome::Rows(Some(rows)),
+            // Of one that has failed it says that too.
+            outcome: Outcome::Rows((rows > 0).then_some(rows)),
         }
     }
 }
@@ -195,6 +211,6 @@ impl Line {
     }
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_TEXT)]
 }

@@ -16,6 +16,8 @@ const MAX_SHOWN: usize = 120;
 pub struct Param {
     /// For people: short, and masked in a statement that names something secret.
     pub shown: String,
+    /// Whether `shown` says nothing.
+    pub is_masked: bool,
     /// As it was sent. `None`: it was not, or is too long to keep.
     pub value: Option<Value>,
 }
@@ -30,16 +32,20 @@ pub struct Value {
 
 impl Param {
     pub(crate) fn new(sql: &str, given: &dyn fmt::Debug, value: Option<Value>) -> Self {
-        let shown = match names_a_secret(sql) {
-            true => "***".to_owned(),
-            false => shown(given),
-        };
-        Self { shown, value }
+        let is_masked = names_a_secret(sql);
+        Self {
+            shown: match is_masked {
+                true => "***".to_owned(),
+                false => shown(given),
+            },
+            is_masked,
+            value,
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
         let value = self.value.as_ref().and_then(|value| value.bytes.as_ref());
-        self.shown.len() + value.map_or(0, Vec::len)
+        size_of::<Self>() + self.shown.len() + value.map_or(0, Vec::len)
     }
 }
 
@@ -77,8 +83,7 @@ impl ToSql for Value {
 }
 
 /// Whether a statement has to do with something that nobody should read over a shoulder.
-#[must_use]
-fn names_a_secret(sql: &str) -> bool {
+pub(crate) fn names_a_secret(sql: &str) -> bool {
     let sql = sql.to_ascii_lowercase();
     SECRETS.iter().any(|word| sql.contains(word))
 }
