@@ -29,7 +29,7 @@ pub(crate) struct Reload {
     pub(crate) image: Image,
     /// Id of the latest generation. Counting continues across restarts.
     pub(crate) last_id: u64,
-    /// The environment ([`Settings::environment`]) of the library loaded last.
+    /// The environment ([`Settings::environment`](crate::config::Settings::environment)) of the library loaded last.
     pub(crate) environment: u64,
     pub(crate) report: published::Sender<Report>,
     /// Tasks that retire old generations, so that shutdown can wait for them.

@@ -68,7 +68,7 @@ fn timeline(request: &Answered, events: &[Event], editor: &Editor, token: &Token
                         span.at { (ms(event.from)) " ms" }
                         div.what {
                             (what(number, event, editor))
-                            @if event.took > Duration::ZERO { (bar(event, whole)) }
+                            @if !matches!(event.what, What::Log(_)) { (bar(event, whole)) }
                             @if let What::Statement(statement) = &event.what { (explain(request, number, statement, token)) }
                         }
                     }
