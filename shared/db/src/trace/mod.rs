@@ -1,7 +1,7 @@
 //! What a request does, for the dev server to show: its waits, its statements, its log.
 //!
-//! Kept in the [`Request`], and only after [`enable`]; production never calls that. Bounded: a request that does too much
-//! says how much was left out.
+//! Kept in the [`Request`](crate::request::Request), and only after [`enable`]; production never calls that. Bounded: one
+//! that does too much says how much was left out.
 
 mod params;
 
