@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Checkout, Host, lab};
+use crate::support::{Checkout, Host, Lab, lab};
 
 const PAGES: &str = r#"Router::new()
     .route("/page", get(async || Html("<!doctype html><html><body><p>GEN</p></BODY></html>")))
@@ -14,6 +14,13 @@ const PAGES: &str = r#"Router::new()
     .route("/attached", get(async || ([("content-disposition", "attachment")], Html("<body></body>"))))
     .route("/part", get(async || (StatusCode::PARTIAL_CONTENT, Html("<body></body>"))))"#;
 
+/// Without the bar, whose numbers differ from page to page.
+async fn start_with(lab: Lab) -> Host {
+    let checkout = Checkout::new();
+    checkout.add_built_lab(lab);
+    Host::start_in(checkout, &[("HOST_BAR", "off")]).await
+}
+
 /// What is added to a page of generation 1.
 fn tag_with(host: &Host, more: &str) -> String {
     let pid = host.pid();
@@ -24,7 +31,7 @@ fn tag_with(host: &Host, more: &str) -> String {
 
 #[tokio::test]
 async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
-    let host = Host::with_built_lab(lab!(PAGES)).await;
+    let host = start_with(lab!(PAGES)).await;
     let page = host.get("/page").await;
     let length = page.content_length();
     let text = page.text().await.unwrap();
@@ -90,7 +97,7 @@ const STREAMS: &str = r#"{
 
 #[tokio::test]
 async fn pages_that_stream_or_could_be_cached_or_compressed_get_the_script() {
-    let host = Host::with_built_lab(lab!(STREAMS)).await;
+    let host = start_with(lab!(STREAMS)).await;
     let tag = tag_with(&host, "");
 
     let mut slow = host.get("/slow").await;
