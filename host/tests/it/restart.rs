@@ -54,7 +54,10 @@ async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
         "pub db: Db,\n    /// New.\n    pub added: (),",
     );
     for (caller, field) in [
-        ("host/src/reload/live.rs", "pool_owner: self.mode.pool"),
+        (
+            "host/src/reload/live.rs",
+            "pool_owner: self.services.mode.pool",
+        ),
         ("host/src/production.rs", "pool_owner: PoolOwner::Host"),
     ] {
         host.checkout
