@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use shared::keep::Kept;
+use shared::{BoxError, keep::Kept};
 use tokio::sync::watch;
 
 use crate::{
-    config::{Flags, Mode, Project, Settings},
+    config::{Flags, Mode, Project, Settings, settings},
     database::{Handle, SchemaState},
     events::{Events, Report},
     generation::Generations,
@@ -36,6 +36,12 @@ pub(crate) struct Services {
 }
 
 impl Services {
+    /// Fails if a host started now would not accept its settings.
+    pub(crate) fn check_settings(&self) -> Result<(), BoxError> {
+        settings::read_dev(&self.project, self.project.dotenv()?, &self.flags, &[])?;
+        Ok(())
+    }
+
     /// Judges how the host is, until it ends and aborts this.
     pub(crate) fn judge(
         &self,

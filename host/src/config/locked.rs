@@ -1,5 +1,6 @@
-//! What the lock file of a workspace says of its optional path dependencies: whether a build compiles them. Never runs cargo,
-//! and decides nothing about packages that are not optional, since a new one is locked only by the build that it needs.
+//! What the lock file of a workspace says of its optional path dependencies: whether a build compiles them. Never runs
+//! cargo, and decides nothing about packages that are not optional, since a new one is locked only by the build that it
+//! needs.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -1,4 +1,5 @@
-//! The tools whose migrations the host applies, and the line of a workspace's manifest that names one. Reads no migration.
+//! The tools whose migrations the host applies, and the line of a workspace's manifest that names one. Reads no
+//! migration.
 
 use std::fmt;
 

@@ -2,7 +2,10 @@
 //!
 //! maud escapes all text: a path, a query or a panic message may contain markup.
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use axum::{
     Json,
@@ -87,11 +90,18 @@ pub(super) fn long(message: &str) -> Markup {
 
 /// The headers of a request.
 pub(super) fn request(info: &RequestInfo) -> Markup {
+    headers("Headers of the request", info.headers())
+}
+
+pub(super) fn headers<'a>(
+    label: &str,
+    headers: impl Iterator<Item = (&'a str, Cow<'a, str>)>,
+) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Headers of the request" {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
             table {
                 tbody {
-                    @for (name, value) in info.headers() { tr { th scope="row" { (name) } td { (value) } } }
+                    @for (name, value) in headers { tr { th scope="row" { (name) } td { (value) } } }
                 }
             }
         }

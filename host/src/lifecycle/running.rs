@@ -136,7 +136,7 @@ impl Running {
                     Some(action) = self.actions_rx.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),
                         Action::NewPool => act::new_pool(&self.services).await,
-                        // An app that asks for the tables while it is compiled, or as it starts, may have waited for them.
+                        // The app may have failed for want of tables, which it needs to compile or to start.
                         Action::Migrate => {
                             let phase = self.services.report.borrow().phase;
                             let fails = matches!(phase, Phase::BuildFailed | Phase::LoadFailed);

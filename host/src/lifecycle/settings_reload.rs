@@ -48,13 +48,7 @@ impl SettingsReload {
                 "the modes are about connections to a database, and HOST_DATABASE is none".into(),
             );
         }
-        settings::read_dev(
-            &self.services.project,
-            self.services.project.dotenv()?,
-            &self.services.flags,
-            &[],
-        )?;
-        Ok(())
+        self.services.check_settings()
     }
 
     /// Reads the settings again and applies what has changed; on an error nothing changes. Returns whether the app's

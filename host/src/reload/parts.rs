@@ -9,7 +9,6 @@ use tokio_util::task::TaskTracker;
 
 use super::Image;
 use crate::{
-    config::settings,
     events::{Images, Report},
     services::Services,
 };
@@ -54,12 +53,7 @@ impl Reload {
 
     /// Fails if a host started now would not serve: the error names what would stop it.
     pub(super) fn may_restart(&self) -> Result<(), BoxError> {
-        settings::read_dev(
-            &self.services.project,
-            self.services.project.dotenv()?,
-            &self.services.flags,
-            &[],
-        )?;
+        self.services.check_settings()?;
         self.services.database.schema.check_files()?;
         Ok(())
     }

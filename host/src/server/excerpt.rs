@@ -24,7 +24,7 @@ struct Copied {
     bytes: Vec<u8>,
     /// Of all that has passed.
     length: usize,
-    /// Somebody has read it to its end, or there was nothing to read.
+    /// It was read to its end, or was empty.
     ended: bool,
 }
 

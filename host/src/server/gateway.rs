@@ -75,7 +75,7 @@ impl Gateway {
         let stale = is_held && hold(&info, &self.services.report, self.hold).await;
         hold_for_a_migration(&info, &self.services.schema).await;
         let asking = Asking {
-            trusted: self.trusts(&request, &tether),
+            trusted: self.trusts(&info, &tether),
             info,
         };
         // Before the app is asked: a newer revision must reload what it renders now.
@@ -184,7 +184,7 @@ impl Gateway {
     }
 
     async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {
-        if !self.trusts(&request, tether) {
+        if !self.trusts(&RequestInfo::of(&request), tether) {
             return (
                 StatusCode::FORBIDDEN,
                 "/__dev answers to localhost only; allow a name with --allow-host NAME\n",
@@ -253,8 +253,7 @@ impl Gateway {
     /// Whether the request comes from this machine and uses a local name, or uses a name that the user has allowed. A
     /// name alone proves nothing if other machines can connect, and a local connection proves nothing since a foreign
     /// page can open one.
-    fn trusts(&self, request: &Request<Incoming>, tether: &Tether) -> bool {
-        let info = RequestInfo::of(request);
+    fn trusts(&self, info: &RequestInfo, tether: &Tether) -> bool {
         let name = name_of(info.host());
         let local = is_local_name(info.host());
         let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(name);

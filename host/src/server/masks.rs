@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use axum::http::HeaderMap;
 use serde_json::Value;
-use shared::db::trace::SECRETS;
+use shared::db::trace::names_a_secret;
 
-/// Headers with credentials, and those whose names contain a word of [`SECRETS`].
+/// Headers with credentials, and those whose names [say so](names_a_secret).
 const HEADERS: [&str; 5] = [
     "authorization",
     "cookie",
@@ -26,7 +26,7 @@ pub(crate) fn masked(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cow<'_,
         let name = name.as_str();
         let value = String::from_utf8_lossy(value.as_bytes());
         let value = match value.split_once('?') {
-            _ if HEADERS.contains(&name) || is_secret(&name.replace('-', "_")) => MASK.into(),
+            _ if HEADERS.contains(&name) || names_a_secret(&name.replace('-', "_")) => MASK.into(),
             Some((path, query)) if URLS.contains(&name) => {
                 format!("{path}?{}", masked_query(query)).into()
             }
@@ -39,8 +39,8 @@ pub(crate) fn masked(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cow<'_,
 /// The fields of a query or a form.
 pub(crate) fn masked_query(query: &str) -> String {
     let fields = query.split('&').map(|field| match field.split_once('=') {
-        Some((name, _)) if is_secret(field) => format!("{name}={MASK}"),
-        None if is_secret(field) => MASK.to_owned(),
+        Some((name, _)) if names_a_secret(field) => format!("{name}={MASK}"),
+        None if names_a_secret(field) => MASK.to_owned(),
         _ => field.to_owned(),
     });
     fields.collect::<Vec<_>>().join("&")
@@ -49,7 +49,7 @@ pub(crate) fn masked_query(query: &str) -> String {
 /// A body, of which this may be the beginning only. `None`: it names something secret, where that is not known well
 /// enough to be masked.
 pub(crate) fn masked_body(text: &str, is_whole: bool) -> Option<String> {
-    if !is_secret(text) {
+    if !names_a_secret(text) {
         return Some(text.to_owned());
     }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
@@ -68,20 +68,15 @@ fn masked_json(json: Value) -> Value {
     match json {
         Value::Object(fields) => fields
             .into_iter()
-            .map(|(name, value)| match is_secret(&name) {
+            .map(|(name, value)| match names_a_secret(&name) {
                 true => (name, MASK.into()),
                 false => (name, masked_json(value)),
             })
             .collect(),
         Value::Array(all) => all.into_iter().map(masked_json).collect(),
-        Value::String(text) if is_secret(&text) => MASK.into(),
+        Value::String(text) if names_a_secret(&text) => MASK.into(),
         other => other,
     }
-}
-
-fn is_secret(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    SECRETS.iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]

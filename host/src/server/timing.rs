@@ -40,7 +40,6 @@ impl Timing {
 
     /// `id` is that of the page that shows more.
     pub(super) fn header(&self, id: u64) -> HeaderValue {
-        let ms = |time: Duration| (time.as_secs_f64() * 1e4).round() / 1e1;
         let Self {
             held,
             wait,
@@ -57,6 +56,11 @@ impl Timing {
         );
         HeaderValue::from_str(&text).expect("only visible ASCII")
     }
+}
+
+/// For display.
+pub(crate) fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 1e1
 }
 
 /// How long at least one of them lasted.

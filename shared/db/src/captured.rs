@@ -1,6 +1,10 @@
 //! The parameters of a statement on their way to the server, noted as they are encoded.
 
-use std::{borrow::Cow, error::Error, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    error::Error,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::BytesMut;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
@@ -19,7 +23,9 @@ const MAX_KEPT: usize = 4 << 10;
 /// The parameters of a statement that is about to be sent, which are noted as they are.
 pub(crate) struct Captured<'a> {
     given: Params<'a>,
-    /// Empty if the request is not traced.
+    /// The request that the statement is part of, if that is traced.
+    pub(super) request: Option<Arc<Request>>,
+    /// Empty if there is none.
     noted: Vec<Noted<'a>>,
 }
 
@@ -31,18 +37,15 @@ struct Noted<'a> {
 
 impl<'a> Captured<'a> {
     pub(crate) fn of(given: Params<'a>) -> Self {
-        let is_traced = Request::current().is_some_and(|request| request.is_traced());
+        let request = Request::current().filter(|request| request.is_traced());
         let noted = given.iter().map(|&given| Noted {
             given,
             sent: OnceLock::new(),
         });
         Self {
             given,
-            noted: if is_traced {
-                noted.collect()
-            } else {
-                Vec::new()
-            },
+            noted: request.as_ref().map_or_else(Vec::new, |_| noted.collect()),
+            request,
         }
     }
 

@@ -45,11 +45,11 @@ pub(super) async fn traced<T: Answer>(
     params: &Captured<'_>,
     statement: impl Future<Output = Result<T, DbError>>,
 ) -> Result<T, DbError> {
-    let Some(request) = Request::current().filter(|request| request.is_traced()) else {
+    let Some(request) = &params.request else {
         return statement.await;
     };
     let mut running = Running {
-        request: &request,
+        request,
         since: Instant::now(),
         at,
         sql,

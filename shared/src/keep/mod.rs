@@ -1,4 +1,5 @@
-//! Values that outlive generations: made once, and handed to each generation that asks ([`AppState::keep`](crate::AppState::keep)).
+//! Values that outlive generations: made once, and handed to each generation that asks
+//! ([`AppState::keep`](crate::AppState::keep)).
 //!
 //! A value that one generation has made is used by the code of another, so its type must mean the same to both. Under
 //! the dev server a [`Keeper`] decides which types do, and where values are made. A production process has one

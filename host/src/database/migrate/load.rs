@@ -1,5 +1,5 @@
-//! The files to apply: refuses those that the tool would mix up, a folder of which it would apply nothing, and a declared
-//! tool that none of the files is for.
+//! The files to apply: refuses those that the tool would mix up, a folder of which it would apply nothing, and a
+//! declared tool that none of the files is for.
 
 use chrono::Utc;
 

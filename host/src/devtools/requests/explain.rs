@@ -10,7 +10,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use shared::{
     Db,
-    db::trace::{Statement, Value, What},
+    db::{
+        describe,
+        trace::{Statement, What},
+    },
     request::Request,
 };
 use tokio_postgres::{
@@ -54,16 +57,20 @@ pub(super) fn can(statement: &Statement) -> bool {
         && params.all(|param| param.value.is_some() && !param.is_masked)
 }
 
+/// The statement of this number among all that the request has done.
+pub(super) fn statement(request: &Answered, number: usize) -> Option<Statement> {
+    let mut events = request.recorded().events.into_iter();
+    match events.nth(number)?.what {
+        What::Statement(statement) => Some(*statement),
+        _ => None,
+    }
+}
+
 /// Asks PostgreSQL.
-pub(super) async fn explain(db: &Db, request: &Answered, number: usize, writes: bool) -> Plan {
-    let recorded = request.recorded();
-    let statement = match recorded.events.get(number).map(|event| &event.what) {
-        Some(What::Statement(statement)) if can(statement) => statement,
-        _ => {
-            return Plan::None(
-                "this request has no such statement, or not all of it was kept".to_owned(),
-            );
-        }
+pub(super) async fn explain(db: &Db, statement: Option<&Statement>, writes: bool) -> Plan {
+    let Some(statement) = statement.filter(|statement| can(statement)) else {
+        let why = "this request has no such statement, or not all of it was kept";
+        return Plan::None(why.to_owned());
     };
     let asking = Request::of_the_host("EXPLAIN");
     let run = asking.scope(run(db, statement, writes));
@@ -82,14 +89,12 @@ async fn run(db: &Db, statement: &Statement, writes: bool) -> Result<Plan, Strin
     let begin = format!("BEGIN{mode}; SET LOCAL statement_timeout = {limit}");
     let begun = client.batch_execute(&begin).await;
     begun.map_err(|error| describe(&error))?;
-    let values: Vec<&Value> = statement
+    let values = statement
         .params
         .iter()
-        .filter_map(|param| param.value.as_ref())
-        .collect();
+        .filter_map(|param| param.value.as_ref());
     let params: Vec<(&(dyn ToSql + Sync), Type)> = values
-        .iter()
-        .map(|value| (*value as _, value.ty().clone()))
+        .map(|value| (value as _, value.ty().clone()))
         .collect();
     let sql = format!("EXPLAIN (ANALYZE, BUFFERS) {}", statement.text);
     let explained = client.query_typed(&sql, &params).await;
@@ -106,25 +111,10 @@ async fn run(db: &Db, statement: &Statement, writes: bool) -> Result<Plan, Strin
     Ok(Plan::Lines(rows.iter().map(|row| row.get(0)).collect()))
 }
 
-fn describe(error: &tokio_postgres::Error) -> String {
-    error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-pub(super) fn page(
-    plan: &Plan,
-    request: &Answered,
-    number: usize,
-    token: &Token,
-) -> (StatusCode, Markup) {
-    let recorded = request.recorded();
-    let text = match recorded.events.get(number).map(|event| &event.what) {
-        Some(What::Statement(statement)) => &statement.text,
-        _ => "",
-    };
+/// `id` is that of the request.
+pub(super) fn page(plan: &Plan, id: u64, text: &str, token: &Token) -> (StatusCode, Markup) {
     let content = html! {
-        p { a href="/__dev/requests" { "Requests" } " / " a href={ "/__dev/requests/" (request.id) } { (request.id) } " / EXPLAIN" }
+        p { a href="/__dev/requests" { "Requests" } " / " a href={ "/__dev/requests/" (id) } { (id) } " / EXPLAIN" }
         h1 { "EXPLAIN" }
         pre.source tabindex="0" role="region" aria-label="Statement" { (text) }
         @match plan {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
-use crate::server::{Answered, ServedRequest};
+use crate::server::{Answered, ServedRequest, ms};
 
 /// Slower than this is slow.
 const SLOW: Duration = Duration::from_millis(500);
@@ -51,10 +51,6 @@ pub(super) fn entry(request: &Answered) -> Entry {
         wait_ms: ms(timing.wait),
         n_plus_1: request.is_n_plus_1,
     }
-}
-
-pub(super) fn ms(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e4).round() / 1e1
 }
 
 impl Filter {

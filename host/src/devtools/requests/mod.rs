@@ -93,7 +93,7 @@ async fn as_curl(
 /// The plan of a statement that the request has run.
 async fn plan(
     State(traces): State<Traces>,
-    Path((id, statement)): Path<(String, usize)>,
+    Path((id, number)): Path<(String, usize)>,
     headers: HeaderMap,
     Form(asked): Form<explain::Asked>,
 ) -> Result<Response<Body>, Gone> {
@@ -105,8 +105,10 @@ async fn plan(
         return Ok((StatusCode::FORBIDDEN, why).into_response());
     }
     let request = traces.find(&id)?;
-    let plan = explain::explain(&traces.db, &request, statement, asked.writes).await;
-    let (status, content) = explain::page(&plan, &request, statement, &traces.token);
+    let statement = explain::statement(&request, number);
+    let plan = explain::explain(&traces.db, statement.as_ref(), asked.writes).await;
+    let text = statement.as_ref().map_or("", |statement| &statement.text);
+    let (status, content) = explain::page(&plan, request.id, text, &traces.token);
     Ok(tool(status, "EXPLAIN", &content))
 }
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 use maud::{Markup, html};
 use shared::db::trace::{Event, Outcome, Statement, What};
 
-use super::{list::ms, shown};
+use super::shown;
 use crate::{
-    devtools::{buttons::Token, pages::Editor},
-    server::{Answered, Excerpt, Parameters, SLOW_STATEMENT, masked, repeated},
+    devtools::{
+        buttons::Token,
+        pages::{self, Editor},
+    },
+    server::{Answered, Excerpt, Parameters, SLOW_STATEMENT, masked, ms, repeated},
 };
 
 pub(super) fn page(request: &Answered, editor: &Editor, token: &Token) -> Markup {
@@ -46,10 +49,10 @@ pub(super) fn page(request: &Answered, editor: &Editor, token: &Token) -> Markup
         h2 { "Request" }
         p { a href={ "/__dev/requests/" (request.id) "/curl" } { "As a command for curl" } ", with its secrets" }
         @if let Some(query) = shown::query(request) { p { "Query: " code { (query) } } }
-        (headers("Headers of the request", info.headers()))
+        (pages::request(info))
         (body("Body of the request", &request.bodies.request))
         h2 { "Response" }
-        (headers("Headers of the response", masked(&request.headers)))
+        (pages::headers("Headers of the response", masked(&request.headers)))
         (body("Body of the response", &request.bodies.response))
     }
 }
@@ -132,19 +135,6 @@ fn explain(request: &Answered, number: usize, statement: &Statement, token: &Tok
                 input type="hidden" name="token" value=(token.as_str());
                 button.small { "EXPLAIN" }
             }
-        }
-    }
-}
-
-fn headers<'a>(
-    label: &str,
-    headers: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)>,
-) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label=(label) {
-            table { tbody {
-                @for (name, value) in headers { tr { th scope="row" { (name) } td { (value) } } }
-            } }
         }
     }
 }

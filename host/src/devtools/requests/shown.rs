@@ -4,17 +4,16 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 use shared::db::trace::{Event, Outcome, Statement, What};
 
-use super::list::{entry, ms};
-use crate::server::{Answered, Excerpt, masked, masked_body, masked_query, repeated};
+use super::list::entry;
+use crate::server::{Answered, Excerpt, masked, masked_body, masked_query, ms, repeated};
 
 /// `/__dev/requests/ID.json`.
 pub(super) fn document(request: &Answered) -> Value {
     let recorded = request.recorded();
     let timing = request.timing;
     let headers = |headers: &HeaderMap| -> Value {
-        masked(headers)
-            .map(|(name, value)| json!([name, value]))
-            .collect()
+        let masked = masked(headers);
+        masked.map(|(name, value)| json!([name, value])).collect()
     };
     json!({
         "request": entry(request),
@@ -28,7 +27,7 @@ pub(super) fn document(request: &Answered) -> Value {
         "events": recorded.events.iter().map(event).collect::<Value>(),
         "left_out": recorded.left_out,
         "repeated": repeated(&recorded.events),
-        "request_headers": request.info.headers().map(|(name, value)| json!([name, value])).collect::<Value>(),
+        "request_headers": headers(request.info.unmasked()),
         "request_body": body(&request.bodies.request),
         "response_headers": headers(&request.headers),
         "response_body": body(&request.bodies.response),

@@ -16,7 +16,7 @@ use axum::{
     http::{Method, Response, StatusCode, header},
 };
 
-use super::{request_info::RequestInfo, requests::Rendering};
+use super::{request_info::RequestInfo, requests::Rendering, timing::ms};
 use crate::events::{Event, Events};
 use append::append;
 use policy::{PolicyVerdict, judge};
@@ -88,7 +88,7 @@ fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String 
     let revision = data("revision", (revision > 0).then_some(revision));
     let (schema, outage) = (data("schema", schema), data("outage", outage));
     let rendering = rendering.map_or_else(String::new, |it| {
-        let took = (it.took.as_secs_f64() * 1e4).round() / 1e1;
+        let took = ms(it.took);
         let repeated = if it.is_n_plus_1 { " data-repeated" } else { "" };
         format!(
             " data-request=\"{}\" data-took=\"{took}\" data-statements=\"{}\"{repeated}",

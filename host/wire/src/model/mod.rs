@@ -167,7 +167,7 @@ fn each_is_answered(steps: impl IntoIterator<Item = Step>) -> Result<(), TestCas
         }
     }
     world.settle();
-    // Whoever holds the backend leaves, until all have been answered.
+    // The clients leave in turn, so that one that holds the backend lets go of it and the others are answered.
     for of in 0..3 {
         for (of, (_, alone, received)) in world.clients.iter().enumerate() {
             let holder = world.core.backends[&world.backend].holder.is_some();

@@ -13,8 +13,7 @@ use std::{
     time::Duration,
 };
 
-pub(super) use params::names_a_secret;
-pub use params::{Param, SECRETS, Value};
+pub use params::{Param, Value, names_a_secret};
 
 use super::holder::CallSite;
 

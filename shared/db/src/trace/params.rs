@@ -82,14 +82,22 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-/// Whether a statement has to do with something that nobody should read over a shoulder.
-pub(crate) fn names_a_secret(sql: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    SECRETS.iter().any(|word| sql.contains(word))
+/// Whether a text names something that must not be shown, such as a password: a statement, or the name of a field.
+///
+/// ```
+/// use shared_db::trace::names_a_secret;
+///
+/// assert!(names_a_secret("UPDATE account SET Password = $1"));
+/// assert!(!names_a_secret("SELECT name FROM account"));
+/// ```
+#[must_use]
+pub fn names_a_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SECRETS.iter().any(|word| text.contains(word))
 }
 
 /// Parts of the names of what is never shown.
-pub const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 8] = [
     "password",
     "passwd",
     "secret",
