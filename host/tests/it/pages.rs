@@ -120,19 +120,9 @@ async fn the_pages_of_a_failed_handler_are_readable() {
     let host = Host::start_in(checkout, &[]).await;
     for (path, name) in [("/wrong", "database"), ("/long", "panic-long")] {
         for (width, scheme) in [(1280, "light"), (390, "dark")] {
-            browser.resize(width, 800).await;
-            browser.prefer(scheme).await;
-            browser.open(&host.url(path)).await;
-            let wide = browser
-                .value("document.documentElement.scrollWidth > innerWidth")
-                .await;
-            assert_eq!(wide, false, "{path} at {width}");
-            let faults = browser.accessibility_faults().await;
-            assert!(
-                faults.is_empty(),
-                "{path} at {width}, {scheme}: {faults:#?}"
-            );
-            browser.screenshot(&format!("{name}-{width}")).await;
+            let screenshot = format!("{name}-{width}");
+            let url = host.url(path);
+            browser.inspect(&url, width, scheme, &screenshot).await;
         }
     }
     // The line after the marked one stands below it.

@@ -197,6 +197,18 @@ impl Chromium {
             .unwrap_or_else(|_| panic!("axe ran: {found}"))
     }
 
+    /// Opens a page, and asserts that it fits this width and has no faults for any reader. Keeps what is to be seen.
+    pub(crate) async fn inspect(&self, url: &str, width: u32, scheme: &str, screenshot: &str) {
+        self.resize(width, 800).await;
+        self.prefer(scheme).await;
+        self.open(url).await;
+        let wide = "document.documentElement.scrollWidth > innerWidth";
+        assert_eq!(self.value(wide).await, false, "{url} at {width}");
+        let faults = self.accessibility_faults().await;
+        assert!(faults.is_empty(), "{url} at {width}, {scheme}: {faults:#?}");
+        self.screenshot(screenshot).await;
+    }
+
     /// Hands the browser on as if it had just started: with a new tab, without what pages have stored or said.
     pub(crate) async fn close(self) {
         for left in ["clearBrowserCookies", "clearBrowserCache"] {

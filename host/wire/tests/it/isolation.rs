@@ -250,21 +250,6 @@ async fn who_breaks_its_own_copy_ends_alone() {
     let tables = "CREATE TABLE item (a int)";
     other.batch_execute(tables).await.unwrap();
     let copy = "COPY item FROM STDIN";
-    let extended = |raw: &mut Raw, sql: &str| {
-        frontend::parse("", sql, [], &mut raw.out).unwrap();
-        let none: [i16; 0] = [];
-        let bound = frontend::bind(
-            "",
-            "",
-            none,
-            [(); 0],
-            |(), _| unreachable!(),
-            none,
-            &mut raw.out,
-        );
-        assert!(bound.is_ok());
-        frontend::execute("", 0, &mut raw.out).unwrap();
-    };
     // What is said behind it, and how PostgreSQL itself answers all of it.
     let broken: [fn(&mut Raw); 2] = [
         |raw| frontend::query("SELECT 1", &mut raw.out).unwrap(),
@@ -285,8 +270,8 @@ async fn who_breaks_its_own_copy_ends_alone() {
         }
     }
     let mut raw = Raw::of(&stand).await;
-    extended(&mut raw, copy);
-    extended(&mut raw, "SELECT 1");
+    raw.extended(copy);
+    raw.extended("SELECT 1");
     frontend::sync(&mut raw.out);
     raw.send().await;
     assert!(raw.until(b'.').await.ends_with("E."));
@@ -300,7 +285,7 @@ async fn who_breaks_its_own_copy_ends_alone() {
     let mut raw = Raw::of(&stand).await;
     frontend::query(copy, &mut raw.out).unwrap();
     data(&mut raw);
-    extended(&mut raw, copy);
+    raw.extended(copy);
     data(&mut raw);
     frontend::sync(&mut raw.out);
     frontend::query("COPY item FROM STDIN; COPY item FROM STDIN", &mut raw.out).unwrap();
@@ -331,25 +316,7 @@ async fn sql_names_a_statement_as_its_client_does() {
         clients.push(raw);
     }
     for raw in &mut clients {
-        frontend::parse(
-            "",
-            "EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE own",
-            [],
-            &mut raw.out,
-        )
-        .unwrap();
-        let none: [i16; 0] = [];
-        let bound = frontend::bind(
-            "",
-            "",
-            none,
-            [(); 0],
-            |(), _| unreachable!(),
-            none,
-            &mut raw.out,
-        );
-        assert!(bound.is_ok());
-        frontend::execute("", 0, &mut raw.out).unwrap();
+        raw.extended("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE own");
         frontend::sync(&mut raw.out);
         raw.send().await;
         assert_eq!(raw.until(b'Z').await, "12DCZ");

@@ -44,6 +44,15 @@ impl Raw {
         self.send().await;
     }
 
+    /// Puts a statement without parameters, in the extended protocol and without a Sync, before what is sent next.
+    pub(crate) fn extended(&mut self, sql: &str) {
+        let (out, none): (_, [i16; 0]) = (&mut self.out, []);
+        frontend::parse("", sql, [], out).unwrap();
+        let bound = frontend::bind("", "", none, [(); 0], |(), _| unreachable!(), none, out);
+        assert!(bound.is_ok());
+        frontend::execute("", 0, out).unwrap();
+    }
+
     /// The tags of what is answered to a simple query.
     pub(crate) async fn answer_to(&mut self, sql: &str) -> String {
         self.query(sql).await;
