@@ -40,9 +40,10 @@ bench-reload *flags:
 
 # Take the screenshots of the documents again, in a real browser
 screenshots:
-    cargo test --test it seen::
+    cargo test --test it seen:: dashboard::
     cp target/tmp/screenshots/overlay-dark.png host/assets/overlay.png
-    cp target/tmp/screenshots/dashboard-light.png host/assets/dashboard.png
+    cp target/tmp/screenshots/overview.png host/assets/dashboard.png
+    cp target/tmp/screenshots/leak-light.png host/assets/leak.png
 
 # Check formatting, clippy, packages and rustdoc, with warnings denied
 lint:

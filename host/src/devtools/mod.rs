@@ -13,7 +13,7 @@ mod panicked;
 // The script in the app's own pages.
 mod script;
 
-// The dashboard and its actions.
+// The dashboard: the tabs and its actions.
 mod buttons;
 mod dashboard;
 

@@ -21,9 +21,6 @@ use crate::server::{RequestInfo, Wants};
 
 const STYLE: &str = include_str!("page.css");
 
-/// In addition, for the pages that a user opens as a tool.
-const TOOL_STYLE: &str = include_str!("tool.css");
-
 /// Inline, since a browser would otherwise request one from the app.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1v9M8 13v2' stroke='%23d6453d' stroke-width='3'/%3E%3C/svg%3E";
 
@@ -57,13 +54,7 @@ impl Page {
 /// An HTML response, whatever the client's format.
 pub(super) fn answer_html(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
     let title: String = title.chars().take(120).collect();
-    uncached(status, Html(frame(&title, content, STYLE)))
-}
-
-/// A page that the user has opened, and that is no message.
-pub(super) fn tool(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
-    let style = format!("{STYLE}{TOOL_STYLE}");
-    uncached(status, Html(frame(title, content, &style)))
+    uncached(status, Html(frame(&title, content)))
 }
 
 pub(super) fn uncached(status: StatusCode, answer: impl IntoResponse) -> Response<Body> {
@@ -99,7 +90,7 @@ pub(super) fn headers<'a>(
 ) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {
-            table {
+            table.fields {
                 tbody {
                     @for (name, value) in headers { tr { th scope="row" { (name) } td { (value) } } }
                 }
@@ -108,7 +99,7 @@ pub(super) fn headers<'a>(
     }
 }
 
-fn frame(title: &str, content: &Markup, style: &str) -> String {
+fn frame(title: &str, content: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -118,7 +109,7 @@ fn frame(title: &str, content: &Markup, style: &str) -> String {
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 link rel="icon" href=(ICON);
-                style { (maud::PreEscaped(style)) }
+                style { (maud::PreEscaped(STYLE)) }
             }
             body {
                 main { (content) }

@@ -29,7 +29,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// As many as the dashboard lists.
+/// A request that takes longer is slow.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// As many as `status.json` lists.
 const LISTED: usize = 50;
 
 /// An answered request in raw form: most are never displayed, so they are formatted only on demand.
@@ -89,6 +92,10 @@ pub(crate) struct ServedRequest {
     pub(crate) generation: u64,
     /// Sent until then, including BEGIN and COMMIT.
     pub(crate) statements: u64,
+    /// It has run one query for each row of another.
+    pub(crate) n_plus_1: bool,
+    /// With the time for which it was held.
+    pub(crate) slow: bool,
     /// Message and place, if the handler panicked.
     pub(crate) panic: Option<String>,
     /// Message and place of the last database error, if the response is a 5xx.
@@ -196,6 +203,10 @@ impl Answered {
         self.timing.statements.max(sent)
     }
 
+    pub(crate) fn is_slow(&self) -> bool {
+        self.timing.held + self.took >= SLOW
+    }
+
     /// For the bar on its page.
     pub(super) fn rendering(&self) -> Rendering {
         Rendering {
@@ -219,6 +230,8 @@ impl ServedRequest {
             ms: (answered.took.as_secs_f64() * 1e5).round() / 1e2,
             generation: answered.generation,
             statements: answered.statements(),
+            n_plus_1: answered.is_n_plus_1,
+            slow: answered.is_slow(),
             panic: answered.panic.clone(),
             database: answered.database.clone(),
         }

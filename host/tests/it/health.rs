@@ -65,7 +65,7 @@ async fn a_database_that_is_down_is_told_everywhere_and_waited_for() {
         browser.open(&host.url("/__dev")).await;
         let told = dashboard_says("database down");
         browser.until("the chip", &told).await;
-        let note = "document.querySelector('#phase-note').textContent.includes('DATABASE_URL')";
+        let note = "document.querySelector('#remedy').textContent.includes('DATABASE_URL')";
         browser.until("what to do", note).await;
         browser.open(&host.url("/lab")).await;
         let told = is("The database does not answer");

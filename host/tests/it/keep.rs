@@ -104,7 +104,7 @@ async fn a_value_outlives_generations_until_it_is_dropped_or_the_host_ends() {
     assert_eq!((named("count"), named("hung")), (1.into(), 5.into()));
 
     if let Some(browser) = Chromium::start().await {
-        browser.open(&host.url("/__dev")).await;
+        browser.open(&host.url("/__dev/reloads")).await;
         let row = "[...document.querySelectorAll('#kept tr')].find(row => row.textContent.startsWith('count'))";
         browser.until("the value", row).await;
         let faults = browser.accessibility_faults().await;

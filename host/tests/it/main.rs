@@ -90,6 +90,7 @@ mod traces;
 mod web;
 
 // All of it in a real browser.
+mod dashboard;
 mod overlay;
 mod seen;
 mod tabs;

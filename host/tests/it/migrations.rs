@@ -134,7 +134,7 @@ async fn a_misnamed_file_is_named_and_stops_only_a_folder_without_others() {
     );
     let said = "migrations/next.sql is not applied: it is not named as refinery names migrations, for example V3__";
     if let Some(browser) = Chromium::start().await {
-        browser.open(&host.url("/__dev")).await;
+        browser.open(&host.url("/__dev/database")).await;
         let shown = format!("document.querySelector('#ignored').textContent.includes('{said}')");
         browser.until("the file", &shown).await;
         browser.close().await;

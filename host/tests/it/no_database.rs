@@ -56,8 +56,12 @@ async fn without_a_database_all_else_works_and_a_use_of_it_says_why() {
     if let Some(browser) = Chromium::start().await {
         browser.open(&host.url("/__dev")).await;
         let none = "document.querySelector('#backends').textContent === 'none' \
-            && document.querySelector('#schema').hidden && document.querySelector('#pool').offsetParent === null";
+            && document.querySelector('nav [href=\"/__dev/leak\"]').hidden";
         browser.until("the dashboard without one", none).await;
+        browser.open(&host.url("/__dev/database")).await;
+        let none = "document.querySelector('#schema').hidden && document.querySelector('#pool').offsetParent === null \
+            && document.body.innerText.includes('This project has no database')";
+        browser.until("the tab without one", none).await;
         assert_eq!(browser.complaints().await, Vec::<String>::new());
         browser.close().await;
     }

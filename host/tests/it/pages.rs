@@ -186,7 +186,7 @@ async fn the_sample_page_follows_its_files_and_the_dashboard_of_a_fresh_app_clai
     browser.until("the page again", &label).await;
     assert_eq!(host.status().await.generation(), 1);
 
-    browser.open(&host.url("/__dev")).await;
+    browser.open(&host.url("/__dev/reloads")).await;
     let tile = |id: &str, text: &str| {
         format!("document.querySelector('#{id}').textContent.trim() === '{text}'")
     };

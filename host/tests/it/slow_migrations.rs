@@ -88,7 +88,7 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
         browser.click("main button").await;
         host.until("the wait", |status| waits_for(status, pid))
             .await;
-        browser.open(&host.url("/__dev")).await;
+        browser.open(&host.url("/__dev/database")).await;
         browser
             .until("the button", "!document.querySelector('#cancel').hidden")
             .await;
@@ -138,7 +138,7 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
     if let Some(browser) = browser {
         let waits = "document.querySelector('h1')?.textContent === 'A migration takes long'";
         browser.until("the open page to say so", waits).await;
-        browser.open(&host.url("/__dev")).await;
+        browser.open(&host.url("/__dev/database")).await;
         let word = "document.querySelector('#schema-word').textContent";
         let applying = format!(
             "/^applying migrations\\/V4__more.sql since \\d\\d:\\d\\d:\\d\\d$/.test({word})"

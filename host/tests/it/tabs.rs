@@ -250,7 +250,7 @@ async fn a_page_whose_policy_keeps_the_script_out_is_reported_once() {
     if let Some(browser) = Chromium::start().await {
         browser.open(&host.url("/__dev")).await;
         let shown =
-            "document.querySelector('#unreloadable').textContent.includes(\"default-src 'none'\")";
+            "document.querySelector('#warnings').textContent.includes(\"default-src 'none'\")";
         browser.until("the page by name", shown).await;
         browser.close().await;
     }

@@ -1,14 +1,11 @@
 //! The list of requests, and its filter.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
 use crate::server::{Answered, ServedRequest, ms};
-
-/// Slower than this is slow.
-const SLOW: Duration = Duration::from_millis(500);
 
 /// In the query of the URL, so that a list can be bookmarked and shared.
 #[derive(Debug, Default, Deserialize)]
@@ -39,8 +36,6 @@ pub(super) struct Entry {
     served: ServedRequest,
     db_ms: f64,
     wait_ms: f64,
-    /// It runs one query for each row of another.
-    n_plus_1: bool,
 }
 
 pub(super) fn entry(request: &Answered) -> Entry {
@@ -49,7 +44,6 @@ pub(super) fn entry(request: &Answered) -> Entry {
         served: ServedRequest::of(request),
         db_ms: ms(timing.db),
         wait_ms: ms(timing.wait),
-        n_plus_1: request.is_n_plus_1,
     }
 }
 
@@ -59,7 +53,7 @@ impl Filter {
             && match self.only {
                 Only::All => true,
                 Only::Failed => request.status.as_u16() >= 400,
-                Only::Slow => request.timing.held + request.took >= SLOW,
+                Only::Slow => request.is_slow(),
                 Only::Repeated => request.is_n_plus_1,
             }
     }
@@ -86,16 +80,18 @@ pub(super) fn page(all: &[Arc<Answered>], filter: &Filter, traced: bool) -> Mark
             button { "Filter" }
         }
         @if !traced { p { "Nothing is recorded of them: " code { "HOST_TRACES" } " is 0." } }
-        @if entries.is_empty() {
-            p { @if all.is_empty() { "None yet: open a page of the app." } @else { "None of the last " (all.len()) " matches." } }
-        } @else {
-            div.scroll tabindex="0" role="region" aria-label="Requests" {
-                table.list {
-                    thead { tr {
-                        th scope="col" { "at" } th scope="col" { "status" } th scope="col" { "request" }
-                        th scope="col" { "ms" } th scope="col" { "database" } th scope="col" { "gen" }
-                    } }
-                    tbody { @for entry in &entries { (row(entry)) } }
+        div #requests data-newest=(all.first().map_or(0, |newest| newest.id)) {
+            @if entries.is_empty() {
+                p { @if all.is_empty() { "None yet: open a page of the app." } @else { "None of the last " (all.len()) " matches." } }
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Requests" {
+                    table.list {
+                        thead { tr {
+                            th scope="col" { "at" } th scope="col" { "status" } th scope="col" { "request" }
+                            th scope="col" { "ms" } th scope="col" { "database" } th scope="col" { "gen" }
+                        } }
+                        tbody { @for entry in &entries { (row(entry)) } }
+                    }
                 }
             }
         }
@@ -105,7 +101,7 @@ pub(super) fn page(all: &[Arc<Answered>], filter: &Filter, traced: bool) -> Mark
 fn row(entry: &Entry) -> Markup {
     let served = &entry.served;
     html! {
-        tr {
+        tr data-key=(served.id) {
             td { (served.at) }
             td class=[(served.status >= 400).then_some("bad")] { (served.status) }
             td.path { a href={ "/__dev/requests/" (served.id) } { (served.method) " " (served.path) } }
@@ -113,7 +109,7 @@ fn row(entry: &Entry) -> Markup {
             td {
                 (served.statements) @if served.statements == 1 { " statement" } @else { " statements" }
                 ", " (entry.db_ms) " ms"
-                @if entry.n_plus_1 { " " span.mark { "N+1" } }
+                @if served.n_plus_1 { " " span.mark { "N+1" } }
             }
             td.n { (served.generation) }
         }

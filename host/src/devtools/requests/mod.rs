@@ -1,6 +1,7 @@
 //! `/__dev/requests`: the last requests, and what each of them did.
 //!
-//! Pages that work without a script, and the same as JSON for programs.
+//! Tabs of the dashboard that work without a script, and the same as JSON for programs. A script only asks for the list
+//! again when there is more.
 
 mod curl;
 mod explain;
@@ -18,11 +19,13 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
+use maud::Markup;
 use shared::Db;
 
 use super::{
     buttons::{Sender, Token},
-    pages::{Editor, tool, uncached},
+    dashboard::frame::{self, Content, Tab},
+    pages::{Editor, uncached},
 };
 use crate::server::{Answered, RequestInfo, Requests, is_local_name};
 
@@ -48,7 +51,7 @@ pub(super) fn routes(traces: Traces) -> Router {
 async fn all(State(traces): State<Traces>, Query(filter): Query<list::Filter>) -> Response<Body> {
     let requests = traces.requests.all();
     let page = list::page(&requests, &filter, traces.requests.are_traced());
-    tool(StatusCode::OK, "Requests", &page)
+    traces.page((StatusCode::OK, "Requests"), (Content::Rendered, &page))
 }
 
 async fn all_as_json(
@@ -69,11 +72,8 @@ async fn one(State(traces): State<Traces>, Path(id): Path<String>) -> Result<Res
     }
     let request = traces.find(&id)?;
     let title = format!("{} {}", request.info.method, request.info.uri.path());
-    Ok(tool(
-        StatusCode::OK,
-        &title,
-        &page::page(&request, &traces.editor, &traces.token),
-    ))
+    let page = page::page(&request, &traces.editor, &traces.token);
+    Ok(traces.page((StatusCode::OK, &title), (Content::Once, &page)))
 }
 
 /// Only for this machine: it is not masked. The gateway lets a local name through from nowhere else.
@@ -109,7 +109,7 @@ async fn plan(
     let plan = explain::explain(&traces.db, statement.as_ref(), asked.writes).await;
     let text = statement.as_ref().map_or("", |statement| &statement.text);
     let (status, content) = explain::page(&plan, request.id, text, &traces.token);
-    Ok(tool(status, "EXPLAIN", &content))
+    Ok(traces.page((status, "EXPLAIN"), (Content::Once, &content)))
 }
 
 /// There is no such request, or none any more.
@@ -126,6 +126,10 @@ impl IntoResponse for Gone {
 }
 
 impl Traces {
+    fn page(&self, head: (StatusCode, &str), content: (Content, &Markup)) -> Response<Body> {
+        frame::page(Tab::Requests, head, &self.token, content)
+    }
+
     fn find(&self, id: &str) -> Result<Arc<Answered>, Gone> {
         let found = id.parse().ok().and_then(|id| self.requests.find(id));
         found.ok_or_else(|| Gone(id.to_owned()))

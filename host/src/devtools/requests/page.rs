@@ -84,12 +84,12 @@ fn timeline(request: &Answered, events: &[Event], editor: &Editor, token: &Token
 /// Where in the whole time, and how long.
 fn bar(event: &Event, whole: Duration) -> Markup {
     let share = |part: Duration| part.as_secs_f64() / whole.as_secs_f64().max(f64::EPSILON) * 100.;
-    let style = format!(
-        "margin-left:{:.2}%;width:{:.2}%",
-        share(event.from).min(99.5),
-        share(event.took).clamp(0.5, 100.)
+    let percent = |share: f64| format!("{share:.2}%");
+    let (x, width) = (
+        percent(share(event.from).min(99.5)),
+        percent(share(event.took).clamp(0.5, 100.)),
     );
-    html! { div.bar aria-hidden="true" { span style=(style) {} } }
+    html! { svg.bar aria-hidden="true" { rect x=(x) width=(width) height="100%" {} } }
 }
 
 fn what(number: usize, event: &Event, editor: &Editor) -> Markup {
@@ -107,7 +107,7 @@ fn what(number: usize, event: &Event, editor: &Editor) -> Markup {
             }
         },
         What::Statement(statement) => html! {
-            pre.statement tabindex="0" role="region" aria-label={ "Statement " (number) } { (statement.text) @if !statement.whole { "…" } }
+            pre tabindex="0" role="region" aria-label={ "Statement " (number) } { (statement.text) @if !statement.whole { "…" } }
             @if !statement.params.is_empty() {
                 p.quiet { @for (number, param) in (1..).zip(&statement.params) { "$" (number) " = " code { (param.shown) } " " } }
             }
@@ -133,7 +133,7 @@ fn explain(request: &Answered, number: usize, statement: &Statement, token: &Tok
         @if super::explain::can(statement) {
             form method="post" action={ "/__dev/requests/" (request.id) "/explain/" (number) } {
                 input type="hidden" name="token" value=(token.as_str());
-                button.small { "EXPLAIN" }
+                button { "EXPLAIN" }
             }
         }
     }

@@ -202,6 +202,9 @@ impl Chromium {
         self.resize(width, 800).await;
         self.prefer(scheme).await;
         self.open(url).await;
+        // A tab of the dashboard is drawn by its script.
+        let drawn = "!document.querySelector('main')?.hidden";
+        self.until("the page to be drawn", drawn).await;
         let wide = "document.documentElement.scrollWidth > innerWidth";
         assert_eq!(self.value(wide).await, false, "{url} at {width}");
         let faults = self.accessibility_faults().await;

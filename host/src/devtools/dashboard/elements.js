@@ -1,7 +1,13 @@
-// Rows, parts and text of the dashboard. Elements are reused as long as what they show exists, so focus, scrolling and
+// Rows, parts and text of the dashboard, and the list of what this tab shows. Elements are reused as long as what they show exists, so focus, scrolling and
 // selection survive an update. Text from compiler, app and PostgreSQL reaches the page as text nodes only.
 
 const drawn = new Map(); // what was last drawn, for parts that are redrawn as a whole
+const drawings = []; // what this tab shows
+
+// Draws with each status, if this tab has the element.
+function shows(id, draw) {
+  if (get(id)) drawings.push(draw);
+}
 
 // Elements
 
@@ -84,6 +90,21 @@ function pairs(id, items) {
     write(pair.firstChild, name);
     write(pair.lastChild, value);
   });
+}
+
+// An action on what a row shows: sends `value` as the form's `field`.
+function rowButton(action, title, field, value) {
+  const button = element("button", title);
+  Object.assign(button, { type: "button", name: field, value });
+  button.dataset.action = action;
+  button.setAttribute("aria-label", `${title} ${value}`);
+  return button;
+}
+
+function linkTo(url, text) {
+  const link = element("a", text);
+  link.href = url;
+  return link;
 }
 
 function placeOf(text, status) {

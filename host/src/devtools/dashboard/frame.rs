@@ -1,0 +1,134 @@
+//! The frame of every page of the dashboard: the tabs, the buttons, and the line that says what happens.
+//!
+//! A page may be drawn by the script or come with its content from the server. The frame does not know which tab shows
+//! what.
+
+use axum::{
+    body::Body,
+    http::{Response, StatusCode, header},
+    response::{Html, IntoResponse},
+};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::{actions::ActionKind, devtools::buttons::Token};
+
+/// Only our own files, and no inline script: unescaped text could not run even if it slipped through.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Inline, since a browser would otherwise request one from the app.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M1 13h5V8h4V3h5' fill='none' stroke='%233b82c4' stroke-width='2.5'/%3E%3C/svg%3E";
+
+/// Each is a page of its own, so that it can be reloaded and shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::devtools) enum Tab {
+    Overview,
+    Requests,
+    Database,
+    Reloads,
+    Leak,
+    Settings,
+}
+
+impl Tab {
+    /// In their order.
+    const ALL: [Self; 6] = [
+        Self::Overview,
+        Self::Requests,
+        Self::Database,
+        Self::Reloads,
+        Self::Leak,
+        Self::Settings,
+    ];
+
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Overview => "/__dev",
+            Self::Requests => "/__dev/requests",
+            Self::Database => "/__dev/database",
+            Self::Reloads => "/__dev/reloads",
+            Self::Leak => "/__dev/leak",
+            Self::Settings => "/__dev/settings",
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Requests => "Requests",
+            Self::Database => "Database",
+            Self::Reloads => "Reloads",
+            Self::Leak => "Leak laboratory",
+            Self::Settings => "Settings",
+        }
+    }
+}
+
+/// How a page gets its content.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::devtools) enum Content {
+    /// From the script.
+    Drawn,
+    /// From the server.
+    Rendered,
+    /// From the server, which could not give it again: the script must not reload the page.
+    Once,
+}
+
+/// A page of this tab.
+pub(in crate::devtools) fn page(
+    tab: Tab,
+    (status, title): (StatusCode, &str),
+    token: &Token,
+    (how, content): (Content, &Markup),
+) -> Response<Body> {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="dev-token" content=(token.as_str());
+                title { (title) " · /__dev" }
+                link rel="icon" href=(ICON);
+                link rel="stylesheet" href="/__dev/dashboard.css";
+                script src="/__dev/dashboard.js" defer {}
+            }
+            body {
+                header {
+                    b { "/__dev" }
+                    span #link.chip {}
+                    span #host.quiet {}
+                    span.actions {
+                        @for (action, of_database) in [(ActionKind::Rebuild, false), (ActionKind::NewPool, true)] {
+                            @let action = action.entry();
+                            button type="button" data-action=(action.name) data-database[of_database] { (action.title) }
+                        }
+                    }
+                    nav aria-label="Tabs" {
+                        @for each in Tab::ALL {
+                            @let of_database = matches!(each, Tab::Database | Tab::Leak);
+                            a href=(each.path()) aria-current=[(each == tab).then_some("page")] data-database[of_database] { (each.title()) }
+                        }
+                    }
+                }
+                @if how == Content::Drawn {
+                    noscript { p.noscript { "This page is drawn by a script. The same numbers: " a href="/__dev/status.json" { "/__dev/status.json" } } }
+                    main.drawn hidden { h1.unseen { (title) } (content) }
+                } @else {
+                    main data-once[how == Content::Once] { (content) }
+                }
+                footer {
+                    span #news-at aria-hidden="true" {}
+                    span #news role="status" {}
+                }
+            }
+        }
+    };
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, Html(page.into_string())).into_response()
+}
