@@ -107,6 +107,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             template: host.editor_url,
             root: services.project.root().to_owned(),
         },
+        morph: host.morph,
         keep_memory_mb: host.keep_memory_mb,
         host: devtools::Host {
             address,

@@ -110,6 +110,15 @@ pub(super) static HOST_BAR: Setting = Setting {
     change: Change::Restart,
 };
 
+pub(super) static HOST_MORPH: Setting = Setting {
+    variable: "HOST_MORPH",
+    default: "on",
+    example: "off",
+    help: "Whether an open page changes in place after a save where it can, or always loads again",
+    note: "",
+    change: Change::Restart,
+};
+
 pub(super) static EDITOR_URL: Setting = Setting {
     variable: "EDITOR_URL",
     default: "",

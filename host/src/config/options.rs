@@ -45,6 +45,7 @@ pub(crate) struct HostSettings {
     pub(crate) traces: usize,
     /// Whether pages show what it took to render them.
     pub(crate) bar: bool,
+    pub(crate) morph: bool,
     pub(crate) editor_url: Option<String>,
     /// Names that `/__dev` answers to, besides local ones.
     pub(crate) allow: Vec<String>,
@@ -122,6 +123,7 @@ impl HostSettings {
             keep_memory_mb: reader.take(&dev_table::HOST_KEEP_MEMORY_MB, megabytes),
             traces: reader.take(&dev_table::HOST_TRACES, count),
             bar: reader.take(&dev_table::HOST_BAR, on_or_off),
+            morph: reader.take(&dev_table::HOST_MORPH, on_or_off),
             editor_url: reader.take(&dev_table::EDITOR_URL, text),
             allow: reader.take(&dev_table::HOST_ALLOW, list),
             entries: Vec::new(),

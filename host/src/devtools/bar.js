@@ -2,9 +2,12 @@
 // like the overlay. Closed, it stays away for this tab.
 const HIDDEN = "__dev:bar";
 
+let bar = null;
+
 function showBar({ request, took, statements, repeated, generation }) {
+  bar?.remove();
   if (request === undefined || recall(HIDDEN)) return;
-  const bar = document.createElement("div");
+  bar = document.createElement("div");
   const link = element("a", [`gen ${generation}`, `${took} ms`, count(Number(statements), "statement")].join(" · "));
   link.href = `/__dev/requests/${request}`;
   link.target = "_blank";

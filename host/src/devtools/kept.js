@@ -1,7 +1,7 @@
-// Keeps over a reload what would be lost: the scroll positions of the page and its parts, unsent input, the focus and
-// its selection.
+// Keeps what would be lost when the page is rendered again: the scroll positions of the page and its parts, unsent
+// input, the focus and its selection.
 //
-// Stored in the tab's session storage, from a reload by this script until the next page of the same URL. A field is
+// Over a reload it is stored in the tab's session storage, until the next page of the same URL. A field is
 // kept only if the user has changed it and it differs from what the server sent; all others show the server's new
 // value. Passwords, codes, card numbers and files are never kept. An element is found again by its id, else by its name
 // in its form, else by its position; if it could be mistaken for another it is skipped. What the next page does not
@@ -28,8 +28,13 @@ addEventListener(
 restoreKept();
 
 function keepPage() {
-  const fields = [...changed].filter((field) => field.isConnected && isKept(field) && !isAsSent(field));
-  const kept = {
+  remember(STORAGE_KEY, JSON.stringify(pageNow()));
+  history.scrollRestoration = "manual"; // the browser's own would run after ours, with less information
+}
+
+function pageNow() {
+  const fields = [...changed].filter((field) => field.isConnected && isKept(field) && holdsInput(field));
+  return {
     href: location.href,
     page: pending.page && scrollY === reached ? pending.page : [scrollX, scrollY],
     fields: [...pending.fields, ...fields.map((field) => ({ at: placeOf(field), kind: field.type, state: stateOf(field) }))],
@@ -37,8 +42,6 @@ function keepPage() {
     focus: focusNow() ?? pending.focus,
     restoration: history.scrollRestoration,
   };
-  history.scrollRestoration = "manual"; // the browser's own would run after ours, with less information
-  remember(STORAGE_KEY, JSON.stringify(kept));
 }
 
 function restoreKept() {
@@ -50,11 +53,22 @@ function restoreKept() {
   // Until then scripts may add elements, and images change the layout.
   addEventListener("load", () => {
     restore();
-    const [left, top] = pending.page;
-    scrollTo({ left, top, behavior: "instant" });
-    reached = scrollY; // less than asked for, if this page is shorter
+    scrollBack();
     setTimeout(() => (history.scrollRestoration = pending.restoration)); // after the browser has read it
   });
+}
+
+// On the same document, changed by a morph.
+function restoreInPlace(kept) {
+  pending = kept;
+  restore();
+  scrollBack();
+}
+
+function scrollBack() {
+  const [left, top] = pending.page;
+  scrollTo({ left, top, behavior: "instant" });
+  reached = scrollY; // less than asked for, if this page is shorter
 }
 
 function restore() {
@@ -98,6 +112,11 @@ function isAsSent(field) {
     return field.multiple ? field.selectedIndex < 0 : field.selectedIndex <= 0;
   }
   return isTicked(field) ? field.checked === field.defaultChecked : field.value === field.defaultValue;
+}
+
+// Whether the user has put something into a field that is not sent yet.
+function holdsInput(field) {
+  return changed.has(field) && !isAsSent(field);
 }
 
 function isTicked(field) {

@@ -68,6 +68,7 @@ impl Devtools {
             schema: sources.services.schema.clone(),
             health: sources.services.health.clone(),
             editor: sources.editor.clone(),
+            morph: sources.morph,
             stop: stop.clone(),
         });
         let buttons = buttons::routes(Buttons {

@@ -1,6 +1,6 @@
-//! The script in each page, which reloads it after a swap and shows why a build failed: its file and its events.
+//! The script in each page, which renders it again after a swap and shows why a build failed: its file and its events.
 
-use std::{convert::Infallible, path::Path, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, path::Path, sync::Arc};
 
 use axum::{
     Router,
@@ -23,18 +23,21 @@ use super::{
 };
 use crate::{
     database::SchemaState,
-    events::{Diagnostic, Phase, Report},
+    events::{Diagnostic, Phase, Report, SavedFile},
     generation::Generations,
     health::Health,
 };
 
-const SCRIPT: [&str; 10] = [
+const SCRIPT: [&str; 13] = [
     "(() => {\n\"use strict\";\n",
     include_str!("ansi.js"),
     include_str!("place.js"),
     include_str!("overlay.js"),
     include_str!("bar.js"),
     include_str!("stream.js"),
+    include_str!("vendor/idiomorph.min.js"),
+    include_str!("files.js"),
+    include_str!("morph.js"),
     include_str!("leaving.js"),
     include_str!("kept.js"),
     include_str!("browser.js"),
@@ -49,6 +52,8 @@ pub(super) struct Script {
     pub(super) schema: watch::Receiver<SchemaState>,
     pub(super) health: watch::Receiver<Health>,
     pub(super) editor: Editor,
+    /// Whether pages may change in place.
+    pub(super) morph: bool,
     /// Ends the streams when the host ends; the script then waits for the next host.
     pub(super) stop: CancellationToken,
 }
@@ -60,6 +65,9 @@ struct News<'a> {
     host: u32,
     generation: u64,
     revision: u64,
+    /// What the last revisions were.
+    saved: &'a VecDeque<SavedFile>,
+    morph: bool,
     phase: Phase,
     diagnostics: &'a [Diagnostic],
     /// The number of all errors, including those that are not in `diagnostics`.
@@ -106,7 +114,9 @@ async fn events(
         let news = News {
             host: std::process::id(),
             generation: script.generations.active_id(),
-            revision: now.revision,
+            revision: now.files.revision,
+            saved: &now.files.saved,
+            morph: script.morph,
             phase: now.phase,
             diagnostics: &now.build.diagnostics,
             errors: now.build.errors,

@@ -28,6 +28,7 @@ pub(crate) struct Sources {
     pub(crate) requests: Arc<Requests>,
     pub(crate) unreloadable: Arc<UnreloadablePages>,
     pub(crate) editor: Editor,
+    pub(crate) morph: bool,
     pub(crate) keep_memory_mb: Option<u64>,
     pub(crate) host: Host,
 }
@@ -175,7 +176,7 @@ impl Sources {
             build,
             replays,
             images,
-            revision,
+            files,
         } = self.services.report.borrow().clone();
         let (generation, generations) = self.services.generations.snapshots();
         let host_pid = std::process::id();
@@ -189,7 +190,7 @@ impl Sources {
             last_reload: last_reload.filter(|last| !last.first),
             build,
             replays,
-            revision,
+            revision: files.revision,
             generations,
             kept: self.services.kept.list(),
             images: KeptCode {

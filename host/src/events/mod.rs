@@ -10,6 +10,7 @@ mod progress;
 
 // The steps of a save, and the state of the reload loop.
 mod report;
+mod runtime_files;
 
 // Who hears of it.
 mod stream;
@@ -22,6 +23,7 @@ pub(crate) use progress::{BuildKind, Progress, UnderWay};
 pub(crate) use report::{
     Build, Compiler, Images, LastReload, Phase, Reloads, Report, Retired, Times,
 };
+pub(crate) use runtime_files::{RuntimeFiles, SavedFile};
 pub(crate) use stream::Events;
 pub(crate) use trouble::{Cause, Trouble};
 
@@ -36,7 +38,7 @@ use shared::db::Refusal;
 pub(crate) enum Event {
     // A save, in the order of its steps.
     Migrating,
-    /// Saved files that the app reads at run time; open pages reload.
+    /// Saved files that the app reads at run time; open pages show them.
     Refreshed {
         files: Vec<String>,
     },

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Progress, UnderWay, in_milliseconds as ms, worst};
+use super::{Diagnostic, Progress, RuntimeFiles, UnderWay, in_milliseconds as ms, worst};
 
 /// The phase of the reload loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,8 +42,9 @@ pub(crate) struct Report {
     pub(crate) replays: bool,
     /// `None` before the first measurement, and on systems that do not provide it.
     pub(crate) images: Option<Images>,
-    /// Counts saves of files that the app reads at run time. Open pages reload when it changes.
-    pub(crate) revision: u64,
+    /// Open pages are rendered again when they change.
+    #[serde(flatten)]
+    pub(crate) files: RuntimeFiles,
 }
 
 /// The libraries that this process has loaded, including the active one. Each stays mapped until the process ends.
@@ -169,7 +170,7 @@ impl Report {
             build: Build::new(true, &[]),
             replays: false,
             images: None,
-            revision: 0,
+            files: RuntimeFiles::default(),
         }
     }
 

@@ -194,7 +194,7 @@ impl Loop {
 
     fn refresh(&self, files: &Changes) {
         let report = &self.reload.report;
-        report.send_modify(|report| report.revision += 1);
+        report.send_modify(|report| report.files.save(files));
         let files = names(files);
         self.reload.services.events.emit(Event::Refreshed { files });
     }

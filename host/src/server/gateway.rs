@@ -22,7 +22,7 @@ use super::{
     dispatch::{NoAnswer, Served, dispatch},
     fallback::{Instead, Pages, cookies_of, may_replace},
     hold::{hold, hold_for_a_migration},
-    inject::{PageOrigin, UnreloadablePages, add_script},
+    inject::{PageOrigin, UnreloadablePages, add_script, forbid_guessing},
     request_info::{RequestInfo, is_local_name, name_of},
     requests::{Answered, Bodies, Requests},
     timing::Timing,
@@ -79,7 +79,7 @@ impl Gateway {
             info,
         };
         // Before the app is asked: a newer revision must reload what it renders now.
-        let revision = self.services.report.borrow().revision;
+        let revision = self.services.report.borrow().files.revision;
         let (generation, schema, rendering, response) = match self.blocked() {
             Some((schema, instead)) => {
                 let page = self.page(instead, &asking).await;
@@ -87,7 +87,7 @@ impl Gateway {
                 (active, Some(schema), None, page)
             }
             None => {
-                asking.info.strip_conditional_headers(request.headers_mut());
+                asking.info.as_page_load(request.headers_mut());
                 let held = since.elapsed();
                 let (answered, response) = self.ask_the_app(request, tether, &asking, held).await;
                 let rendering = self.bar.then(|| answered.rendering());
@@ -108,6 +108,7 @@ impl Gateway {
             &self.unreloadable,
             &self.services.events,
         );
+        forbid_guessing(response.headers_mut());
         if stale {
             let yes = HeaderValue::from_static("1");
             response.headers_mut().insert(STALE, yes);

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use axum::http::{HeaderMap, HeaderName, Method, Request, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use super::masks::masked;
 
@@ -25,6 +25,10 @@ pub(crate) enum Wants {
 
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// The script in a page fetches that page again, to change it in place.
+const X_DEV_PAGE: HeaderName = HeaderName::from_static("x-dev-page");
 
 impl RequestInfo {
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
@@ -68,11 +72,14 @@ impl RequestInfo {
 
     /// Whether a script will insert the response into a page.
     pub(crate) fn is_part(&self) -> bool {
-        self.headers.contains_key(HX_REQUEST)
-            || !matches!(
-                text(&self.headers, SEC_FETCH_DEST),
-                None | Some("document" | "iframe" | "frame")
-            )
+        let is_page = || {
+            self.headers.contains_key(X_DEV_PAGE)
+                || matches!(
+                    text(&self.headers, SEC_FETCH_DEST),
+                    None | Some("document" | "iframe" | "frame")
+                )
+        };
+        self.headers.contains_key(HX_REQUEST) || !is_page()
     }
 
     /// Whether the browser says that it loads a document. It does not say so over plain HTTP to another machine.
@@ -80,9 +87,16 @@ impl RequestInfo {
         text(&self.headers, SEC_FETCH_DEST).is_some() && !self.is_part()
     }
 
-    /// Removes headers from a navigation that would prevent adding the script: those that allow compression or "not
-    /// modified", with which the browser would show a page with the script tag of an older generation.
-    pub(crate) fn strip_conditional_headers(&self, headers: &mut HeaderMap) {
+    /// Makes the headers of a navigation those that the app is to see.
+    ///
+    /// Removes what would prevent adding the script: headers that allow compression or "not modified", with which the
+    /// browser would show a page with the script tag of an older generation. A page that is fetched by the script is
+    /// a page as any other.
+    pub(crate) fn as_page_load(&self, headers: &mut HeaderMap) {
+        if headers.remove(X_DEV_PAGE).is_some() {
+            headers.insert(SEC_FETCH_DEST, HeaderValue::from_static("document"));
+            headers.insert(SEC_FETCH_MODE, HeaderValue::from_static("navigate"));
+        }
         // A client that resumes a download needs the same bytes as before.
         if !self.is_navigation() || self.headers.contains_key(header::RANGE) {
             return;

@@ -121,7 +121,7 @@ impl Terminal {
             screen::move_back(self.generations.at_rest());
         }
         let text = format!(
-            "{GOOD}✓{GOOD:#} {}  {DIM}needs no build; open pages reload{DIM:#}",
+            "{GOOD}✓{GOOD:#} {}  {DIM}needs no build; open pages show it{DIM:#}",
             files_label(&files)
         );
         self.files = files;

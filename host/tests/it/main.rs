@@ -91,6 +91,7 @@ mod web;
 
 // All of it in a real browser.
 mod dashboard;
+mod in_place;
 mod overlay;
 mod seen;
 mod tabs;

@@ -13,7 +13,7 @@ pub(crate) use policy::{Unreloadable, UnreloadablePages};
 
 use axum::{
     body::Body,
-    http::{Method, Response, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
 };
 
 use super::{request_info::RequestInfo, requests::Rendering, timing::ms};
@@ -71,6 +71,17 @@ pub(super) fn add_script(
     } = judge(response.headers(), info.host());
     note(forbidden_by.as_deref());
     append(response, tag(info, origin, nonce), info.is_document())
+}
+
+/// Without a word from the app a browser guesses for how long a file stays as it is, from its age: a stylesheet that was
+/// not touched for a month would then be old for days after a save.
+pub(super) fn forbid_guessing(headers: &mut HeaderMap) {
+    if headers.contains_key(header::LAST_MODIFIED)
+        && !headers.contains_key(header::CACHE_CONTROL)
+        && !headers.contains_key(header::EXPIRES)
+    {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
 }
 
 fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String {

@@ -1,0 +1,62 @@
+// Renders the page again in place: what the server says now is fetched, and only what differs is changed. So forms,
+// focus, scroll positions, open menus and playing videos stay as they are.
+//
+// Only for pages that are what the server sent. A script may have built a part of the page, or hold elements that the
+// new page has not: such a page is loaded again, unless it says `<meta name="dev-update" content="morph">`. htmx is
+// known to bear it.
+
+const PATIENCE = 5000; // ms; a page that streams for longer is loaded again
+const DATA = /^(application|text)\/(?!javascript|ecmascript)/; // as the type of a script: nothing runs
+
+// Returns whether the page is what the server says now.
+async function morphPage() {
+  if (!bearsMorph(document)) return false;
+  const next = await fetchPage().catch(() => null); // no answer, or a policy of the page against it
+  if (!next || !bearsMorph(next) || !isSame(scriptsOf(document), scriptsOf(next))) return false;
+  const kept = pageNow();
+  keepAddresses(next);
+  Idiomorph.morph(document.documentElement, next.documentElement, {
+    ignoreActiveValue: true,
+    head: { style: "morph" },
+    callbacks: {
+      beforeNodeRemoved: (node) => !isAdded(node),
+      // Passwords and files too: nothing is stored.
+      beforeAttributeUpdated: (name, node) => !(["value", "checked"].includes(name) && holdsInput(node)),
+    },
+  });
+  globalThis.htmx?.process(document.body);
+  restoreInPlace(kept);
+  return true;
+}
+
+async function fetchPage() {
+  // The host passes it on as what it is in effect: the load of a page.
+  const headers = { accept: "text/html", "x-dev-page": "1" };
+  const answer = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+  const isPage = answer.headers.get("content-type")?.startsWith("text/html") && !answer.redirected;
+  return isPage ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+}
+
+function bearsMorph(page) {
+  if (![...page.scripts].some(isOurs)) return false;
+  return page.querySelector("meta[name=dev-update][content=morph]") !== null || scriptsOf(page).every((script) => /\bhtmx\b[^/]*$/.test(script));
+}
+
+// What runs on a page, beside this script.
+function scriptsOf(page) {
+  const run = [...page.scripts].filter((script) => !isOurs(script) && !DATA.test(script.type));
+  return run.map((script) => script.getAttribute("src") ?? script.text);
+}
+
+function isOurs(script) {
+  return script.getAttribute("src") === "/__dev/browser.js";
+}
+
+function isSame(some, others) {
+  return JSON.stringify(some) === JSON.stringify(others);
+}
+
+// The overlay and the bar: the parser of HTML puts nothing behind the body.
+function isAdded(node) {
+  return node.parentNode === document.documentElement && node.localName === "div";
+}
