@@ -20,7 +20,7 @@ use crate::{
     keep::Keeping,
     lifecycle::{Restart, Running, SettingsReload, Signals, Start, burning},
     panics,
-    reload::{Notifiers, Reload},
+    reload::{Cookies, Notifiers, Reload},
     server::{Gateway, Requests, UnreloadablePages},
     services::Services,
     terminal::{self, Banner, Keys, Terminal},
@@ -97,6 +97,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let (actions, actions_rx) = mpsc::unbounded_channel();
     let (notifiers, end) = (Notifiers::default(), Arc::<Notify>::default());
     let (stop, retiring) = (CancellationToken::new(), TaskTracker::new());
+    let cookies = Cookies::new(services.project.root());
 
     let sources = Sources {
         services: services.clone(),
@@ -118,7 +119,12 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     };
     let recording = sources.record();
     let gateway = {
-        let (devtools, own) = Devtools::new(sources.clone(), actions.clone(), stop.clone())?;
+        let (devtools, own) = Devtools::new(
+            sources.clone(),
+            actions.clone(),
+            stop.clone(),
+            host.mcp.then(|| cookies.clone()),
+        )?;
         Arc::new(Gateway {
             services: services.clone(),
             requests: sources.requests,
@@ -159,6 +165,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let reload = Reload {
         services: services.clone(),
         notifiers: notifiers.clone(),
+        cookies,
         replay: host.replay,
         keep_memory_mb: host.keep_memory_mb,
         image,

@@ -119,6 +119,15 @@ pub(super) static HOST_MORPH: Setting = Setting {
     change: Change::Restart,
 };
 
+pub(super) static HOST_MCP: Setting = Setting {
+    variable: "HOST_MCP",
+    default: "on",
+    example: "off",
+    help: "Whether coding agents may ask at /__dev/mcp, by the Model Context Protocol",
+    note: "",
+    change: Change::Restart,
+};
+
 pub(super) static EDITOR_URL: Setting = Setting {
     variable: "EDITOR_URL",
     default: "",

@@ -46,6 +46,8 @@ pub(crate) struct HostSettings {
     /// Whether pages show what it took to render them.
     pub(crate) bar: bool,
     pub(crate) morph: bool,
+    /// Whether coding agents may ask.
+    pub(crate) mcp: bool,
     pub(crate) editor_url: Option<String>,
     /// Names that `/__dev` answers to, besides local ones.
     pub(crate) allow: Vec<String>,
@@ -124,6 +126,7 @@ impl HostSettings {
             traces: reader.take(&dev_table::HOST_TRACES, count),
             bar: reader.take(&dev_table::HOST_BAR, on_or_off),
             morph: reader.take(&dev_table::HOST_MORPH, on_or_off),
+            mcp: reader.take(&dev_table::HOST_MCP, on_or_off),
             editor_url: reader.take(&dev_table::EDITOR_URL, text),
             allow: reader.take(&dev_table::HOST_ALLOW, list),
             entries: Vec::new(),

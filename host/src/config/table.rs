@@ -8,7 +8,7 @@ use shared::env::{HOST, PORT, Setting};
 #[cfg(feature = "dev")]
 use super::dev_table::{
     EDITOR_URL, HOST_ALLOW, HOST_BAR, HOST_DATABASE, HOST_HOLD_MS, HOST_ISOLATION,
-    HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MIGRATE, HOST_MIGRATIONS, HOST_MORPH,
+    HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MCP, HOST_MIGRATE, HOST_MIGRATIONS, HOST_MORPH,
     HOST_POOL, HOST_REPLAY, HOST_TRACES, HOST_WATCH,
 };
 
@@ -45,7 +45,7 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 15] = [
+pub(crate) static DEV_FLAGS: [Flag; 16] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     Flag {
@@ -62,6 +62,7 @@ pub(crate) static DEV_FLAGS: [Flag; 15] = [
     flag(&HOST_TRACES, "traces", "NUMBER"),
     flag(&HOST_BAR, "bar", "on|off"),
     flag(&HOST_MORPH, "morph", "on|off"),
+    flag(&HOST_MCP, "mcp", "on|off"),
     flag(&EDITOR_URL, "editor-url", "TEMPLATE"),
     Flag {
         repeats: true,

@@ -202,7 +202,7 @@ fn is_path(back: &str) -> bool {
 }
 
 /// Relies on headers that a page cannot forge. Clients other than browsers send neither of them.
-fn is_same_origin(headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = text(headers, "sec-fetch-site") {
         return site == "same-origin";
     }

@@ -27,6 +27,12 @@ mod requests;
 mod journal;
 mod status;
 
+// The same for coding agents.
+mod mcp;
+
+// Queries, plans and tables.
+mod sql;
+
 pub(crate) use self::{
     journal::Journal,
     pages::Editor,
@@ -41,10 +47,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actions::Action,
+    reload::Cookies,
     server::{Instead, Pages, RequestInfo},
 };
 use buttons::{Buttons, Token};
 use dashboard::Dashboard;
+use mcp::Mcp;
 use requests::Traces;
 use script::Script;
 
@@ -55,11 +63,13 @@ pub(crate) struct Devtools {
 }
 
 impl Devtools {
-    /// Also returns the routes. `stop` ends their streams with the host; pages then wait for the next one.
+    /// Also returns the routes. `stop` ends their streams with the host; pages then wait for the next one. `mcp`: with
+    /// those for coding agents.
     pub(crate) fn new(
         sources: Sources,
         actions: mpsc::UnboundedSender<Action>,
         stop: CancellationToken,
+        mcp: Option<Cookies>,
     ) -> io::Result<(Self, Router)> {
         let token = Token::new()?;
         let script = script::routes(Script {
@@ -80,7 +90,7 @@ impl Devtools {
         let dashboard = dashboard::routes(Dashboard {
             sources: sources.clone(),
             token: token.clone(),
-            stop,
+            stop: stop.clone(),
         });
         let traces = requests::routes(Traces {
             requests: sources.requests.clone(),
@@ -88,12 +98,20 @@ impl Devtools {
             token: token.clone(),
             db: sources.services.database.db.clone(),
         });
+        let mcp = mcp.map(|cookies| {
+            mcp::routes(Mcp {
+                sources: sources.clone(),
+                cookies,
+                stop,
+            })
+        });
         let devtools = Self {
             editor: sources.editor.clone(),
             token,
         };
         let routes = status::routes(sources).merge(script).merge(buttons);
-        Ok((devtools, routes.merge(dashboard).merge(traces)))
+        let routes = routes.merge(dashboard).merge(traces);
+        Ok((devtools, routes.merge(mcp.unwrap_or_default())))
     }
 }
 

@@ -177,6 +177,7 @@ impl Sources {
             replays,
             images,
             files,
+            dealt_with: _,
         } = self.services.report.borrow().clone();
         let (generation, generations) = self.services.generations.snapshots();
         let host_pid = std::process::id();

@@ -45,6 +45,9 @@ pub(crate) struct Report {
     /// Open pages are rendered again when they change.
     #[serde(flatten)]
     pub(crate) files: RuntimeFiles,
+    /// Everything saved before the cookie of this number is live, or has failed.
+    #[serde(skip)]
+    pub(crate) dealt_with: u64,
 }
 
 /// The libraries that this process has loaded, including the active one. Each stays mapped until the process ends.
@@ -171,6 +174,7 @@ impl Report {
             replays: false,
             images: None,
             files: RuntimeFiles::default(),
+            dealt_with: 0,
         }
     }
 

@@ -94,7 +94,7 @@ impl Running {
         let (end, notifiers) = (self.end.clone(), self.notifiers.clone());
         let Notifiers {
             rebuild,
-            settings_saved,
+            settings,
             cleaned,
         } = &notifiers;
         tokio::select! {
@@ -125,13 +125,14 @@ impl Running {
                         }
                         revive(&mut self.database, &self.services).await;
                     }
-                    () = settings_saved.notified() => {
+                    saves = settings.next() => {
                         let changed = self.settings_reload.reload(&mut self.database).await;
                         // A failed restart of the host or start of the app may have been caused by a setting, so try
                         // again.
                         if changed || self.services.report.borrow().phase == Phase::LoadFailed {
                             rebuild.notify_one();
                         }
+                        settings.set_applied(saves);
                     }
                     Some(action) = self.actions_rx.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),

@@ -36,7 +36,7 @@ const VARIABLE: &str = "RUST_LOG";
 /// What is shown without `RUST_LOG`: everything that is worth a line, without the routine of these crates. SeaORM has
 /// sqlx say each statement.
 const DEFAULT: &str =
-    "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=error,sqlx::query=warn";
+    "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=error,rmcp=warn,sqlx::query=warn";
 
 type SetFilters = Box<dyn Fn(&str) -> Result<(), reload::Error> + Send + Sync>;
 

@@ -5,7 +5,8 @@
 //! until its successor has started.
 //! Only this file and `live` change the [`Phase`], and only once the new value is true.
 
-// The rest of the loop: takes a finished build live.
+// The rest of the loop: waits while nothing is to be done, and takes a finished build live.
+mod idle;
 mod live;
 
 // What the loop remembers between operations.
@@ -33,6 +34,10 @@ mod start;
 // What the caller passes in.
 mod parts;
 
+// How one asks whether everything saved so far is dealt with; `.env`, which the main loop deals with.
+mod cookies;
+mod settings_saves;
+
 // Whether the host itself has changed.
 mod image;
 
@@ -53,15 +58,16 @@ use live::BuiltApp;
 use load::Loader;
 use saved::classify;
 use shared::{BoxError, abi::Entry};
-use state::{BuildRequest, IdleState, LoopState, Next};
+use state::{BuildRequest, LoopState, Next};
 use watch::{Changes, LastSave, Watch, names};
 
+pub(crate) use cookies::Cookies;
 pub(crate) use image::Image;
 pub(crate) use parts::{Notifiers, Ready, Reload, RestartNeeded};
 pub(crate) use retire::retire;
 
 use crate::{
-    events::{BuildKind, Event, Images, Phase, Progress, UnderWay},
+    events::{BuildKind, Event, Phase, Progress, UnderWay},
     generation::Absence,
 };
 
@@ -80,8 +86,9 @@ impl Reload {
     pub(crate) async fn run(self, ready: Ready) -> Result<RestartNeeded, BoxError> {
         let mut watch = Watch::new(
             &self.services.project,
-            self.notifiers.settings_saved.clone(),
+            self.notifiers.settings.clone(),
             self.notifiers.cleaned.clone(),
+            self.cookies.clone(),
         )
         .map_err(|error| format!("cannot watch {}: {error}", self.root().display()))?;
         let loader = Loader::new(self.services.project.app(), self.root().join(publish::LIVE))
@@ -155,38 +162,6 @@ impl Loop {
         }
     }
 
-    /// Waits for a save. Returns `Some` if the code of old generations exceeds the memory budget instead.
-    async fn wait(&mut self) -> Option<Images> {
-        let Self {
-            reload,
-            watch,
-            builder,
-            ..
-        } = self;
-        let rest = match self.state.idle_state() {
-            IdleState::Unbuilt => Phase::Starting,
-            IdleState::DoesNotCompile => Phase::BuildFailed,
-            IdleState::Refused => Phase::LoadFailed,
-            IdleState::Live => Phase::Active,
-        };
-        let changes = loop {
-            let replays = builder.is_warm();
-            reload.report.send_if_modified(|report| {
-                let before = (report.phase, report.replays);
-                (report.phase, report.replays) = (rest, replays);
-                before != (rest, replays)
-            });
-            tokio::select! {
-                biased;
-                changes = watch.next(&reload.notifiers.rebuild) => break changes,
-                images = reload.over_budget() => return Some(images),
-                () = builder.warm_up() => {}
-            }
-        };
-        self.saved(changes);
-        None
-    }
-
     fn saved(&mut self, changes: Changes) {
         self.last_save = LastSave::of(self.reload.root(), &changes);
         self.state.saved(changes);
@@ -254,6 +229,7 @@ impl Loop {
                     biased; // never cancel a build that has already finished
                     outcome = &mut building => break Some(outcome),
                     changes = watch.next(&reload.notifiers.rebuild) => {
+                        let Some(changes) = changes else { continue };
                         *last_save = LastSave::of(reload.root(), &changes);
                         state.saved(changes);
                         let classify = |changes, inputs_known| classify(&reload.services.project, &inputs, changes, inputs_known);

@@ -7,7 +7,7 @@ use shared::BoxError;
 use tokio::sync::{Notify, watch as published};
 use tokio_util::task::TaskTracker;
 
-use super::Image;
+use super::{Image, cookies::Cookies, settings_saves::SettingsSaves};
 use crate::{
     events::{Images, Report},
     services::Services,
@@ -20,6 +20,7 @@ pub(crate) type Ready = BoxFuture<'static, ()>;
 pub(crate) struct Reload {
     pub(crate) services: Services,
     pub(crate) notifiers: Notifiers,
+    pub(crate) cookies: Cookies,
     /// Whether rustc may be run without cargo.
     pub(crate) replay: bool,
     /// How much memory the code of earlier generations may use; `None` means no limit.
@@ -40,8 +41,7 @@ pub(crate) struct Reload {
 pub(crate) struct Notifiers {
     /// Build without a save.
     pub(crate) rebuild: Arc<Notify>,
-    /// `.env` was saved.
-    pub(crate) settings_saved: Arc<Notify>,
+    pub(crate) settings: SettingsSaves,
     /// `.dev`, or something in it, was deleted.
     pub(crate) cleaned: Arc<Notify>,
 }

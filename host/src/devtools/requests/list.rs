@@ -3,27 +3,31 @@
 use std::sync::Arc;
 
 use maud::{Markup, html};
+use rmcp::schemars;
 use serde::{Deserialize, Serialize};
 
 use crate::server::{Answered, ServedRequest, ms};
 
 /// In the query of the URL, so that a list can be bookmarked and shared.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Filter {
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+pub(in crate::devtools) struct Filter {
     /// Part of the path.
     #[serde(default)]
     path: String,
+    /// Of the answer.
+    status: Option<u16>,
     #[serde(default)]
     only: Only,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Only {
     #[default]
     All,
     /// Answered with 4xx or 5xx.
     Failed,
+    /// Half a second and more.
     Slow,
     /// One query for each row of another.
     Repeated,
@@ -31,14 +35,14 @@ enum Only {
 
 /// A request, with what the list says beyond [`ServedRequest`].
 #[derive(Serialize)]
-pub(super) struct Entry {
+pub(in crate::devtools) struct Entry {
     #[serde(flatten)]
     served: ServedRequest,
     db_ms: f64,
     wait_ms: f64,
 }
 
-pub(super) fn entry(request: &Answered) -> Entry {
+pub(in crate::devtools) fn entry(request: &Answered) -> Entry {
     let timing = request.timing;
     Entry {
         served: ServedRequest::of(request),
@@ -48,8 +52,9 @@ pub(super) fn entry(request: &Answered) -> Entry {
 }
 
 impl Filter {
-    pub(super) fn wants(&self, request: &Answered) -> bool {
+    pub(in crate::devtools) fn wants(&self, request: &Answered) -> bool {
         request.info.uri.path().contains(&self.path)
+            && self.status.is_none_or(|status| request.status == status)
             && match self.only {
                 Only::All => true,
                 Only::Failed => request.status.as_u16() >= 400,

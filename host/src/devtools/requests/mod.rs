@@ -4,10 +4,10 @@
 //! again when there is more.
 
 mod curl;
-mod explain;
-mod list;
+pub(super) mod explain;
+pub(super) mod list;
 mod page;
-mod shown;
+pub(super) mod shown;
 
 use std::sync::Arc;
 

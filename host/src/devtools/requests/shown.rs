@@ -8,7 +8,7 @@ use super::list::entry;
 use crate::server::{Answered, Excerpt, masked, masked_body, masked_query, ms, repeated};
 
 /// `/__dev/requests/ID.json`.
-pub(super) fn document(request: &Answered) -> Value {
+pub(in crate::devtools) fn document(request: &Answered) -> Value {
     let recorded = request.recorded();
     let timing = request.timing;
     let headers = |headers: &HeaderMap| -> Value {

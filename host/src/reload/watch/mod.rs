@@ -9,6 +9,9 @@ mod places;
 // Which files count.
 mod filter;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -27,7 +30,7 @@ use tokio::{
     time::{self, timeout_at},
 };
 
-use super::build::Inputs;
+use super::{build::Inputs, cookies::Cookies, settings_saves::SettingsSaves};
 use crate::config::Project;
 use places::Places;
 
@@ -85,17 +88,20 @@ pub(crate) struct Watch {
     /// tool's own file, written and renamed over the source.
     newborn: Changes,
     places: Places,
-    /// Notified when `.env` is saved.
-    settings_saved: Arc<Notify>,
+    settings: SettingsSaves,
     /// Notified when `.dev`, or something in it, is deleted.
     cleaned: Arc<Notify>,
+    cookies: Cookies,
+    /// The last one that was seen.
+    cookie: u64,
 }
 
 impl Watch {
     pub(crate) fn new(
         project: &Project,
-        settings_saved: Arc<Notify>,
+        settings: SettingsSaves,
         cleaned: Arc<Notify>,
+        cookies: Cookies,
     ) -> notify::Result<Self> {
         let (sender, events) = mpsc::unbounded_channel();
         let on_event = move |event: notify::Result<Event>| {
@@ -107,15 +113,22 @@ impl Watch {
         let watcher = RecommendedWatcher::new(on_event, config)?;
         let places = Places::new(project.clone(), watcher)?;
         // The settings were read before this watch began, and a save in between has gone unnoticed.
-        settings_saved.notify_one();
+        settings.notice();
         Ok(Self {
             events,
             pending: Changes::new(),
             newborn: Changes::new(),
             places,
-            settings_saved,
+            settings,
             cleaned,
+            cookie: cookies.so_far(),
+            cookies,
         })
+    }
+
+    /// The last cookie such that every save before it was returned; `None` while some are not.
+    pub(super) fn cookie(&self) -> Option<u64> {
+        self.pending.is_empty().then_some(self.cookie)
     }
 
     /// Also watches what the app is built from, wherever it is: the folders of its path packages, and its inputs.
@@ -124,18 +137,15 @@ impl Watch {
     }
 
     /// Waits for a save of sources and returns the changed files; passes saves of `.env` on. If `rebuild` is notified
-    /// first, returns what has been saved so far, which may be nothing. Cancel-safe.
-    pub(crate) async fn next(&mut self, rebuild: &Notify) -> Changes {
-        loop {
-            let (mut changes, asked) = tokio::select! {
-                changes = self.settled() => (changes, false),
-                () = rebuild.notified() => (std::mem::take(&mut self.pending), true),
-            };
-            self.notify_settings_saved(&mut changes);
-            if asked || !changes.is_empty() {
-                return changes;
-            }
-        }
+    /// first, returns what has been saved so far, which may be nothing. `None`: something else came, perhaps a cookie.
+    /// Cancel-safe.
+    pub(crate) async fn next(&mut self, rebuild: &Notify) -> Option<Changes> {
+        let (mut changes, asked) = tokio::select! {
+            changes = self.settled() => (changes, false),
+            () = rebuild.notified() => (std::mem::take(&mut self.pending), true),
+        };
+        self.pass_settings_on(&mut changes);
+        (asked || !changes.is_empty()).then_some(changes)
     }
 
     /// Waits for `work`, and passes saves of `.env` on meanwhile. Other saves are kept for [`next`](Self::next).
@@ -146,19 +156,20 @@ impl Watch {
                 () = &mut work => break,
                 changes = self.settled() => others.extend(changes),
             }
-            self.notify_settings_saved(&mut others);
+            self.pass_settings_on(&mut others);
         }
         self.pending.extend(others);
     }
 
-    fn notify_settings_saved(&self, changes: &mut Changes) {
+    fn pass_settings_on(&self, changes: &mut Changes) {
         if changes.remove(Path::new(SETTINGS)) {
-            self.settings_saved.notify_one();
+            self.settings.notice();
         }
     }
 
     async fn settled(&mut self) -> Changes {
-        while self.pending.is_empty() {
+        let before = self.cookie;
+        while self.pending.is_empty() && self.cookie == before {
             match self.events.recv().await {
                 Some(event) => drop(self.record(event)),
                 None => std::future::pending().await, // the watcher lives as long as `self`
@@ -191,6 +202,10 @@ impl Watch {
         }
         let (appears, disappears) = (is_appearance(event.kind), is_disappearance(event.kind));
         for path in &event.paths {
+            if let Some(number) = self.cookies.number(path) {
+                self.cookie = self.cookie.max(number);
+                continue;
+            }
             if disappears && self.places.is_in_host_folder(path) {
                 self.cleaned.notify_one();
             }
@@ -240,32 +255,5 @@ fn is_folder(kind: EventKind, path: &Path) -> bool {
         EventKind::Modify(ModifyKind::Name(RenameMode::From)) => path.extension().is_none(),
         EventKind::Modify(ModifyKind::Name(RenameMode::To)) => path.is_dir(),
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_tool_that_renames_its_own_file_over_a_source_saves_one_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path().canonicalize().expect("a path");
-        let source = root.join("app_lib/src/page.rs");
-        fs::create_dir_all(root.join("app_lib/src")).expect("folders");
-        fs::write(&source, "old").expect("a file");
-        let mut watch = Watch::new(&Project::in_folder(&root), Arc::default(), Arc::default())
-            .expect("inotify is there");
-        watch.set_inputs(&BTreeSet::from([root.join("app_lib")]), &Inputs::default());
-        // As `sed -i` does: what was renamed away has no extension, and might have been a folder.
-        let own = root.join("app_lib/src/sedAbCdEf");
-        fs::write(&own, "new").expect("a file");
-        fs::rename(&own, &source).expect("a rename");
-        let changes = watch.next(&Notify::new()).await;
-        assert_eq!(changes, Changes::from(["app_lib/src/page.rs".into()]));
-        // A source that was there and goes is a change.
-        fs::remove_file(&source).expect("a file");
-        let changes = watch.next(&Notify::new()).await;
-        assert_eq!(changes, Changes::from(["app_lib/src/page.rs".into()]));
     }
 }

@@ -275,7 +275,7 @@ fn axe() -> Option<PathBuf> {
 }
 
 /// Past the test harness, which keeps what a passing test says.
-fn skipped(why: &str) {
+pub(super) fn skipped(why: &str) {
     let mut stderr = std::io::stderr();
     writeln!(stderr, "skipped in part: {why}").unwrap();
 }

@@ -1,5 +1,7 @@
-//! What the tests stand on: a checkout to edit, a host to watch, a foreign server, a browser to look through.
+//! What the tests stand on: a checkout to edit, a host to watch, a foreign server, a browser to look through, a coding
+//! agent to ask with.
 
+mod agent;
 mod checkout;
 mod chromium;
 mod foreign;
@@ -9,6 +11,7 @@ mod mirror;
 mod seed;
 mod server;
 
+pub(crate) use agent::Agent;
 pub(crate) use checkout::Checkout;
 pub(crate) use chromium::Chromium;
 pub(crate) use foreign::{DEPENDENCIES, Foreign, give_back};
