@@ -139,7 +139,7 @@ fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, 
 fn log_to_stderr() -> Dispatch {
     // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
-    let (writer, clock) = (|| crate::terminal::Log, crate::terminal::Clock);
+    let (writer, clock) = (crate::terminal::Log, crate::terminal::Clock);
     #[cfg(not(feature = "dev"))]
     let (writer, clock) = (std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
     let coloured = std::io::stderr().is_terminal() && !settings::wants_plain_output();

@@ -15,11 +15,11 @@ use crate::{
     database::Handle,
     devtools::{self, Devtools, Editor, Journal, Sources},
     events::{Event, Events, Report},
-    generation::Generations,
+    generation::{self, Generations},
     health::Health,
     keep::Keeping,
     lifecycle::{Restart, Running, SettingsReload, Signals, Start, burning},
-    panics,
+    logs, panics,
     reload::{Cookies, Notifiers, Reload},
     server::{Gateway, Requests, UnreloadablePages},
     services::Services,
@@ -94,6 +94,17 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         database: handle,
         project,
     };
+    let editor = Editor {
+        template: host.editor_url,
+        root: services.project.root().to_owned(),
+    };
+    logs::know(
+        {
+            let (editor, project) = (editor.clone(), services.project.clone());
+            move |file, line| editor.url(project.named_by_rustc(file), line, 1)
+        },
+        generation::of_this_thread,
+    );
     let (actions, actions_rx) = mpsc::unbounded_channel();
     let (notifiers, end) = (Notifiers::default(), Arc::<Notify>::default());
     let (stop, retiring) = (CancellationToken::new(), TaskTracker::new());
@@ -104,10 +115,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         journal: Arc::<Journal>::default(),
         requests: Arc::new(Requests::new(host.traces)),
         unreloadable: Arc::<UnreloadablePages>::default(),
-        editor: Editor {
-            template: host.editor_url,
-            root: services.project.root().to_owned(),
-        },
+        editor,
         morph: host.morph,
         keep_memory_mb: host.keep_memory_mb,
         host: devtools::Host {

@@ -132,7 +132,7 @@ pub(super) static EDITOR_URL: Setting = Setting {
     variable: "EDITOR_URL",
     default: "",
     example: "vscode://file/{file}:{line}:{column}",
-    help: "How pages link to a place in a file",
+    help: "How pages and terminal link to a place in a file",
     note: "",
     change: Change::Restart,
 };

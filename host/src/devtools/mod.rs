@@ -23,6 +23,10 @@ mod stream;
 // The last requests and what they did.
 mod requests;
 
+// The last lines of the log, with what pages report.
+mod browser_errors;
+mod logs;
+
 // Everything, for programs; and the history in it.
 mod journal;
 mod status;
@@ -52,6 +56,7 @@ use crate::{
 };
 use buttons::{Buttons, Token};
 use dashboard::Dashboard;
+use logs::Logs;
 use mcp::Mcp;
 use requests::Traces;
 use script::Script;
@@ -98,6 +103,11 @@ impl Devtools {
             token: token.clone(),
             db: sources.services.database.db.clone(),
         });
+        let logs = logs::routes(Logs {
+            editor: sources.editor.clone(),
+            token: token.clone(),
+        });
+        let errors = browser_errors::routes(sources.services.events.clone());
         let mcp = mcp.map(|cookies| {
             mcp::routes(Mcp {
                 sources: sources.clone(),
@@ -111,6 +121,7 @@ impl Devtools {
         };
         let routes = status::routes(sources).merge(script).merge(buttons);
         let routes = routes.merge(dashboard).merge(traces);
+        let routes = routes.merge(logs).merge(errors);
         Ok((devtools, routes.merge(mcp.unwrap_or_default())))
     }
 }

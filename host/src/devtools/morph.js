@@ -6,6 +6,7 @@
 // known to bear it.
 
 const PATIENCE = 5000; // ms; a page that streams for longer is loaded again
+const REPORTER = "/__dev/errors.js";
 const DATA = /^(application|text)\/(?!javascript|ecmascript)/; // as the type of a script: nothing runs
 
 // Returns whether the page is what the server says now.
@@ -15,6 +16,7 @@ async function morphPage() {
   if (!next || !bearsMorph(next) || !isSame(scriptsOf(document), scriptsOf(next))) return false;
   const kept = pageNow();
   keepAddresses(next);
+  keepReporter(next);
   Idiomorph.morph(document.documentElement, next.documentElement, {
     ignoreActiveValue: true,
     head: { style: "morph" },
@@ -27,6 +29,14 @@ async function morphPage() {
   globalThis.htmx?.process(document.body);
   restoreInPlace(kept);
   return true;
+}
+
+// The script that reports errors goes on: again it would report twice. It is only told what the new page is from.
+function keepReporter(next) {
+  const [here, there] = [document, next].map((page) => page.querySelector(`script[src="${REPORTER}"]`));
+  if (!here || !there) return;
+  Object.assign(here.dataset, there.dataset);
+  there.replaceWith(here.cloneNode(true)); // so that they do not differ
 }
 
 async function fetchPage() {
@@ -49,7 +59,7 @@ function scriptsOf(page) {
 }
 
 function isOurs(script) {
-  return script.getAttribute("src") === "/__dev/browser.js";
+  return ["/__dev/browser.js", REPORTER].includes(script.getAttribute("src"));
 }
 
 function isSame(some, others) {

@@ -114,7 +114,7 @@ fn frame(title: &str, content: &Markup) -> String {
             body {
                 main { (content) }
                 footer {
-                    "Shown by the dev server · " a href="/__dev" { "Dashboard" } " · " a href="/__dev/requests" { "Requests" }
+                    "Shown by the dev server · " a href="/__dev" { "Dashboard" } " · " a href="/__dev/requests" { "Requests" } " · " a href="/__dev/logs" { "Logs" }
                 }
             }
         }
@@ -135,15 +135,22 @@ impl Editor {
     /// The place, as a link if there is a template.
     pub(super) fn link(&self, file: &str, line: u32, column: u32) -> Markup {
         let place = format!("{file}:{line}:{column}");
-        let Some(template) = &self.template else {
-            return html! { code { (place) } };
-        };
+        match self.url(file, line, column) {
+            Some(url) => html! { a href=(url) { code { (place) } } },
+            None => html! { code { (place) } },
+        }
+    }
+
+    /// Its address there.
+    pub(crate) fn url(&self, file: impl AsRef<Path>, line: u32, column: u32) -> Option<String> {
         let path = self.root.join(file).display().to_string();
-        let target = template
+        let address = self
+            .template
+            .as_ref()?
             .replace("{file}", &utf8_percent_encode(&path, ENCODED).to_string())
             .replace("{line}", &line.to_string())
             .replace("{column}", &column.to_string());
-        html! { a href=(target) { code { (place) } } }
+        Some(address)
     }
 
     /// The lines around `line`, which is marked; nothing if the file cannot be read.

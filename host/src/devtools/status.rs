@@ -16,6 +16,7 @@ use crate::{
     events::{Build, LastReload, Phase, Reloads, Report},
     generation::Snapshot,
     health::Health,
+    logs,
     server::{Requests, ServedRequest, Unreloadable, UnreloadablePages},
     services::Services,
 };
@@ -70,6 +71,8 @@ pub(crate) struct Status {
     latency: Option<Latency>,
     schema: SchemaState,
     requests: Vec<ServedRequest>,
+    /// The number of the newest line of the log.
+    log: u64,
     /// The last page that blocks the script and so does not reload by itself.
     unreloadable: Option<Unreloadable>,
     environment: Vec<ShownSetting>,
@@ -220,6 +223,7 @@ impl Sources {
             latency: self.journal.latency(),
             schema: self.services.schema.borrow().clone(),
             requests: self.requests.recent(),
+            log: logs::newest(),
             unreloadable: self.unreloadable.last(),
             environment: self.services.settings.borrow().entries.clone(),
             pool_owner: self.services.mode.pool,

@@ -4,6 +4,9 @@
 //! event is plain data, so this room knows no service and no renderer. What the dashboard shows is state, such as
 //! [`Report`].
 
+// What pages report.
+mod browser;
+
 // The compiler's messages and progress.
 mod diagnostic;
 mod progress;
@@ -18,6 +21,7 @@ mod stream;
 // What keeps the app from answering.
 mod trouble;
 
+pub(crate) use browser::BrowserError;
 pub(crate) use diagnostic::{Diagnostic, worst};
 pub(crate) use progress::{BuildKind, Progress, UnderWay};
 pub(crate) use report::{
@@ -171,6 +175,8 @@ pub(crate) enum Event {
         path: String,
         because: String,
     },
+    /// A page of the app reports an error.
+    BrowserError(BrowserError),
     /// A request was cut off when the host ended.
     CutOff {
         request: String,

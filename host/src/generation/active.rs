@@ -70,19 +70,20 @@ impl Generations {
         })
     }
 
-    /// A lease on the active generation. Before the first one, waits for the result of its build.
+    /// A lease on the active generation for the request of this number. Before the first one, waits for the result of its build.
     pub(crate) async fn lease(
         &self,
         method: &Method,
         path: &str,
+        number: u64,
     ) -> Result<(Lease, Router), Absence> {
-        if let Some(leased) = self.lease_now(method, path) {
+        if let Some(leased) = self.lease_now(method, path, number) {
             return Ok(leased);
         }
         let mut absence = self.absence.subscribe();
         loop {
             // Try again: a generation may have become active before the subscription.
-            if let Some(leased) = self.lease_now(method, path) {
+            if let Some(leased) = self.lease_now(method, path, number) {
                 return Ok(leased);
             }
             let why = absence.borrow_and_update().clone();
@@ -95,10 +96,10 @@ impl Generations {
         }
     }
 
-    fn lease_now(&self, method: &Method, path: &str) -> Option<(Lease, Router)> {
+    fn lease_now(&self, method: &Method, path: &str, number: u64) -> Option<(Lease, Router)> {
         // The generation may close between `load` and `lease`. If so, its successor is already active.
         while let Some(active) = &*self.active.load() {
-            if let Some(leased) = active.lease(method, path) {
+            if let Some(leased) = active.lease(method, path, number) {
                 self.entered.fetch_add(1, SeqCst);
                 return Some(leased);
             }

@@ -23,6 +23,7 @@ use std::{
 };
 
 use axum::{Router, http::Method};
+use nix::sys::prctl;
 use shared::request::Request;
 use slab::Slab;
 use tokio::{
@@ -71,7 +72,16 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// The name of the runtime's threads in logs, debuggers and `/proc`.
 pub(crate) fn thread_name(id: u64) -> String {
-    format!("gen-{id}")
+    format!("{THREAD_NAME}{id}")
+}
+
+const THREAD_NAME: &str = "gen-";
+
+/// The generation that the calling thread belongs to, if it is known. Threads that the app starts without a name have
+/// that of the one that started them.
+pub(crate) fn of_this_thread() -> Option<u64> {
+    let name = prctl::get_name().ok()?;
+    name.to_str().ok()?.strip_prefix(THREAD_NAME)?.parse().ok()
 }
 
 impl Generation {
@@ -110,10 +120,15 @@ impl Generation {
     }
 
     /// A lease and the router to use it on; `None` once leasing is closed.
-    fn lease(self: &Arc<Self>, method: &Method, path: &str) -> Option<(Lease, Router)> {
+    fn lease(
+        self: &Arc<Self>,
+        method: &Method,
+        path: &str,
+        number: u64,
+    ) -> Option<(Lease, Router)> {
         let mut inside = self.inside();
         let router = inside.router.clone()?;
-        let request = Request::new(method.as_str(), path, self.id);
+        let request = Request::new(method.as_str(), path, self.id, number);
         let key = inside.leases.insert(request.clone());
         self.served.fetch_add(1, Relaxed);
         let lease = Lease {

@@ -5,31 +5,44 @@
 //! A process has one subscriber, for good. In production it may be the app's, set up in `main` or in `app()`; so there the
 //! host's is installed only once the app has started without one. Until then it hears what is polled in `heard`.
 
+// The subscriber's parts: lines in the terminal, the trace of each request, the last lines.
+#[cfg(feature = "dev")]
+mod kept;
+mod lines;
 #[cfg(feature = "dev")]
 mod of_request;
 
-use std::{fmt, sync::OnceLock};
+// What they are made of.
+#[cfg(feature = "dev")]
+mod origin;
+#[cfg(feature = "dev")]
+mod text;
+
+#[cfg(feature = "dev")]
+pub(crate) use self::{
+    kept::{Kept, Source, all, keep, newest},
+    origin::{Origin, know},
+};
+
+use std::sync::OnceLock;
 #[cfg(feature = "production")]
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
 };
 
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::Dispatch;
 #[cfg(feature = "production")]
 use tracing::{dispatcher, subscriber::NoSubscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    fmt::{
-        FmtContext, FormatEvent, FormatFields, MakeWriter,
-        format::{Format, Full, Writer},
-        time::FormatTime,
-    },
+    fmt::{MakeWriter, time::FormatTime},
     layer::SubscriberExt,
-    registry::LookupSpan,
     reload,
     util::SubscriberInitExt,
 };
+
+use lines::Lines;
 
 const VARIABLE: &str = "RUST_LOG";
 
@@ -50,25 +63,30 @@ where
     T: FormatTime + Clone + Send + Sync + 'static,
 {
     let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
-    let format = Format::default().with_timer(clock);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(coloured)
-        .event_format(Lines {
-            own: format.clone().with_target(false),
-            others: format,
-        })
+        .event_format(Lines::new(clock, coloured))
         .with_filter(filter);
     let log = tracing_subscriber::registry().with(lines);
     #[cfg(feature = "dev")]
-    let (log, traced) = {
+    let (log, traced, listed) = {
         let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));
-        (log.with(of_request::RequestLog.with_filter(filter)), traced)
+        let log = log.with(of_request::RequestLog.with_filter(filter));
+        let (filter, listed) = reload::Layer::new(EnvFilter::new(DEFAULT));
+        (
+            log.with(kept::KeepLines.with_filter(filter)),
+            traced,
+            listed,
+        )
     };
     FILTERS.get_or_init(|| {
         Box::new(move |wanted| {
             #[cfg(feature = "dev")]
-            traced.reload(of_request::filter(wanted))?;
+            {
+                traced.reload(of_request::filter(wanted))?;
+                listed.reload(EnvFilter::new(wanted))?;
+            }
             shown.reload(EnvFilter::new(wanted))
         })
     });
@@ -111,29 +129,7 @@ pub(crate) fn read_filter() {
     }
 }
 
-/// The format of a line. The host's own lines say enough without the module that they are from.
-struct Lines<T> {
-    own: Format<Full, T>,
-    others: Format<Full, T>,
-}
-
-impl<S, N, T> FormatEvent<S, N> for Lines<T>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-    T: FormatTime,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        line: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let of = event.metadata().target().split("::").next();
-        let format = match of == Some(env!("CARGO_CRATE_NAME")) {
-            true => &self.own,
-            false => &self.others,
-        };
-        format.format_event(context, line, event)
-    }
+/// Whether a line is the host's own, by its target.
+pub(crate) fn is_of_the_host(target: &str) -> bool {
+    target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
 }

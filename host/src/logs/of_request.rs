@@ -4,12 +4,12 @@
 //! has spawned belongs to no request.
 
 use std::{
-    fmt::{Debug, Write},
+    fmt::Debug,
     time::{Duration, Instant},
 };
 
 use shared::{
-    db::trace::{self, Line, Statement, What},
+    db::trace::{self, Statement, What},
     request::Request,
 };
 use tracing::{
@@ -17,6 +17,8 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
+
+use super::text::line_of;
 
 /// The target of sqlx's lines, which are of the level `DEBUG` unless the app sets another.
 const SQLX: &str = "sqlx::query";
@@ -46,56 +48,7 @@ impl<S: Subscriber> Layer<S> for RequestLog {
             request.record(since.unwrap_or_else(Instant::now), what);
             return;
         }
-        let mut text = Text::default();
-        event.record(&mut text);
-        let line = Line::new(
-            metadata.level().as_str(),
-            text.target.as_deref().unwrap_or(metadata.target()),
-            &(text.message + &text.fields),
-            text.file
-                .as_deref()
-                .or(metadata.file())
-                .zip(text.line.or(metadata.line())),
-        );
-        request.record(Instant::now(), What::Log(Box::new(line)));
-    }
-}
-
-/// Message and fields, as the terminal shows them.
-#[derive(Default)]
-struct Text {
-    message: String,
-    fields: String,
-    /// Of a record of the crate `log`.
-    target: Option<String>,
-    file: Option<String>,
-    line: Option<u32>,
-}
-
-impl Visit for Text {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "log.target" => self.target = Some(value.to_owned()),
-            "log.file" => self.file = Some(value.to_owned()),
-            _ => self.record_debug(field, &value),
-        }
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        match field.name() {
-            "log.line" => self.line = u32::try_from(value).ok(),
-            _ => self.record_debug(field, &value),
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let written = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            // Where a record of the crate `log` comes from.
-            name if name.starts_with("log.") => Ok(()),
-            name => write!(self.fields, " {name}={value:?}"),
-        };
-        written.unwrap_or(()); // fails if the value cannot be shown; so does the terminal's line
+        request.record(Instant::now(), What::Log(Box::new(line_of(event))));
     }
 }
 

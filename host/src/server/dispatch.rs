@@ -47,16 +47,17 @@ pub(crate) enum NoAnswer {
     CutOff(String),
 }
 
-/// Lets the app answer `request`.
+/// Lets the app answer `request`, which is the one of this number.
 pub(crate) async fn dispatch(
     generations: &Arc<Generations>,
+    number: u64,
     request: http::Request<Incoming>,
     tether: Tether,
     excerpt: Option<&Excerpt>,
 ) -> Served {
     let since = Instant::now();
     let leased = generations
-        .lease(request.method(), request.uri().path())
+        .lease(request.method(), request.uri().path(), number)
         .await;
     let waited = since.elapsed();
     let (lease, router) = match leased {

@@ -80,7 +80,7 @@ impl Gateway {
         };
         // Before the app is asked: a newer revision must reload what it renders now.
         let revision = self.services.report.borrow().files.revision;
-        let (generation, schema, rendering, response) = match self.blocked() {
+        let (generation, schema, answered, response) = match self.blocked() {
             Some((schema, instead)) => {
                 let page = self.page(instead, &asking).await;
                 let active = self.services.generations.active_id();
@@ -90,8 +90,7 @@ impl Gateway {
                 asking.info.as_page_load(request.headers_mut());
                 let held = since.elapsed();
                 let (answered, response) = self.ask_the_app(request, tether, &asking, held).await;
-                let rendering = self.bar.then(|| answered.rendering());
-                (answered.generation, None, rendering, response)
+                (answered.generation, None, Some(answered), response)
             }
         };
         let origin = PageOrigin {
@@ -99,7 +98,10 @@ impl Gateway {
             revision,
             schema,
             outage: self.services.health.borrow().outage,
-            rendering,
+            request: answered.as_ref().map(|answered| answered.id),
+            rendering: answered
+                .filter(|_| self.bar)
+                .map(|answered| answered.rendering()),
         };
         let mut response = add_script(
             &asking.info,
@@ -125,6 +127,7 @@ impl Gateway {
         held: Duration,
     ) -> (Arc<Answered>, Response<Body>) {
         let since = Instant::now();
+        let id = self.requests.next_id();
         let bodies = Bodies::default();
         let excerpt = self.requests.are_traced().then_some(&bodies.request);
         let Served {
@@ -132,7 +135,7 @@ impl Gateway {
             waited,
             request,
             answer,
-        } = dispatch(&self.services.generations, request, tether, excerpt).await;
+        } = dispatch(&self.services.generations, id, request, tether, excerpt).await;
         let took = since.elapsed() - waited;
         let failure = request.as_ref().and_then(|request| request.failure());
         let (mut response, panic) = match answer {
@@ -160,7 +163,7 @@ impl Gateway {
             response.headers_mut().extend(cookies);
         }
         let mut answered = Answered {
-            id: self.requests.next_id(),
+            id,
             info: asking.info.clone(),
             status: response.status(),
             at: SystemTime::now(),

@@ -34,6 +34,7 @@ use tokio::{
 use super::{
     BOLD,
     browse::browse,
+    log,
     screen::{self, print},
 };
 use crate::actions::{ACTIONS, Action, ActionInfo};
@@ -48,7 +49,11 @@ const BEFORE: [(char, &str); 3] = [
     ('o', "open the app in the browser"),
     ('d', "open the dashboard"),
 ];
-const AFTER: [(char, &str); 2] = [('c', "clear the terminal"), ('q', "quit")];
+const AFTER: [(char, &str); 3] = [
+    ('l', "hide or show the app's log"),
+    ('c', "clear the terminal"),
+    ('q', "quit"),
+];
 
 /// Keys are read until this is dropped; then the terminal is restored.
 pub(crate) struct Keys {
@@ -257,6 +262,7 @@ impl KeyHandler {
             b'h' => help(),
             b'o' => drop(tokio::spawn(browse(format!("http://{address}/")))),
             b'd' => drop(tokio::spawn(browse(format!("http://{address}/__dev")))),
+            b'l' => log::switch(),
             b'c' => screen::clear(),
             b'q' => self.end.notify_one(),
             key => {

@@ -1,7 +1,10 @@
 //! The line for each event that needs nothing but itself.
 
-use super::{BAD, GOOD, NOTE};
-use crate::events::{Cause, Event, Trouble};
+use super::{BAD, DIM, GOOD, NOTE};
+use crate::{
+    events::{BrowserError, Cause, Event, Trouble},
+    logs::Origin,
+};
 
 /// `None`: the event has no line, or one that depends on more than the event.
 pub(super) fn line(event: &Event) -> Option<String> {
@@ -55,6 +58,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::Unreloadable { path, because } => format!(
             "{NOTE}! {path} does not reload by itself: `{because}` keeps the dev server's script out{NOTE:#}"
         ),
+        Event::BrowserError(error) => in_a_browser(error),
         Event::CutOff { request } => format!("cut off at the drain limit: {request}"),
         Event::ConnectionsCutOff { connections, after } => format!(
             "{connections} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
@@ -73,6 +77,24 @@ pub(super) fn line(event: &Event) -> Option<String> {
         } => outage(trouble),
         _ => return None,
     })
+}
+
+fn in_a_browser(error: &BrowserError) -> String {
+    let BrowserError { path, message, .. } = error;
+    let more = match error.left_out {
+        0 => String::new(),
+        more => format!("  and {more} before it; the browser's console has them"),
+    };
+    let place = error.place().map(|place| format!("  {place}"));
+    let origin = Origin {
+        generation: error.generation,
+        request: error.request,
+    };
+    format!(
+        "{BAD}browser{BAD:#}  {path}  {message}{}{more}  {DIM}{}{DIM:#}",
+        place.unwrap_or_default(),
+        origin.shown()
+    )
 }
 
 fn outage(trouble: &Trouble) -> String {

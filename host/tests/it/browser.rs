@@ -21,7 +21,14 @@ async fn start_with(lab: Lab) -> Host {
     Host::start_in(checkout, &[("HOST_BAR", "off")]).await
 }
 
-/// What is added to a page of generation 1.
+/// What is added to the beginning of a page of generation 1.
+fn first_tag(number: u64, more: &str) -> String {
+    format!(
+        "<script src=\"/__dev/errors.js\" data-generation=\"1\" data-request=\"{number}\"{more}></script>"
+    )
+}
+
+/// What is added to its end.
 fn tag_with(host: &Host, more: &str) -> String {
     let pid = host.pid();
     format!(
@@ -36,16 +43,16 @@ async fn whole_pages_get_the_script_and_nothing_else_is_touched() {
     let length = page.content_length();
     let text = page.text().await.unwrap();
     assert_eq!(length, Some(text.len() as u64));
-    let tag = tag_with(&host, "");
+    let (first, tag) = (first_tag(1, ""), tag_with(&host, ""));
     assert_eq!(
         text,
-        format!("<!doctype html><html><body><p>GEN</p></BODY></html>{tag}")
+        format!("<!doctype html><html>{first}<body><p>GEN</p></BODY></html>{tag}")
     );
+    // It has no place at the beginning.
     let policy = host.text("/policy").await;
-    assert_eq!(
-        policy,
-        format!("<body></body>{}", tag_with(&host, " nonce=\"abc123==\""))
-    );
+    let nonce = " nonce=\"abc123==\"";
+    let tags = first_tag(2, nonce) + &tag_with(&host, nonce);
+    assert_eq!(policy, format!("<body></body>{tags}"));
 
     // With it, "not modified" would bring back the script of an old page.
     assert!(host.get("/tagged").await.headers().get("etag").is_none());
@@ -102,7 +109,8 @@ async fn pages_that_stream_or_could_be_cached_or_compressed_get_the_script() {
 
     let mut slow = host.get("/slow").await;
     let first = slow.chunk().await.unwrap().unwrap();
-    assert_eq!(first, "<!doctype html><p>first</p>", "it is not held back");
+    let expected = format!("<!doctype html>{}<p>first</p>", first_tag(1, ""));
+    assert_eq!(first, expected.as_bytes(), "it is not held back");
     host.checkout.write("go", "");
     assert_eq!(slow.text().await.unwrap(), format!("<p>second</p>{tag}"));
 
@@ -116,14 +124,11 @@ async fn pages_that_stream_or_could_be_cached_or_compressed_get_the_script() {
             file.text().await.unwrap(),
         )
     };
-    for kept in ["if-modified-since", "if-none-match", "accept-encoding"] {
+    for (number, kept) in (2..).zip(["if-modified-since", "if-none-match", "accept-encoding"]) {
         let (status, headers, page) = ask("text/html,*/*", kept).await;
-        assert_eq!(
-            (status, page),
-            (200, format!("<p>a</p></body></htm{tag}")),
-            "{kept}"
-        );
-        assert_eq!(headers["content-length"], (20 + tag.len()).to_string());
+        let expected = format!("<p>a</p></body></htm{}{tag}", first_tag(number, ""));
+        assert_eq!(headers["content-length"], expected.len().to_string());
+        assert_eq!((status, page), (200, expected), "{kept}");
         assert_eq!(headers["cache-control"], "no-store");
         for gone in ["last-modified", "accept-ranges"] {
             assert!(

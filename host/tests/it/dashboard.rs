@@ -3,13 +3,14 @@
 use crate::support::{Chromium, Host, lab};
 
 /// Each with a part of it.
-const TABS: [(&str, &str, &str); 6] = [
+const TABS: [(&str, &str, &str); 7] = [
     ("", "Overview", "#phase:not(:empty)"),
     ("/requests", "Requests", "#requests tr[data-key]"),
     ("/database", "Database", "#activity td.n"),
     ("/reloads", "Reloads", "#generations td.n"),
     ("/leak", "Leak laboratory", "#chart text"),
     ("/settings", "Settings", "#environment td.text"),
+    ("/logs", "Logs", "#count:not(:empty)"),
 ];
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn a_save_changes_the_open_page_where_it_differs_and_loads_again_what_a_sc
     field.send_keys("typed").await.unwrap();
     browser
         .value(
-            "[window.marked = true, document.querySelector('[name=name]').setSelectionRange(1, 3)]",
+            "[window.marked = true, document.querySelector('[src=\"/__dev/errors.js\"]').marked = true, document.querySelector('[name=name]').setSelectionRange(1, 3)]",
         )
         .await;
     let is_kept = format!(
@@ -39,7 +39,8 @@ async fn a_save_changes_the_open_page_where_it_differs_and_loads_again_what_a_sc
         .edit("app_lib/src/page.rs", "\"Counters\"", "\"Counted\"");
     let live = format!(
         "document.title === 'Counted' && document.querySelector('h1').textContent === 'Counted' && {is_kept} \
-        && document.querySelectorAll('link[rel=stylesheet]').length === 1"
+        && document.querySelectorAll('link[rel=stylesheet]').length === 1 \
+        && [...document.querySelectorAll('[src=\"/__dev/errors.js\"]')].every(it => it.marked && it.dataset.generation === '2')"
     );
     browser.until("the new code", &live).await;
     assert_eq!(host.status().await.generation(), 2);

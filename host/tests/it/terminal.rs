@@ -18,7 +18,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, eventually, lab};
 
 const GOOD: &str =
     r#"Router::new().route("/say", get(async || { println!("a request speaks"); "said" }))"#;
@@ -213,6 +213,39 @@ async fn keys_do_what_their_list_says() {
     terminal.press("q");
     assert_eq!(terminal.host.ended().await.code(), Some(0));
     assert!(terminal.settings() == terminal.before);
+}
+
+#[tokio::test]
+async fn the_log_leads_to_the_editor_and_a_key_hides_it() {
+    let checkout = Checkout::new();
+    checkout.add_built_lab(lab!(
+        r#"Router::new().route("/log/{what}", get(async |Path(what): Path<String>| tracing::info!("it says {what}")))"#
+    ));
+    let environment = [
+        ("FORCE_HYPERLINK", "1"),
+        ("EDITOR_URL", "edit://{file}:{line}"),
+    ];
+    let terminal = Terminal::start(checkout, &environment).await;
+    terminal.until("press h for keys").await;
+    let host = &terminal.host;
+    host.get("/log/one").await;
+    terminal
+        .until("it says one  gen 1 req 1  app_lib/src/lab.rs:")
+        .await;
+    let file = host.checkout.path("app_lib/src/lab.rs");
+    let link = format!("\x1b]8;;edit://{}:", file.display());
+    assert!(host.log().contains(&link), "{:?}", host.log());
+
+    terminal.press("l");
+    terminal
+        .until("log of the app: hidden; l shows it again")
+        .await;
+    host.get("/log/two").await;
+    terminal.press("l");
+    terminal.until("log of the app: shown").await;
+    host.get("/log/three").await;
+    terminal.until("it says three").await;
+    assert_eq!(terminal.count("it says two"), 0, "{}", terminal.screen());
 }
 
 #[tokio::test]

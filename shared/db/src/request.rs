@@ -29,6 +29,8 @@ tokio::task_local! {
 #[derive(Debug)]
 pub struct Request {
     origin: Origin,
+    /// See [`number`](Self::number).
+    number: Option<u64>,
     /// Zero for the host's own work.
     generation: u64,
     since: Instant,
@@ -61,37 +63,39 @@ enum Origin {
 }
 
 impl Request {
-    /// A new request.
+    /// A new request. `number` is the one under which the dev server shows it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use shared_db::request::Request;
     ///
-    /// let request = Request::new("GET", "/slow", 7);
+    /// let request = Request::new("GET", "/slow", 7, 42);
     /// let named = request.clone().scope(async { Request::current().unwrap().to_string() }).await;
     /// assert_eq!(named, "GET /slow, generation 7");
     /// # }
     /// ```
     #[must_use]
-    pub fn new(method: &str, path: &str, generation: u64) -> Arc<Self> {
-        Self::of(Origin::Client(format!("{method} {path}")), generation)
+    pub fn new(method: &str, path: &str, generation: u64, number: u64) -> Arc<Self> {
+        let origin = Origin::Client(format!("{method} {path}"));
+        Self::of(origin, generation, Some(number))
     }
 
     /// The start of a generation, which may use the database like a request.
     #[must_use]
     pub fn starting(generation: u64) -> Arc<Self> {
-        Self::of(Origin::Start, generation)
+        Self::of(Origin::Start, generation, None)
     }
 
     /// Work of the host itself, which uses the database like a request. An error that names it as the holder says
     /// `what` it does: a line of the host's source would tell an author of the app nothing.
     #[must_use]
     pub fn of_the_host(what: &'static str) -> Arc<Self> {
-        Self::of(Origin::Host(what), 0)
+        Self::of(Origin::Host(what), 0, None)
     }
 
-    fn of(origin: Origin, generation: u64) -> Arc<Self> {
+    fn of(origin: Origin, generation: u64, number: Option<u64>) -> Arc<Self> {
         Arc::new(Self {
+            number,
             generation,
             since: Instant::now(),
             statements: AtomicU64::new(0),
@@ -179,6 +183,12 @@ impl Request {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The one under which the dev server shows it. `None`: no client has sent it.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        self.number
     }
 
     /// How long ago it began.

@@ -24,6 +24,7 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
 pub(in crate::devtools) enum Tab {
     Overview,
     Requests,
+    Logs,
     Database,
     Reloads,
     Leak,
@@ -32,9 +33,10 @@ pub(in crate::devtools) enum Tab {
 
 impl Tab {
     /// In their order.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Overview,
         Self::Requests,
+        Self::Logs,
         Self::Database,
         Self::Reloads,
         Self::Leak,
@@ -45,6 +47,7 @@ impl Tab {
         match self {
             Self::Overview => "/__dev",
             Self::Requests => "/__dev/requests",
+            Self::Logs => "/__dev/logs",
             Self::Database => "/__dev/database",
             Self::Reloads => "/__dev/reloads",
             Self::Leak => "/__dev/leak",
@@ -56,6 +59,7 @@ impl Tab {
         match self {
             Self::Overview => "Overview",
             Self::Requests => "Requests",
+            Self::Logs => "Logs",
             Self::Database => "Database",
             Self::Reloads => "Reloads",
             Self::Leak => "Leak laboratory",

@@ -43,15 +43,17 @@ const SHARED: [(&str, &str); 2] = [
 
 const STYLE: [&str; 2] = [include_str!("dashboard.css"), include_str!("pages.css")];
 
-const SCRIPT: [&str; 13] = [
+const SCRIPT: [&str; 15] = [
     "(() => {\n\"use strict\";\n",
     include_str!("../ansi.js"),
     include_str!("../place.js"),
     include_str!("../stream.js"),
     include_str!("elements.js"),
     include_str!("chart.js"),
+    include_str!("followed.js"),
     include_str!("overview.js"),
     include_str!("requests.js"),
+    include_str!("logs.js"),
     include_str!("database.js"),
     include_str!("reloads.js"),
     include_str!("leak.js"),

@@ -112,13 +112,13 @@ async fn plan(
     Ok(traces.page((status, "EXPLAIN"), (Content::Once, &content)))
 }
 
-/// There is no such request, or none any more.
+/// There is no such request: none yet, or none any more.
 struct Gone(String);
 
 impl IntoResponse for Gone {
     fn into_response(self) -> Response<Body> {
         let why = format!(
-            "request {} is not kept: only the last ones are, until the host restarts\n",
+            "request {} is not kept: it still runs, or is none of the last ones since the host has started\n",
             self.0
         );
         (StatusCode::NOT_FOUND, why).into_response()

@@ -44,6 +44,7 @@ pub(super) fn page(request: &Answered, editor: &Editor, token: &Token) -> Markup
             }
         }
         h2 { "What it did" }
+        p { a href={ "/__dev/logs?request=" (request.id) } { "Its lines in the log" } ", and the errors on its page" }
         (timeline(request, &recorded.events, editor, token))
         @if recorded.left_out > 0 { p { (recorded.left_out) " more, for which there was no room" } }
         h2 { "Request" }

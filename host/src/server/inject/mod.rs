@@ -1,10 +1,11 @@
-//! Puts the dev server's script into the app's pages.
+//! Puts the dev server's scripts into the app's pages.
 //!
-//! Owns which responses get it. A response that is not a page passes through unchanged. A page gets the script's tag at
-//! its end, and loses the headers that would allow caching.
+//! Owns which responses get them. A response that is not a page passes through unchanged. A page gets the script that
+//! reports errors at its beginning and the other at its end, and loses the headers that would allow caching.
 
-// At the end of the body.
+// At the end of the body, and at the beginning.
 mod append;
+mod head;
 
 // Unless the page's policy keeps it out.
 mod policy;
@@ -18,7 +19,7 @@ use axum::{
 
 use super::{request_info::RequestInfo, requests::Rendering, timing::ms};
 use crate::events::{Event, Events};
-use append::append;
+use append::{Tags, append};
 use policy::{PolicyVerdict, judge};
 
 /// What a page was rendered from. The script reloads the page when that has changed.
@@ -31,11 +32,13 @@ pub(super) struct PageOrigin {
     pub(super) schema: Option<u64>,
     /// The outage during which it was rendered, if any.
     pub(super) outage: Option<u64>,
+    /// The request that it answers, if the app was asked.
+    pub(super) request: Option<u64>,
     /// For the bar on the page, if there is one.
     pub(super) rendering: Option<Rendering>,
 }
 
-/// Adds the script to a page. A page that blocks it is recorded in `unreloadable` and reported to the user.
+/// Adds the scripts to a page. A page that blocks them is recorded in `unreloadable` and reported to the user.
 pub(super) fn add_script(
     info: &RequestInfo,
     origin: PageOrigin,
@@ -70,7 +73,7 @@ pub(super) fn add_script(
         forbidden_by,
     } = judge(response.headers(), info.host());
     note(forbidden_by.as_deref());
-    append(response, tag(info, origin, nonce), info.is_document())
+    append(response, tags(info, origin, nonce), info.is_document())
 }
 
 /// Without a word from the app a browser guesses for how long a file stays as it is, from its age: a stylesheet that was
@@ -84,7 +87,7 @@ pub(super) fn forbid_guessing(headers: &mut HeaderMap) {
     }
 }
 
-fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String {
+fn tags(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> Tags {
     let nonce = nonce.map_or_else(String::new, |nonce| format!(" nonce=\"{nonce}\""));
     let PageOrigin {
         generation,
@@ -92,6 +95,7 @@ fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String 
         schema,
         outage,
         rendering,
+        request: _,
     } = origin;
     let data = |name: &str, value: Option<u64>| {
         value.map_or_else(String::new, |value| format!(" data-{name}=\"{value}\""))
@@ -113,9 +117,14 @@ fn tag(info: &RequestInfo, origin: PageOrigin, nonce: Option<String>) -> String 
     } else {
         " data-keep"
     };
-    format!(
+    let asked = data("request", origin.request);
+    let first = format!(
+        "<script src=\"/__dev/errors.js\" data-generation=\"{generation}\"{asked}{nonce}></script>"
+    );
+    let last = format!(
         "<script src=\"/__dev/browser.js\" data-host=\"{host}\" data-generation=\"{generation}\"{revision}{schema}{outage}{rendering}{keep}{nonce} defer></script>"
-    )
+    );
+    Tags { first, last }
 }
 
 /// Whether it is a complete HTML page for display.
