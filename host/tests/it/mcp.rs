@@ -222,8 +222,19 @@ async fn an_agent_sees_what_a_request_did_and_reads_the_database() {
         .refused("query", json!({ "sql": "SELECT pg_sleep(60)", "rows": 1 }))
         .await;
     assert!(failed.contains("unknown field `rows`"), "{failed}");
+    let log = agent
+        .call("logs", json!({ "from": "host", "request": 99 }))
+        .await;
+    assert_eq!(log, json!([]));
+    host.checkout.write(".env", "RUST_LOG=shop=loud\n");
+    agent.call("wait_until_live", json!({})).await;
+    let log = agent
+        .call("logs", json!({ "level": "warn", "text": "rust_log" }))
+        .await;
     assert_eq!(
-        agent.call("logs", json!({ "level": "error" })).await,
-        json!([])
+        (&log[0]["level"], &log[0]["from"]),
+        (&json!("WARN"), &json!("host"))
     );
+    let errors = agent.call("errors", json!({})).await;
+    assert_eq!(errors["log"], json!([]), "a warning is no error");
 }

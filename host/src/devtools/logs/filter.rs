@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::logs::{Kept, Source};
 
 /// In the query of the URL, so that a list can be bookmarked and shared.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct Filter {
+pub(in crate::devtools) struct Filter {
+    /// The least important level.
     pub(super) level: Level,
     pub(super) from: Author,
     /// Part of the message or the target.
@@ -21,10 +23,9 @@ pub(super) struct Filter {
     pub(super) order: Order,
 }
 
-/// The least important level that is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(in crate::devtools) enum Level {
     Error,
     Warn,
     Info,
@@ -33,7 +34,7 @@ pub(super) enum Level {
     All,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Author {
     #[default]
@@ -43,7 +44,7 @@ pub(super) enum Author {
     Browser,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Order {
     #[default]
@@ -52,18 +53,35 @@ pub(super) enum Order {
     Errors,
 }
 
-/// An empty field of the form is none.
+/// An empty field of the form is none. A program sends a number.
 fn number<'de, D: Deserializer<'de>>(sent: D) -> Result<Option<u64>, D::Error> {
-    let text = String::deserialize(sent)?;
-    match text.trim() {
-        "" => Ok(None),
-        number => number.parse().map(Some).map_err(de::Error::custom),
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sent {
+        Number(u64),
+        Text(String),
+        None,
+    }
+    match Sent::deserialize(sent)? {
+        Sent::Number(number) => Ok(Some(number)),
+        Sent::Text(text) => match text.trim() {
+            "" => Ok(None),
+            number => number.parse().map(Some).map_err(de::Error::custom),
+        },
+        Sent::None => Ok(None),
     }
 }
 
 impl Filter {
+    pub(in crate::devtools) fn of(level: Level) -> Self {
+        Self {
+            level,
+            ..Self::default()
+        }
+    }
+
     /// In its order.
-    pub(super) fn select<'a>(&self, all: &'a [Arc<Kept>]) -> Vec<&'a Kept> {
+    pub(in crate::devtools) fn select<'a>(&self, all: &'a [Arc<Kept>]) -> Vec<&'a Kept> {
         let text = self.text.to_lowercase();
         let mut wanted: Vec<&Kept> = all
             .iter()

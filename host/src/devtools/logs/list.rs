@@ -17,7 +17,7 @@ const MOST: usize = 500;
 
 /// A line, for programs.
 #[derive(Serialize)]
-pub(super) struct Entry<'a> {
+pub(in crate::devtools) struct Entry<'a> {
     id: u64,
     at: String,
     level: &'a str,
@@ -29,7 +29,7 @@ pub(super) struct Entry<'a> {
     place: Option<String>,
 }
 
-pub(super) fn entry(kept: &Kept) -> Entry<'_> {
+pub(in crate::devtools) fn entry(kept: &Kept) -> Entry<'_> {
     let line = &kept.line;
     Entry {
         id: kept.id,

@@ -2,8 +2,8 @@
 //!
 //! A tab of the dashboard that works without a script, and the same as JSON for programs.
 
-mod filter;
-mod list;
+pub(super) mod filter;
+pub(super) mod list;
 
 use axum::{
     Json, Router,

@@ -1,4 +1,4 @@
-//! `logs`: what requests have logged.
+//! `logs`: the last lines of the log, and what browsers have reported.
 
 use rmcp::{
     handler::server::router::tool::ToolRoute,
@@ -6,78 +6,40 @@ use rmcp::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use shared::db::trace::What;
 
 use super::{
     Mcp,
     tool::{Answer, Effect, tool},
 };
+use crate::{
+    devtools::logs::{filter::Filter, list::entry},
+    logs,
+};
 
-const USUAL: usize = 100;
-const MOST: usize = 1000;
-
-/// The worst first.
-const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+const USUAL: usize = 50;
+const MOST: usize = 500;
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct Asked {
-    /// This level and worse: error, warn, info, debug or trace. All unless given.
-    #[serde(default)]
-    level: Level,
-    /// A part of the message or of the module.
-    #[serde(default)]
-    text: String,
-    /// Only of this request, by its number.
-    request: Option<u64>,
-    /// How many lines at most, 100 unless given.
+    #[serde(flatten)]
+    filter: Filter,
+    /// How many lines at most: 50 unless given, and no more than 500.
     limit: Option<usize>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Level {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    #[default]
-    Trace,
 }
 
 pub(super) fn tools() -> Vec<ToolRoute<Mcp>> {
     vec![tool(
         ("logs", Effect::None),
-        "Lines that requests have logged, newest first: level, message, module, place in the source, and `request`, \
-         the number of the request, which request shows with everything around the line. RUST_LOG decides what is \
+        "The last lines of the log, newest first: of the app, of the dev server, and errors that pages of the app have \
+         had in a browser. Each with level, message, module, place in the source, generation, and `request`, the \
+         number of the request that wrote it: request shows it with everything around it. RUST_LOG decides what is \
          logged.",
         logs,
     )]
 }
 
-async fn logs(mcp: Mcp, asked: Asked) -> Answer {
-    let mut lines = Vec::new();
-    let most = asked.limit.unwrap_or(USUAL).min(MOST);
-    for request in mcp.sources.requests.all() {
-        if asked.request.is_some_and(|id| id != request.id) {
-            continue;
-        }
-        for event in request.recorded().events.iter().rev() {
-            let What::Log(line) = &event.what else {
-                continue;
-            };
-            let is_wanted = LEVELS[..=asked.level as usize].contains(&line.level)
-                && (line.message.contains(&asked.text) || line.target.contains(&asked.text));
-            if is_wanted && lines.len() < most {
-                lines.push(json!({
-                    "level": line.level,
-                    "message": line.message,
-                    "target": line.target,
-                    "at": line.at.as_ref().map(|(file, line)| format!("{file}:{line}")),
-                    "request": request.id,
-                }));
-            }
-        }
-    }
-    Ok(json!(lines))
+async fn logs(_: Mcp, asked: Asked) -> Answer {
+    let (all, most) = (logs::all(), asked.limit.unwrap_or(USUAL).min(MOST));
+    let wanted = asked.filter.select(&all).into_iter().take(most);
+    Ok(json!(wanted.map(entry).collect::<Vec<_>>()))
 }

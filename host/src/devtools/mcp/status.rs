@@ -7,7 +7,15 @@ use super::{
     Mcp,
     tool::{Answer, Effect, Nothing, tool},
 };
-use crate::{events::Build, server::ServedRequest};
+use crate::{
+    devtools::logs::{
+        filter::{Filter, Level},
+        list::entry,
+    },
+    events::Build,
+    logs,
+    server::ServedRequest,
+};
 
 /// The parts of `status.json` that tell a model how things are.
 const PARTS: [&str; 11] = [
@@ -24,8 +32,8 @@ const PARTS: [&str; 11] = [
     "uptime_s",
 ];
 
-/// How many failed requests are told.
-const FAILED: usize = 10;
+/// How many failed requests are told, and how many lines of the log.
+const TOLD: usize = 10;
 
 pub(super) fn tools() -> Vec<ToolRoute<Mcp>> {
     vec![
@@ -40,8 +48,9 @@ pub(super) fn tools() -> Vec<ToolRoute<Mcp>> {
         tool(
             ("errors", Effect::None),
             "Everything that is wrong now: compiler errors and warnings with file, line and message, why a build was \
-             not loaded, a failed migration, and the last requests that failed with 5xx, with the panic or the \
-             database error behind each. Read one of these with request.",
+             not loaded, a failed migration, the last requests that failed with 5xx, with the panic or the \
+             database error behind each, and the last errors in the log, those of pages in a browser included. Read a \
+             request with request.",
             errors,
         ),
     ]
@@ -60,9 +69,13 @@ async fn errors(mcp: Mcp, _: Nothing) -> Answer {
     let services = &mcp.sources.services;
     let requests = mcp.sources.requests.all();
     let failed = requests.iter().filter(|it| it.status.is_server_error());
-    let failed: Vec<_> = failed
-        .take(FAILED)
-        .map(|it| ServedRequest::of(it))
+    let failed: Vec<_> = failed.take(TOLD).map(|it| ServedRequest::of(it)).collect();
+    let (log, filter) = (logs::all(), Filter::of(Level::Error));
+    let lines: Vec<_> = filter
+        .select(&log)
+        .into_iter()
+        .take(TOLD)
+        .map(entry)
         .collect();
     let build = services.report.borrow().build.clone();
     let schema = services.schema.borrow().clone();
@@ -71,6 +84,7 @@ async fn errors(mcp: Mcp, _: Nothing) -> Answer {
         "build": as_text(&build),
         "migrations": { "failure": schema.failure, "pending": schema.status.pending },
         "failed_requests": failed,
+        "log": lines,
     }))
 }
 
