@@ -34,7 +34,8 @@ mod status;
 // The same for coding agents.
 mod mcp;
 
-// Queries, plans and tables.
+// What both need: queries, plans and tables, and requests to the app.
+mod client;
 mod sql;
 
 pub(crate) use self::{
@@ -102,6 +103,7 @@ impl Devtools {
             editor: sources.editor.clone(),
             token: token.clone(),
             db: sources.services.database.db.clone(),
+            address: sources.host.address,
         });
         let logs = logs::routes(Logs {
             editor: sources.editor.clone(),

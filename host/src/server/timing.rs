@@ -47,8 +47,13 @@ impl Timing {
             statements,
             app,
         } = *self;
+        let noun = if statements == 1 {
+            "statement"
+        } else {
+            "statements"
+        };
         let text = format!(
-            "id;desc=\"{id}\", hold;dur={}, wait;dur={};desc=\"wait for the connection\", db;dur={};desc=\"{statements} statements\", app;dur={}",
+            "id;desc=\"{id}\", hold;dur={}, wait;dur={};desc=\"wait for the connection\", db;dur={};desc=\"{statements} {noun}\", app;dur={}",
             ms(held),
             ms(wait),
             ms(db),

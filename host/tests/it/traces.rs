@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::{Checkout, Chromium, Host, Lab, eventually, lab};
+use crate::{
+    support::{Checkout, Chromium, Host, Lab, eventually, lab},
+    web::token,
+};
 
 fn traced() -> Lab {
     lab!(
@@ -297,4 +300,52 @@ async fn the_pages_of_requests_fit_a_phone_and_every_reader() {
     let faults = browser.accessibility_faults().await;
     assert!(faults.is_empty(), "the plan: {faults:#?}");
     browser.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_shows_what_the_code_of_now_answers_differently() {
+    let host = start(&[]).await;
+    let again = async |id: &str| {
+        let form = [("token", token(&host).await)];
+        let sent = host
+            .client
+            .post(host.url(&format!("/__dev/requests/{id}/again")))
+            .form(&form);
+        sent.send().await.unwrap()
+    };
+    let added = host
+        .client
+        .post(host.url("/add"))
+        .body("one of two")
+        .send()
+        .await
+        .unwrap();
+    let answer = again(added.headers()["x-request-id"].to_str().unwrap()).await;
+    assert_eq!(answer.status(), 200, "it leads to the comparison");
+    let shown = answer.text().await.unwrap();
+    assert_eq!(shown.matches("The same.").count(), 3, "{shown}");
+    let counters = host.text("/api/counters").await;
+    assert_eq!(counters.matches("one of two").count(), 2, "{counters}");
+
+    let page = host.get("/page").await;
+    let id = page.headers()["x-request-id"].to_str().unwrap();
+    let lab = traced().0().replace("A page", "Another page");
+    host.checkout
+        .write_lab(&lab.replace("0..4_i64", "0..3_i64"));
+    host.until_generation(2).await;
+    let shown = again(id).await.text().await.unwrap();
+    for part in [
+        "<td>1</td><td>2</td>",
+        "<del>- &lt;!doctype html&gt;&lt;html lang='en'&gt;&lt;title&gt;Page&lt;/title&gt;&lt;body&gt;&lt;main&gt;&lt;h1&gt;A page",
+        "&lt;h1&gt;Another page",
+        "<del>- SELECT $1::int8 AS row_of_a_page  → 1 row</del>",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+
+    let stranger = host
+        .client
+        .post(host.url(&format!("/__dev/requests/{id}/again")));
+    let answer = stranger.form(&[("token", "guessed")]).send().await.unwrap();
+    assert_eq!(answer.status(), 403);
 }

@@ -1,25 +1,20 @@
-//! `send_request`: asks the app as a client would, through the dev server's own address.
-//!
-//! Reaches the app alone, and follows no redirect.
+//! `send_request`: asks the app.
 
-use std::{collections::BTreeMap, io::Read, net::SocketAddr, time::Duration};
+use std::collections::BTreeMap;
 
-use axum::http::{Method, Request, header::HeaderMap};
+use axum::http::Request;
 use rmcp::{
     handler::server::router::tool::ToolRoute,
     schemars::{self, JsonSchema},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ureq::Agent;
 
 use super::{
     Mcp,
     tool::{Answer, Effect, tool},
 };
-
-/// For the whole answer.
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::devtools::client;
 
 const USUAL: usize = 16 << 10;
 const MOST: usize = 256 << 10;
@@ -50,80 +45,26 @@ pub(super) fn tools() -> Vec<ToolRoute<Mcp>> {
 }
 
 async fn send_request(mcp: Mcp, sent: Sent) -> Answer {
-    if !sent.path.starts_with('/') || sent.path.split(['?', '#']).next().is_some_and(is_ours) {
+    if !sent.path.starts_with('/') {
         return Err("`path` is a path of the app, and begins with /".to_owned());
     }
-    let address = mcp.sources.host.address;
-    // It ends with its limit, even if the client is gone.
-    let asked = tokio::task::spawn_blocking(move || ask(address, &sent));
-    asked.await.map_err(|error| error.to_string())?
-}
-
-/// Whether the dev server answers there, and not the app.
-fn is_ours(path: &str) -> bool {
-    path == "/__dev" || path.starts_with("/__dev/")
-}
-
-fn ask(address: SocketAddr, sent: &Sent) -> Answer {
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(LIMIT))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .allow_non_standard_methods(true)
-        .proxy(None)
-        .build()
-        .into();
-    let method = sent.method.as_deref().unwrap_or("GET").to_uppercase();
-    let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
-    let mut request = Request::builder().method(method).uri(format!(
-        "http://{}{}",
-        reachable(address),
-        sent.path
-    ));
+    let method = sent
+        .method
+        .unwrap_or_else(|| "GET".to_owned())
+        .to_uppercase();
+    let mut request = Request::builder().method(method.as_bytes()).uri(&sent.path);
     for (name, value) in &sent.headers {
         request = request.header(name, value);
     }
-    let answered = match &sent.body {
-        Some(body) => agent.run(
-            request
-                .body(body.as_str())
-                .map_err(|error| error.to_string())?,
-        ),
-        None => agent.run(request.body(()).map_err(|error| error.to_string())?),
-    };
-    let mut answer = answered.map_err(|error| error.to_string())?;
+    let request = request.body(sent.body.unwrap_or_default().into_bytes());
+    let request = request.map_err(|error| error.to_string())?;
     let most = sent.max_bytes.unwrap_or(USUAL).min(MOST);
-    let (mut body, mut reader) = (
-        Vec::new(),
-        answer.body_mut().as_reader().take(most as u64 + 1),
-    );
-    // A stream may have no end: what has come until then is shown.
-    let cut = reader.read_to_end(&mut body).is_err() || body.len() > most;
-    body.truncate(most);
-    let headers = answer.headers();
+    let answer = client::send(mcp.sources.host.address, request, most).await?;
     Ok(json!({
-        "status": answer.status().as_u16(),
-        "headers": headers.iter().map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])).collect::<Value>(),
-        "body": String::from_utf8_lossy(&body),
-        "body_is_cut": cut,
-        "request": number(headers),
+        "status": answer.status.as_u16(),
+        "headers": answer.headers.iter().map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])).collect::<Value>(),
+        "body": String::from_utf8_lossy(&answer.body),
+        "body_is_cut": answer.is_cut,
+        "request": answer.request(),
     }))
-}
-
-/// Where this machine reaches a server that listens there.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address {
-        SocketAddr::V4(it) if it.ip().is_unspecified() => [127, 0, 0, 1].into(),
-        SocketAddr::V6(it) if it.ip().is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
-        address => address.ip(),
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-/// The number of the request, which the gateway has added last. `None`: nothing is recorded.
-fn number(headers: &HeaderMap) -> Option<u64> {
-    let timing = headers.get_all("server-timing").iter().next_back()?;
-    let (_, rest) = timing.to_str().ok()?.split_once("id;desc=\"")?;
-    rest.split('"').next()?.parse().ok()
 }

@@ -7,7 +7,7 @@ use axum::http::header;
 use crate::server::Answered;
 
 /// What curl and the connection decide themselves.
-const LEFT_OUT: [header::HeaderName; 5] = [
+pub(super) const LEFT_OUT: [header::HeaderName; 5] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::CONNECTION,

@@ -3,23 +3,25 @@
 //! Tabs of the dashboard that work without a script, and the same as JSON for programs. A script only asks for the list
 //! again when there is more.
 
+mod again;
 mod curl;
 pub(super) mod explain;
 pub(super) mod list;
 mod page;
 pub(super) mod shown;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Form, Json, Router,
     body::Body,
     extract::{Path, Query, Request, State},
     http::{HeaderMap, Response, StatusCode},
-    response::IntoResponse,
+    response::{IntoResponse, Redirect},
     routing::{get, post},
 };
 use maud::Markup;
+use serde::Deserialize;
 use shared::Db;
 
 use super::{
@@ -36,6 +38,8 @@ pub(super) struct Traces {
     pub(super) editor: Editor,
     pub(super) token: Token,
     pub(super) db: Db,
+    /// Where the app answers.
+    pub(super) address: SocketAddr,
 }
 
 pub(super) fn routes(traces: Traces) -> Router {
@@ -44,6 +48,8 @@ pub(super) fn routes(traces: Traces) -> Router {
         .route("/__dev/requests.json", get(all_as_json))
         .route("/__dev/requests/{id}", get(one))
         .route("/__dev/requests/{id}/curl", get(as_curl))
+        .route("/__dev/requests/{id}/again", post(again))
+        .route("/__dev/requests/{id}/again/{other}", get(compared))
         .route("/__dev/requests/{id}/explain/{statement}", post(plan))
         .with_state(traces)
 }
@@ -88,6 +94,47 @@ async fn as_curl(
     }
     let command = curl::command(&*traces.find(&id)?);
     Ok(uncached(StatusCode::OK, command))
+}
+
+/// Sends it again, and leads to what differs.
+async fn again(
+    State(traces): State<Traces>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Form(asked): Form<Asked>,
+) -> Result<Response<Body>, Gone> {
+    let sender = Sender {
+        headers: &headers,
+        token: asked.token.as_deref(),
+    };
+    if let Err(why) = traces.token.check(&sender) {
+        return Ok((StatusCode::FORBIDDEN, why).into_response());
+    }
+    let request = traces.find(&id)?;
+    match again::send(&request, traces.address).await {
+        Ok(other) => {
+            Ok(Redirect::to(&format!("/__dev/requests/{id}/again/{other}")).into_response())
+        }
+        Err(why) => {
+            let (status, content) = again::refused(request.id, &why);
+            Ok(traces.page((status, "Not sent again"), (Content::Rendered, &content)))
+        }
+    }
+}
+
+async fn compared(
+    State(traces): State<Traces>,
+    Path((id, other)): Path<(String, String)>,
+) -> Result<Response<Body>, Gone> {
+    let (before, after) = (traces.find(&id)?, traces.find(&other)?);
+    let page = again::comparison(&before, &after);
+    Ok(traces.page((StatusCode::OK, "Again"), (Content::Rendered, &page)))
+}
+
+/// A form with nothing but the button.
+#[derive(Deserialize)]
+struct Asked {
+    token: Option<String>,
 }
 
 /// The plan of a statement that the request has run.

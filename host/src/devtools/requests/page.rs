@@ -49,6 +49,11 @@ pub(super) fn page(request: &Answered, editor: &Editor, token: &Token) -> Markup
         @if recorded.left_out > 0 { p { (recorded.left_out) " more, for which there was no room" } }
         h2 { "Request" }
         p { a href={ "/__dev/requests/" (request.id) "/curl" } { "As a command for curl" } ", with its secrets" }
+        form method="post" action={ "/__dev/requests/" (request.id) "/again" } {
+            input type="hidden" name="token" value=(token.as_str());
+            button { "Send it again" } " and compare the answers"
+            @if !info.method.is_safe() { "; what it writes is written again" }
+        }
         @if let Some(query) = shown::query(request) { p { "Query: " code { (query) } } }
         (pages::request(info))
         (body("Body of the request", &request.bodies.request))
