@@ -27,6 +27,9 @@ mod requests;
 mod browser_errors;
 mod logs;
 
+// Tables, rows, and a console for SQL.
+mod database;
+
 // Everything, for programs; and the history in it.
 mod journal;
 mod status;
@@ -34,7 +37,7 @@ mod status;
 // The same for coding agents.
 mod mcp;
 
-// What both need: queries, plans and tables, and requests to the app.
+// What both need: queries, plans, tables and what a user types, and requests to the app.
 mod client;
 mod sql;
 
@@ -57,6 +60,7 @@ use crate::{
 };
 use buttons::{Buttons, Token};
 use dashboard::Dashboard;
+use database::Database;
 use logs::Logs;
 use mcp::Mcp;
 use requests::Traces;
@@ -98,6 +102,10 @@ impl Devtools {
             token: token.clone(),
             stop: stop.clone(),
         });
+        let database = database::routes(Database {
+            db: sources.services.database.db.clone(),
+            token: token.clone(),
+        });
         let traces = requests::routes(Traces {
             requests: sources.requests.clone(),
             editor: sources.editor.clone(),
@@ -122,7 +130,7 @@ impl Devtools {
             token,
         };
         let routes = status::routes(sources).merge(script).merge(buttons);
-        let routes = routes.merge(dashboard).merge(traces);
+        let routes = routes.merge(dashboard).merge(database).merge(traces);
         let routes = routes.merge(logs).merge(errors);
         Ok((devtools, routes.merge(mcp.unwrap_or_default())))
     }

@@ -79,6 +79,23 @@ pub(super) fn long(message: &str) -> Markup {
     }
 }
 
+/// A statement with the word that PostgreSQL points at marked.
+pub(super) fn marked(statement: &str, position: Option<usize>) -> Markup {
+    let start = position.and_then(|position| {
+        let (start, _) = statement.char_indices().nth(position.checked_sub(1)?)?;
+        Some(start)
+    });
+    let Some((before, rest)) = start.map(|start| statement.split_at(start)) else {
+        return html! { (statement) };
+    };
+    let end = rest
+        .char_indices()
+        .skip(1)
+        .find(|(_, c)| !c.is_alphanumeric() && !matches!(c, '_' | '"'))
+        .map_or(rest.len(), |(end, _)| end);
+    html! { (before) mark { (rest[..end]) } (rest[end..]) }
+}
+
 /// The headers of a request.
 pub(super) fn request(info: &RequestInfo) -> Markup {
     headers("Headers of the request", info.headers())
@@ -190,3 +207,31 @@ const ENCODED: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_at_the_position_is_marked() {
+        for (statement, position, shown) in [
+            (
+                "SELECT nope FROM t",
+                Some(8),
+                "SELECT <mark>nope</mark> FROM t",
+            ),
+            (
+                "SELECT 'ü', \"nö pe\"",
+                Some(13),
+                "SELECT 'ü', <mark>\"nö</mark> pe\"",
+            ),
+            ("SELECT (", Some(9), "SELECT ("),
+            ("SELEC", Some(1), "<mark>SELEC</mark>"),
+            ("SELECT a", None, "SELECT a"),
+            ("SELECT a", Some(0), "SELECT a"),
+        ] {
+            let html = marked(statement, position).into_string();
+            assert_eq!(html.replace("&quot;", "\""), shown);
+        }
+    }
+}

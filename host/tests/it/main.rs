@@ -95,4 +95,5 @@ mod dashboard;
 mod in_place;
 mod overlay;
 mod seen;
+mod tables;
 mod tabs;

@@ -88,11 +88,11 @@ async fn at_the_start_it_is_shown_and_can_be_cancelled() {
         browser.click("main button").await;
         host.until("the wait", |status| waits_for(status, pid))
             .await;
-        browser.open(&host.url("/__dev/database")).await;
-        browser
-            .until("the button", "!document.querySelector('#cancel').hidden")
-            .await;
-        browser.click("#cancel").await;
+        browser.open(&host.url("/__dev")).await;
+        let button = "#trouble [data-action=cancel-migration]";
+        let shown = format!("document.querySelector('{button}').checkVisibility()");
+        browser.until("the button", &shown).await;
+        browser.click(button).await;
         host.until("the end", |status| {
             status.0["schema"]["failure"]["message"]
                 .as_str()

@@ -68,6 +68,30 @@ impl Tab {
     }
 }
 
+/// The pages of the tab of the database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::devtools) enum Section {
+    Connections,
+    Tables,
+    Sql,
+}
+
+/// The way from one to another.
+pub(in crate::devtools) fn sections(current: Section) -> Markup {
+    let all = [
+        (Section::Connections, "/__dev/database", "Connections"),
+        (Section::Tables, "/__dev/database/tables", "Tables"),
+        (Section::Sql, "/__dev/database/sql", "SQL"),
+    ];
+    html! {
+        nav.sections aria-label="Database" {
+            @for (each, path, title) in all {
+                a href=(path) aria-current=[(each == current).then_some("page")] { (title) }
+            }
+        }
+    }
+}
+
 /// How a page gets its content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::devtools) enum Content {

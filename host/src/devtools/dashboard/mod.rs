@@ -18,7 +18,7 @@ use futures_util::{Stream, StreamExt, stream};
 use maud::PreEscaped;
 use tokio_util::sync::CancellationToken;
 
-use self::frame::{Content, Tab};
+use self::frame::{Content, Section, Tab};
 use super::{
     buttons::Token,
     status::Sources,
@@ -43,7 +43,7 @@ const SHARED: [(&str, &str); 2] = [
 
 const STYLE: [&str; 2] = [include_str!("dashboard.css"), include_str!("pages.css")];
 
-const SCRIPT: [&str; 15] = [
+const SCRIPT: [&str; 16] = [
     "(() => {\n\"use strict\";\n",
     include_str!("../ansi.js"),
     include_str!("../place.js"),
@@ -58,6 +58,7 @@ const SCRIPT: [&str; 15] = [
     include_str!("reloads.js"),
     include_str!("leak.js"),
     include_str!("settings.js"),
+    include_str!("sql.js"),
     concat!(include_str!("dashboard.js"), "\n})();\n"),
 ];
 
@@ -106,6 +107,8 @@ fn filled(text: &str) -> String {
     let whole = SHARED.iter().fold(text.to_owned(), |text, (name, part)| {
         text.replace(name, part)
     });
+    let sections = frame::sections(Section::Connections).into_string();
+    let whole = whole.replace("{{sections}}", &sections);
     ACTIONS.iter().fold(whole, |text, action| {
         text.replace(&format!("{{{{{}}}}}", action.name), action.title)
     })

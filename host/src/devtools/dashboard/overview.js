@@ -71,6 +71,7 @@ function renderTrouble({ health: { trouble } }) {
   get("trouble").hidden = !trouble;
   if (!trouble) return;
   const since = new Date(trouble.since);
+  for (const button of get("trouble").querySelectorAll("[data-cause]")) button.hidden = button.dataset.cause !== trouble.cause;
   put("what", trouble.what);
   put("remedy", trouble.remedy);
   put("since", `since ${clock(since)}, that is for ${age(Math.max(0, (Date.now() - since) / 1000))}`);

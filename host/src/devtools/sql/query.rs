@@ -13,17 +13,17 @@ use shared::{
         trace::names_a_secret,
     },
 };
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleColumn, SimpleQueryMessage, SimpleQueryRow};
 
 use super::rolled_back::{Access, rolled_back};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// How many rows an answer may have.
-const MOST_ROWS: usize = 1000;
+pub(in crate::devtools) const MOST_ROWS: usize = 1000;
 
 /// Of all cells together, about.
-const MOST_BYTES: usize = 100 << 10;
+pub(super) const MOST_BYTES: usize = 100 << 10;
 
 /// Of one cell.
 const MOST_OF_A_CELL: usize = 4 << 10;
@@ -34,11 +34,14 @@ const BATCH: usize = 100;
 /// The first rows of a query.
 #[derive(Debug, Default, Serialize)]
 pub(in crate::devtools) struct Rows {
-    columns: Vec<String>,
+    pub(in crate::devtools) columns: Vec<String>,
     /// As PostgreSQL writes its values. `***` in columns that are named like a secret.
-    rows: Vec<Vec<Option<String>>>,
+    pub(in crate::devtools) rows: Vec<Vec<Option<String>>>,
     /// There are more.
-    more: bool,
+    pub(in crate::devtools) more: bool,
+    /// For so many bytes.
+    #[serde(skip)]
+    room: usize,
 }
 
 /// Runs `sql` and returns at most `most` of its rows.
@@ -48,13 +51,24 @@ pub(in crate::devtools) async fn query(db: &Db, sql: &str, most: usize) -> Resul
         return Err(why.to_owned());
     }
     let rows = rolled_back(db, ("a query", Access::Reads), LIMIT, async |client| {
-        first_rows(client, sql, most.min(MOST_ROWS)).await
+        first_rows(client, sql, most.min(MOST_ROWS), MOST_BYTES).await
     });
     rows.await.map_err(|fault| fault.to_string())
 }
 
+/// The same for a query of our own that shortens its values: all `most` rows have room.
+pub(in crate::devtools) async fn page(db: &Db, sql: &str, most: usize) -> Result<Rows, String> {
+    let rows = rolled_back(
+        db,
+        ("rows of a table", Access::Reads),
+        LIMIT,
+        async |client| first_rows(client, sql, most, usize::MAX).await,
+    );
+    rows.await.map_err(|fault| fault.to_string())
+}
+
 /// For a better message than that of PostgreSQL, which decides.
-fn is_query(sql: &str) -> bool {
+pub(super) fn is_query(sql: &str) -> bool {
     const FIRST: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];
     match tokens(sql).find(|token| *token != Token::Symbol('(')) {
         Some(Token::Word(first)) => FIRST.iter().any(|word| first.eq_ignore_ascii_case(word)),
@@ -62,14 +76,15 @@ fn is_query(sql: &str) -> bool {
     }
 }
 
-async fn first_rows(
+pub(super) async fn first_rows(
     client: &Client,
     sql: &str,
     most: usize,
+    room: usize,
 ) -> Result<Rows, tokio_postgres::Error> {
     let declare = format!("DECLARE asked NO SCROLL CURSOR FOR {sql}");
     client.query_typed(&declare, &[]).await?;
-    let (mut found, mut bytes) = (Rows::default(), 0);
+    let mut found = Rows::default();
     loop {
         // One more than wanted: then there are more.
         let wanted = (most + 1 - found.rows.len()).min(BATCH);
@@ -78,27 +93,46 @@ async fn first_rows(
         for message in client.simple_query(&fetch).await? {
             match message {
                 SimpleQueryMessage::RowDescription(columns) if found.columns.is_empty() => {
-                    let names = columns.iter().map(|column| column.name().to_owned());
-                    found.columns = names.collect();
+                    found = Rows::of(&columns, room);
                 }
                 SimpleQueryMessage::Row(row) => {
                     fetched += 1;
-                    let cells = found.columns.iter().enumerate();
-                    let cells: Vec<_> = cells
-                        .map(|(at, name)| Some(shown(name, row.get(at)?)))
-                        .collect();
-                    bytes += cells.iter().flatten().map(String::len).sum::<usize>();
-                    found.more = found.rows.len() == most || bytes > MOST_BYTES;
+                    found.add(&row, most);
                     if found.more {
                         return Ok(found);
                     }
-                    found.rows.push(cells);
                 }
                 _ => {}
             }
         }
         if fetched < wanted {
             return Ok(found);
+        }
+    }
+}
+
+impl Rows {
+    pub(super) fn of(columns: &[SimpleColumn], room: usize) -> Self {
+        let names = columns.iter().map(|column| column.name().to_owned());
+        Self {
+            columns: names.collect(),
+            room,
+            ..Self::default()
+        }
+    }
+
+    /// Adds it if there is room, for no more than `most`.
+    pub(super) fn add(&mut self, row: &SimpleQueryRow, most: usize) {
+        let cells = self.columns.iter().enumerate();
+        let cells: Vec<_> = cells
+            .map(|(at, name)| Some(shown(name, row.get(at)?)))
+            .collect();
+        let bytes = cells.iter().flatten().map(String::len).sum();
+        let room = self.room.checked_sub(bytes);
+        self.more |= self.rows.len() == most || room.is_none();
+        if !self.more {
+            self.room = room.unwrap_or_default();
+            self.rows.push(cells);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A transaction that is always rolled back, alone on the connection and for a limited time.
+//! A transaction that is rolled back unless what it writes is wanted, alone on the connection and for a limited time.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub(super) enum Access {
     Reads,
     /// Writes too: of those, sequences and what triggers do elsewhere are not rolled back.
     Writes,
+    /// What is written is kept, unless `work` fails.
+    Keeps,
 }
 
 /// Why there is no answer.
@@ -48,7 +50,7 @@ pub(super) async fn rolled_back<T>(
         let client = checkout.client();
         let mode = match access {
             Access::Reads => " READ ONLY",
-            Access::Writes => "",
+            Access::Writes | Access::Keeps => "",
         };
         // A pooler does not know the session's own limit.
         let limit = limit.as_millis();
@@ -56,7 +58,11 @@ pub(super) async fn rolled_back<T>(
         client.batch_execute(&begin).await?;
         let done = work(client).await;
         // The checkout rolls back when it is dropped; here, so that locks do not last until then.
-        let ended = client.batch_execute("ROLLBACK").await;
+        let end = match access {
+            Access::Keeps if done.is_ok() => "COMMIT",
+            _ => "ROLLBACK",
+        };
+        let ended = client.batch_execute(end).await;
         let done = done?;
         ended?;
         Ok(done)

@@ -9,7 +9,7 @@ SELECT coalesce(json_agg(json_build_object(
          'schema', n.nspname, 'name', c.relname,
          'kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
                                 WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END,
-         'estimated_rows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END,
+         'bytes', pg_table_size(c.oid), 'estimated_rows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END,
          'comment', obj_description(c.oid, 'pg_class'),
          'columns', (
            SELECT json_agg(json_build_object(
@@ -17,6 +17,10 @@ SELECT coalesce(json_agg(json_build_object(
                     'default', pg_get_expr(d.adbin, d.adrelid)) ORDER BY a.attnum)
            FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+         'primary_key', (
+           SELECT json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
+           FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+           WHERE i.indrelid = c.oid AND i.indisprimary),
          'indexes', (
            SELECT json_agg(pg_get_indexdef(i.indexrelid) ORDER BY i.indexrelid)
            FROM pg_index i WHERE i.indrelid = c.oid),
