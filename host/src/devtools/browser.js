@@ -1,10 +1,11 @@
-// Reloads the page after a swap and shows why a build failed. Added by the dev server to HTML pages, never in
+// Renders the page again after a swap and shows why a build failed. Added by the dev server to HTML pages, never in
 // production. Text from compiler and app reaches the page as text nodes only. The overlay is in overlay.js.
 const REASON = "__dev:reason"; // of the last time the page was rendered again
 const made = document.currentScript.dataset; // what this page was rendered from
 let madeIn; // the outage during which this page was rendered, such as a database that was down; null: none
 let latest; // the last message
 let rendering = false; // messages wait until that is over
+let lastReason = null; // where the tab's storage is refused
 
 showBar(made);
 const pause = subscribe("/__dev/events", (data) => {
@@ -44,20 +45,26 @@ function again(news) {
   if (made.keep !== undefined) return; // the response to a form: asking again would send the form again
   // Only once per state: a cache in between may keep answering with the old page.
   const reason = JSON.stringify([location.href, news.host, news.generation, news.revision, news.schema, madeIn]);
-  if (recall(REASON) === reason) return;
+  const key = `${REASON} ${location.href}`; // a frame has the same storage
+  if (lastReason === reason || recall(key) === reason) return;
   unlessLeaving(async () => {
-    remember(REASON, reason);
+    lastReason = reason;
+    remember(key, reason);
     hideFailure();
     rendering = true;
-    if (news.morph && (await morphPage())) return rendered();
-    keepPage();
-    pause();
-    location.reload();
-    setTimeout(() => (rendering = false), 2000); // the user may cancel the reload
+    if (news.morph && (await morphPage().catch(() => false))) return rendered();
+    unlessLeaving(load); // the user may have gone on meanwhile
   });
 }
 
-// After a morph; the script's own element has the new page's data.
+function load() {
+  keepPage();
+  pause();
+  location.reload();
+  setTimeout(() => (rendering = false), 2000); // the user may cancel the reload
+}
+
+// After a morph.
 function rendered() {
   rendering = false;
   madeIn = undefined;

@@ -19,6 +19,7 @@ let leftOut = 0;
 let telling = false;
 
 addEventListener("error", ({ message, filename, lineno, colno, error }) => {
+  if (message?.startsWith("ResizeObserver loop")) return; // a notice that browsers send this way
   tell("error", () => [message, filename ? [filename, lineno, colno] : [], stackOf(error)]);
 });
 
@@ -38,6 +39,9 @@ console.error = function error(...values) {
 
 function tell(kind, describe) {
   if (telling) return; // what is told of calls code of the page, such as toString, and that may fail too
+  const now = performance.now();
+  if (now - since >= WINDOW) [since, left] = [now, MOST];
+  if (left === 0) return void leftOut++;
   telling = true;
   try {
     const [message, [file, line, column], stack] = describe();
@@ -52,22 +56,25 @@ function tell(kind, describe) {
 function send({ kind, message, file, line, column, stack }) {
   const key = JSON.stringify([kind, message, file, line, column]);
   if (told.has(key)) return;
-  const now = performance.now();
-  if (now - since >= WINDOW) [since, left] = [now, MOST];
-  if (left === 0) return void leftOut++;
   left--;
   if (told.size === KNOWN) told.clear();
   told.add(key);
   const number = (text) => (text === undefined ? null : Number(text));
   const body = JSON.stringify({
-    kind, path: location.pathname, message: String(message).slice(0, LONGEST), file: file ? local(file) : null,
-    line: number(line), column: number(column), stack: stack ? local(stack).slice(0, LONGEST) : null,
+    kind, path: location.pathname, message: cut(String(message)), file: file ? local(file) : null,
+    line: number(line), column: number(column), stack: stack ? cut(local(stack)) : null,
     generation: number(dataset.generation), request: number(dataset.request), left_out: leftOut,
   });
   leftOut = 0;
   const headers = { "content-type": "application/json" };
-  const post = () => fetch("/__dev/errors", { method: "POST", headers, body, keepalive: true, signal: AbortSignal.timeout(LIMIT) });
+  const post = () => fetch(`${own}errors`, { method: "POST", headers, body, keepalive: true, signal: AbortSignal.timeout(LIMIT) });
   sending = sending.then(post).catch(() => {});
+}
+
+// Half a character is no JSON.
+function cut(text) {
+  const short = text.slice(0, LONGEST);
+  return short.toWellFormed?.() ?? short;
 }
 
 // Without this origin, and without the queries of addresses, which may hold secrets.
@@ -98,13 +105,17 @@ function formatted([first, ...others]) {
   return [start, ...others.map(said)].join(" ");
 }
 
+function tooMuch() {
+  throw new Error("it has too many parts");
+}
+
 function said(value) {
   if (typeof value === "object" && !(value instanceof Error)) {
     let room = 100; // it may be large
     try {
-      return JSON.stringify(value, (_, part) => (room-- > 0 ? part : undefined));
+      return JSON.stringify(value, (_, part) => (room-- > 0 ? part : tooMuch()));
     } catch {
-      // It contains itself, for example.
+      return Array.isArray(value) ? `Array(${value.length})` : Object.prototype.toString.call(value);
     }
   }
   return String(value);

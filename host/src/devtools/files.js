@@ -3,6 +3,8 @@
 // Matched by file name: where the app serves a file from is its own affair. A file that no element of the page names
 // (a bundle, an import, a template) is not matched, and the page is rendered again.
 
+const successors = new WeakMap(); // of a stylesheet, until they have arrived
+
 // Loads again what shows these files. Returns whether each of them is shown by something.
 function reloadFiles(names) {
   return names.map((name) => reloadAll([...stylesheets(document), ...images()], (element) => fileOf(element) === name)).every(Boolean);
@@ -20,14 +22,17 @@ function reloadAll(elements, wanted) {
 
 // A query makes it another address: the browser may keep the old file in memory as long as it likes.
 function reloadElement(element) {
-  const url = addressOf(element);
+  const url = new URL(addressOf(element));
   url.searchParams.set("__dev", Date.now());
   if (element.localName !== "link") return (element.src = url.href);
+  if (element.disabled) return (element.href = url.href); // it is not loaded before it is enabled
+  successors.get(element)?.remove();
   // The old one stays until the new one has arrived, so that the page is never without its style.
   const next = element.cloneNode();
   next.href = url.href;
   next.onload = () => element.remove();
   next.onerror = () => next.remove();
+  successors.set(element, next);
   element.after(next);
 }
 
@@ -40,8 +45,9 @@ function keepAddresses(other) {
   }
 }
 
+// With `integrity` only what the page itself names is loaded.
 function stylesheets(of) {
-  return [...of.querySelectorAll("link[rel~=stylesheet][href]")].filter(isOwn);
+  return [...of.querySelectorAll("link[rel~=stylesheet][href]:not([integrity])")].filter(isOwn);
 }
 
 // Where several files are offered the browser has chosen one; only a new page makes it choose again.
@@ -50,11 +56,11 @@ function images() {
 }
 
 function isOwn(element) {
-  return addressOf(element).origin === location.origin;
+  return URL.canParse(addressOf(element)) && new URL(addressOf(element)).origin === location.origin;
 }
 
 function addressOf(element) {
-  return new URL(element.localName === "link" ? element.href : element.src);
+  return element.localName === "link" ? element.href : element.src;
 }
 
 function bare(url) {
@@ -64,5 +70,10 @@ function bare(url) {
 }
 
 function fileOf(element) {
-  return decodeURIComponent(addressOf(element).pathname.split("/").pop());
+  const name = new URL(addressOf(element)).pathname.split("/").pop();
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // a % on its own
+  }
 }

@@ -8,7 +8,7 @@
 // contain is kept for the page after it, since that page may only report a panic. A restored field fires `input`, as
 // typing does, for scripts that mirror it. It does not fire `change`, on which scripts often submit forms.
 
-const STORAGE_KEY = "__dev:kept";
+const STORAGE_KEY = "__dev:kept"; // with the address: a frame has the same storage
 const SECRET = /password|one-time-code|cc-/; // in `autocomplete`
 const UNKEPT = ["password", "file", "hidden", "submit", "button", "image", "reset"];
 const changed = new Set(); // fields changed by the user
@@ -28,14 +28,13 @@ addEventListener(
 restoreKept();
 
 function keepPage() {
-  remember(STORAGE_KEY, JSON.stringify(pageNow()));
+  remember(`${STORAGE_KEY} ${location.href}`, JSON.stringify(pageNow()));
   history.scrollRestoration = "manual"; // the browser's own would run after ours, with less information
 }
 
 function pageNow() {
   const fields = [...changed].filter((field) => field.isConnected && isKept(field) && holdsInput(field));
   return {
-    href: location.href,
     page: pending.page && scrollY === reached ? pending.page : [scrollX, scrollY],
     fields: [...pending.fields, ...fields.map((field) => ({ at: placeOf(field), kind: field.type, state: stateOf(field) }))],
     parts: [...pending.parts, ...scrolledParts()],
@@ -45,9 +44,10 @@ function pageNow() {
 }
 
 function restoreKept() {
-  const kept = JSON.parse(recall(STORAGE_KEY) ?? "null");
-  forget(STORAGE_KEY);
-  if (kept?.href !== location.href) return;
+  const key = `${STORAGE_KEY} ${location.href}`;
+  const kept = JSON.parse(recall(key) ?? "null");
+  forget(key);
+  if (!kept) return;
   pending = kept;
   restore();
   // Until then scripts may add elements, and images change the layout.

@@ -37,7 +37,7 @@ mod status;
 // The same for coding agents.
 mod mcp;
 
-// What both need: queries, plans, tables and what a user types, and requests to the app.
+// What the dashboard and agents need: queries, plans, tables and what a user types, and requests to the app.
 mod client;
 mod sql;
 

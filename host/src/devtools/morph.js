@@ -1,11 +1,11 @@
 // Renders the page again in place: what the server says now is fetched, and only what differs is changed. So forms,
-// focus, scroll positions, open menus and playing videos stay as they are.
+// focus, scroll positions, opened details and playing videos stay as they are.
 //
 // Only for pages that are what the server sent. A script may have built a part of the page, or hold elements that the
-// new page has not: such a page is loaded again, unless it says `<meta name="dev-update" content="morph">`. htmx is
-// known to bear it.
+// new page has not: such a page is loaded again, unless it says `<meta name="dev-update" content="morph">`.
 
 const PATIENCE = 5000; // ms; a page that streams for longer is loaded again
+const OWN = "/__dev/browser.js";
 const REPORTER = "/__dev/errors.js";
 const DATA = /^(application|text)\/(?!javascript|ecmascript)/; // as the type of a script: nothing runs
 
@@ -14,21 +14,31 @@ async function morphPage() {
   if (!bearsMorph(document)) return false;
   const next = await fetchPage().catch(() => null); // no answer, or a policy of the page against it
   if (!next || !bearsMorph(next) || !isSame(scriptsOf(document), scriptsOf(next))) return false;
-  const kept = pageNow();
+  const [kept, data] = [pageNow(), { ...next.querySelector(`script[src="${OWN}"]`).dataset }];
   keepAddresses(next);
   keepReporter(next);
   Idiomorph.morph(document.documentElement, next.documentElement, {
-    ignoreActiveValue: true,
     head: { style: "morph" },
     callbacks: {
       beforeNodeRemoved: (node) => !isAdded(node),
-      // Passwords and files too: nothing is stored.
-      beforeAttributeUpdated: (name, node) => !(["value", "checked"].includes(name) && holdsInput(node)),
+      beforeAttributeUpdated: (name, node) => !isOfUser(name, node),
     },
   });
-  globalThis.htmx?.process(document.body);
+  renewData(data);
   restoreInPlace(kept);
   return true;
+}
+
+// What the user has done to an element. Passwords and files too: nothing is stored.
+function isOfUser(name, node) {
+  if (name === "open") return ["details", "dialog"].includes(node.localName);
+  return ["value", "checked"].includes(name) && holdsInput(node);
+}
+
+// A script of the page may have taken this script's element away.
+function renewData(data) {
+  for (const name of Object.keys(made)) delete made[name];
+  Object.assign(made, data);
 }
 
 // The script that reports errors goes on: again it would report twice. It is only told what the new page is from.
@@ -48,8 +58,9 @@ async function fetchPage() {
 }
 
 function bearsMorph(page) {
-  if (![...page.scripts].some(isOurs)) return false;
-  return page.querySelector("meta[name=dev-update][content=morph]") !== null || scriptsOf(page).every((script) => /\bhtmx\b[^/]*$/.test(script));
+  // What is fetched as text is read as UTF-8.
+  if (document.characterSet !== "UTF-8" || !page.querySelector(`script[src="${OWN}"]`)) return false;
+  return page.querySelector("meta[name=dev-update][content=morph]") !== null || scriptsOf(page).length === 0;
 }
 
 // What runs on a page, beside this script.
@@ -59,7 +70,7 @@ function scriptsOf(page) {
 }
 
 function isOurs(script) {
-  return ["/__dev/browser.js", REPORTER].includes(script.getAttribute("src"));
+  return [OWN, REPORTER].includes(script.getAttribute("src"));
 }
 
 function isSame(some, others) {

@@ -42,7 +42,7 @@ pub(crate) struct Report {
     pub(crate) replays: bool,
     /// `None` before the first measurement, and on systems that do not provide it.
     pub(crate) images: Option<Images>,
-    /// Open pages are rendered again when they change.
+    /// Open pages show them when they change.
     #[serde(flatten)]
     pub(crate) files: RuntimeFiles,
     /// Everything saved before the cookie of this number is live, or has failed.

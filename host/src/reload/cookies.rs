@@ -49,7 +49,9 @@ impl Cookies {
     /// The number of the cookie at `path`, if it is one.
     pub(super) fn number(&self, path: &Path) -> Option<u64> {
         let name = path.strip_prefix(&self.folder).ok()?.to_str()?;
-        name.strip_prefix(PREFIX)?.parse().ok()
+        let number = name.strip_prefix(PREFIX)?.parse().ok();
+        // A file that was left by a process which was killed has a number that this one has not given yet.
+        number.filter(|number| *number <= self.so_far())
     }
 
     /// Those made before the watch began: the first build comes after all of them.

@@ -1,5 +1,7 @@
 //! The loop at rest: says how the app is, and waits for a save.
 
+use futures_util::FutureExt;
+
 use super::{Loop, state::IdleState};
 use crate::events::{Images, Phase};
 
@@ -21,6 +23,10 @@ impl Loop {
         let changes = loop {
             let (replays, settings) = (builder.is_warm(), &reload.notifiers.settings);
             let are_applied = settings.are_applied();
+            // Settings that are applied by now may have asked for a build.
+            if let Some(Some(changes)) = watch.next(&reload.notifiers.rebuild).now_or_never() {
+                break changes;
+            }
             let cookie = watch.cookie().filter(|_| are_applied);
             reload.report.send_if_modified(|report| {
                 let before = (report.phase, report.replays, report.dealt_with);

@@ -3,7 +3,7 @@
 //!
 //! The loop runs one operation at a time; [`LoopState`] decides which one is next. The active generation is left alone
 //! until its successor has started.
-//! Only this file and `live` change the [`Phase`], and only once the new value is true.
+//! Only this file, `idle` and `live` change the [`Phase`], and only once the new value is true.
 
 // The rest of the loop: waits while nothing is to be done, and takes a finished build live.
 mod idle;

@@ -29,7 +29,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// A request that takes longer is slow.
+/// A request that takes this long, or longer, is slow.
 const SLOW: Duration = Duration::from_millis(500);
 
 /// As many as `status.json` lists.

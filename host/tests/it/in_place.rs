@@ -46,31 +46,40 @@ async fn a_save_changes_the_open_page_where_it_differs_and_loads_again_what_a_sc
     assert_eq!(host.status().await.generation(), 2);
 
     // A template: no build.
-    host.checkout
-        .edit(LAYOUT, "<main>", "<main><p id='new'>new</p>");
+    host.checkout.edit(
+        LAYOUT,
+        "<main>",
+        "<main><p id='new'>new</p><details><summary>More</summary>more</details>",
+    );
     let shown = format!("document.querySelector('#new') && {is_kept}");
     browser.until("the template", &shown).await;
     assert_eq!(host.status().await.generation(), 2);
     assert_ne!(browser.value(bar).await, first, "the bar is the new page's");
 
+    browser.click("summary").await;
+
     // A stylesheet: the page is not even asked for.
     let asked = host.status().await.number("/revision");
     let requests = async || {
-        host.json("/__dev/requests.json")
-            .await
-            .as_array()
-            .unwrap()
-            .len()
+        let all = host.json("/__dev/requests.json").await;
+        let all = all.as_array().unwrap().iter();
+        all.filter(|request| request["path"] == "/").count()
     };
     let before = requests().await;
     host.checkout
         .write("app_lib/static/style.css", "h1 { color: rgb(1, 2, 3) }\n");
     let styled = format!(
-        "getComputedStyle(document.querySelector('h1')).color === 'rgb(1, 2, 3)' && {is_kept}"
+        "getComputedStyle(document.querySelector('h1')).color === 'rgb(1, 2, 3)' && {IS_MARKED}"
     );
     browser.until("the style", &styled).await;
     assert_eq!(host.status().await.number("/revision"), asked + 1);
-    assert_eq!(requests().await, before + 1, "the stylesheet alone");
+    assert_eq!(requests().await, before);
+
+    // What has the focus changes too, and what is open stays open.
+    host.checkout
+        .edit(LAYOUT, "More</summary>more", "Further</summary>further");
+    let further = "document.activeElement.textContent === 'Further' && document.querySelector('details').open";
+    browser.until("the text of what is open", further).await;
 
     // What a script has built is not in what the server sends.
     host.checkout.edit(

@@ -49,7 +49,7 @@ pub(super) fn page(token: &Token, ran: Option<(&Asked, &Ran)>) -> Markup {
                         @for outcome in outcomes { (shown(outcome)) }
                         p.quiet {
                             (ran.ms) " ms"
-                            @if asked.writes { "; what it wrote is committed" }
+                            @if asked.writes { "; writes were allowed" }
                         }
                     }
                     Err(refused) => (error(&asked.sql, refused)),

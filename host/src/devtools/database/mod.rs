@@ -1,6 +1,6 @@
 //! The pages of the database tab that the server makes: tables, their rows, and a console for SQL.
 //!
-//! They work without a script. All that they ask goes through the one connection, with limits, and leaves nothing there.
+//! They work without a script. All that they ask goes through the one connection, with limits, and leaves nothing in its session.
 
 mod console;
 mod rows;
@@ -84,7 +84,7 @@ async fn form(State(database): State<Database>) -> Response<Body> {
 async fn run(
     State(database): State<Database>,
     headers: HeaderMap,
-    Form(asked): Form<console::Asked>,
+    Form(mut asked): Form<console::Asked>,
 ) -> Response<Body> {
     let sender = Sender {
         headers: &headers,
@@ -93,6 +93,8 @@ async fn run(
     if let Err(why) = database.token.check(&sender) {
         return (StatusCode::FORBIDDEN, why).into_response();
     }
+    // Forms send lines as DOS has them, and a literal may have several.
+    asked.sql = asked.sql.replace("\r\n", "\n");
     let ran = sql::run(&database.db, &asked.sql, asked.writes).await;
     let content = console::page(&database.token, Some((&asked, &ran)));
     database.page(Section::Sql, "SQL", (Content::Once, &content))

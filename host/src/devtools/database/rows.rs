@@ -82,7 +82,12 @@ pub(super) fn shown(
 ) -> Markup {
     let rows = match found {
         Ok(rows) => rows,
-        Err(why) => return html! { p.bad { (why) } },
+        Err(why) => {
+            return html! {
+                p.bad { (why) }
+                @if view.order.is_some() { p { a href=(address(table, None, 1)) { "Without this order" } } }
+            };
+        }
     };
     let page = view.page();
     let first = (page - 1) * ON_A_PAGE + 1;

@@ -10,11 +10,14 @@ use similar::{ChangeTag, TextDiff};
 use super::{curl::LEFT_OUT, shown};
 use crate::{
     devtools::client,
-    server::{Answered, masked, ms},
+    server::{Answered, Excerpt, masked, ms},
 };
 
 /// They differ from answer to answer, whatever the code.
 const ALWAYS_NEW: [&str; 3] = ["date", "server-timing", "x-request-id"];
+
+/// Here they do not come from curl.
+const KEPT: [header::HeaderName; 2] = [header::HOST, header::ACCEPT_ENCODING];
 
 /// Of the answer's body: what the trace keeps passes on the way here.
 const READ: usize = 1 << 20;
@@ -33,7 +36,7 @@ pub(super) async fn send(request: &Answered, address: SocketAddr) -> Result<u64,
         .method(info.method.clone())
         .uri(info.target());
     for (name, value) in info.unmasked() {
-        if name == header::HOST || !LEFT_OUT.contains(name) {
+        if KEPT.contains(name) || !LEFT_OUT.contains(name) {
             again = again.header(name, value);
         }
     }
@@ -72,9 +75,23 @@ pub(super) fn comparison(before: &Answered, after: &Answered) -> Markup {
             }
         }
         (difference("Headers of the response", both.map(headers)))
-        (difference("Body of the response", both.map(|it| shown::body(&it.bodies.response).unwrap_or_default())))
+        (bodies(both.map(|it| &it.bodies.response)))
         (difference("Statements", both.map(statements)))
     }
+}
+
+/// Not all of a body is shown, or kept.
+fn bodies(both: [&Excerpt; 2]) -> Markup {
+    let what = "Body of the response";
+    let [before, after] = both.map(Excerpt::so_far);
+    let shown = both.map(|it| shown::body(it).unwrap_or_default());
+    let why = match (before.0 == after.0, shown[0] == shown[1]) {
+        (true, _) if before.1 && after.1 => "The same.",
+        (true, _) => "The same, as far as it is kept.",
+        (false, true) => "They differ in what is not shown.",
+        (false, false) => return difference(what, shown),
+    };
+    html! { h2 { (what) } p { (why) } }
 }
 
 fn difference(what: &str, [before, after]: [String; 2]) -> Markup {

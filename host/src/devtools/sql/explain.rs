@@ -71,7 +71,13 @@ pub(in crate::devtools) async fn explain_text(
     let planned: Result<_, Fault> = planned.await;
     planned
         .map(|lines| (lines, false))
-        .map_err(|fault| fault.to_string())
+        .map_err(|fault| match fault.to_string() {
+            why if why.contains("generic_plan") => {
+                "a plan for any parameters needs PostgreSQL 16: write values in place of $1, $2"
+                    .to_owned()
+            }
+            why => why,
+        })
 }
 
 async fn lines(

@@ -19,6 +19,9 @@ use super::rolled_back::{Access, rolled_back};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// For rows that are only looked at.
+const LIMIT_OF_A_PAGE: Duration = Duration::from_secs(3);
+
 /// How many rows an answer may have.
 pub(in crate::devtools) const MOST_ROWS: usize = 1000;
 
@@ -28,7 +31,7 @@ pub(super) const MOST_BYTES: usize = 100 << 10;
 /// Of one cell.
 const MOST_OF_A_CELL: usize = 4 << 10;
 
-/// Fetched at once.
+/// Fetched at once, if they are small.
 const BATCH: usize = 100;
 
 /// The first rows of a query.
@@ -61,7 +64,7 @@ pub(in crate::devtools) async fn page(db: &Db, sql: &str, most: usize) -> Result
     let rows = rolled_back(
         db,
         ("rows of a table", Access::Reads),
-        LIMIT,
+        LIMIT_OF_A_PAGE,
         async |client| first_rows(client, sql, most, usize::MAX).await,
     );
     rows.await.map_err(|fault| fault.to_string())
@@ -84,10 +87,10 @@ pub(super) async fn first_rows(
 ) -> Result<Rows, tokio_postgres::Error> {
     let declare = format!("DECLARE asked NO SCROLL CURSOR FOR {sql}");
     client.query_typed(&declare, &[]).await?;
-    let mut found = Rows::default();
+    let (mut found, mut bytes, mut batch) = (Rows::default(), 0, 1);
     loop {
         // One more than wanted: then there are more.
-        let wanted = (most + 1 - found.rows.len()).min(BATCH);
+        let wanted = (most + 1 - found.rows.len()).min(batch);
         let fetch = format!("FETCH {wanted} FROM asked");
         let mut fetched = 0;
         for message in client.simple_query(&fetch).await? {
@@ -97,6 +100,10 @@ pub(super) async fn first_rows(
                 }
                 SimpleQueryMessage::Row(row) => {
                     fetched += 1;
+                    bytes += (0..row.len())
+                        .filter_map(|at| row.get(at))
+                        .map(str::len)
+                        .sum::<usize>();
                     found.add(&row, most);
                     if found.more {
                         return Ok(found);
@@ -108,6 +115,8 @@ pub(super) async fn first_rows(
         if fetched < wanted {
             return Ok(found);
         }
+        // What is fetched is in memory: no more than there may be room for, going by the rows so far.
+        batch = (found.rows.len() * MOST_BYTES / bytes.max(1)).clamp(1, BATCH);
     }
 }
 
@@ -129,7 +138,8 @@ impl Rows {
             .collect();
         let bytes = cells.iter().flatten().map(String::len).sum();
         let room = self.room.checked_sub(bytes);
-        self.more |= self.rows.len() == most || room.is_none();
+        // The first has room in any case.
+        self.more |= self.rows.len() == most || room.is_none() && !self.rows.is_empty();
         if !self.more {
             self.room = room.unwrap_or_default();
             self.rows.push(cells);

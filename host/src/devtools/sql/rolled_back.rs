@@ -9,6 +9,9 @@ use shared::{
 };
 use tokio_postgres::{Client, error::SqlState};
 
+/// A look waits no longer for another session's lock: the app's statements wait behind it.
+const LOCKS: Duration = Duration::from_secs(1);
+
 /// What `work` may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -48,13 +51,15 @@ pub(super) async fn rolled_back<T>(
     let run = async {
         let checkout = db.checkout().await?;
         let client = checkout.client();
-        let mode = match access {
-            Access::Reads => " READ ONLY",
-            Access::Writes | Access::Keeps => "",
+        let (mode, locks) = match access {
+            Access::Reads => (" READ ONLY", LOCKS.min(limit)),
+            Access::Writes | Access::Keeps => ("", limit),
         };
         // A pooler does not know the session's own limit.
-        let limit = limit.as_millis();
-        let begin = format!("BEGIN{mode}; SET LOCAL statement_timeout = {limit}");
+        let (limit, locks) = (limit.as_millis(), locks.as_millis());
+        let begin = format!(
+            "BEGIN{mode}; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {locks}"
+        );
         client.batch_execute(&begin).await?;
         let done = work(client).await;
         // The checkout rolls back when it is dropped; here, so that locks do not last until then.

@@ -1,7 +1,14 @@
 //! What is in the database: tables with columns, indexes and keys, as one JSON value that PostgreSQL makes.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use shared::{Db, request::Request};
+use shared::Db;
+use tokio_postgres::types::Type;
+
+use super::rolled_back::{Access, rolled_back};
+
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// `$1`: a part of the table's name.
 const TABLES: &str = "\
@@ -9,7 +16,7 @@ SELECT coalesce(json_agg(json_build_object(
          'schema', n.nspname, 'name', c.relname,
          'kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
                                 WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END,
-         'bytes', pg_table_size(c.oid), 'estimated_rows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END,
+         'bytes', c.relpages::int8 * current_setting('block_size')::int8, 'estimated_rows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::int8 END,
          'comment', obj_description(c.oid, 'pg_class'),
          'columns', (
            SELECT json_agg(json_build_object(
@@ -37,8 +44,11 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schem
 
 /// Those whose name contains `part`; an empty one is in all names.
 pub(in crate::devtools) async fn tables(db: &Db, part: &str) -> Result<Value, String> {
-    let asking = Request::of_the_host("the tables");
-    let row = asking.scope(db.query_one(TABLES, &[&part])).await;
-    let row = row.map_err(|error| error.to_string())?;
+    let who = ("the tables", Access::Reads);
+    let rows = rolled_back(db, who, LIMIT, async |client| {
+        client.query_typed(TABLES, &[(&part, Type::TEXT)]).await
+    });
+    let rows = rows.await.map_err(|fault| fault.to_string())?;
+    let row = rows.first().expect("an aggregate has one row");
     row.try_get(0).map_err(|error| error.to_string())
 }

@@ -24,6 +24,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What outlives a transaction, or waits for input that never comes.
 const REFUSED: [&str; 4] = ["COPY", "PREPARE", "DEALLOCATE", "DISCARD"];
 
+/// They may run anything, even what a transaction that only reads does not forbid, such as COPY to a program.
+const NEED_WRITES: [&str; 2] = ["DO", "CALL"];
+
 pub(in crate::devtools) struct Ran {
     pub(in crate::devtools) outcomes: Result<Vec<Outcome>, Refused>,
     pub(in crate::devtools) ms: u128,
@@ -52,7 +55,12 @@ pub(in crate::devtools) struct Refused {
 /// Runs `text`. `writes`: what it writes is committed.
 pub(in crate::devtools) async fn run(db: &Db, text: &str, writes: bool) -> Ran {
     let since = Instant::now();
-    let outcomes = match refused_word(text) {
+    let outcomes = match begins_with(text, &REFUSED) {
+        None if !writes && begins_with(text, &NEED_WRITES).is_some() => Err(Refused {
+            message: "it may do more than read".to_owned(),
+            needs_writes: true,
+            ..Refused::default()
+        }),
         Some(word) => Err(Refused {
             message: format!(
                 "the console does not run {word}, which would stay in the session that the app uses too"
@@ -69,16 +77,16 @@ pub(in crate::devtools) async fn run(db: &Db, text: &str, writes: bool) -> Ran {
     }
 }
 
-fn refused_word(text: &str) -> Option<&'static str> {
+/// The word that one of the statements begins with.
+fn begins_with(text: &str, words: &[&'static str]) -> Option<&'static str> {
     let mut is_first = true;
     tokens(text).find_map(|token| {
         let was_first = std::mem::replace(&mut is_first, token == Token::Symbol(';'));
         let Token::Word(word) = token else {
             return None;
         };
-        let found = REFUSED
-            .into_iter()
-            .find(|refused| refused.eq_ignore_ascii_case(word));
+        let mut words = words.iter().copied();
+        let found = words.find(|refused| refused.eq_ignore_ascii_case(word));
         found.filter(|_| was_first)
     })
 }
@@ -153,7 +161,7 @@ fn refused(fault: &Fault) -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use super::refused_word;
+    use super::{REFUSED, begins_with};
 
     #[test]
     fn what_would_stay_in_the_session_is_refused_wherever_it_stands() {
@@ -162,14 +170,14 @@ mod tests {
             "SELECT 1; PREPARE x AS SELECT 1",
             "-- a\nDEALLOCATE ALL",
         ] {
-            assert!(refused_word(text).is_some(), "{text}");
+            assert!(begins_with(text, &REFUSED).is_some(), "{text}");
         }
         for text in [
             "SELECT copy FROM t",
             "SELECT '; COPY'",
             "INSERT INTO copy VALUES (1); SELECT 1",
         ] {
-            assert_eq!(refused_word(text), None, "{text}");
+            assert_eq!(begins_with(text, &REFUSED), None, "{text}");
         }
     }
 }

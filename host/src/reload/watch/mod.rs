@@ -141,8 +141,9 @@ impl Watch {
     /// Cancel-safe.
     pub(crate) async fn next(&mut self, rebuild: &Notify) -> Option<Changes> {
         let (mut changes, asked) = tokio::select! {
-            changes = self.settled() => (changes, false),
+            biased; // a cookie must not overtake a build that was asked for before it
             () = rebuild.notified() => (std::mem::take(&mut self.pending), true),
+            changes = self.settled() => (changes, false),
         };
         self.pass_settings_on(&mut changes);
         (asked || !changes.is_empty()).then_some(changes)

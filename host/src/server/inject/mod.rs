@@ -22,7 +22,7 @@ use crate::events::{Event, Events};
 use append::{Tags, append};
 use policy::{PolicyVerdict, judge};
 
-/// What a page was rendered from. The script reloads the page when that has changed.
+/// What a page was rendered from. The script renders it again when that has changed.
 #[derive(Clone, Copy)]
 pub(super) struct PageOrigin {
     pub(super) generation: u64,
