@@ -79,6 +79,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         entries: host.entries,
         db_config,
         environment: 0,
+        refused: None,
     });
     let (health, health_rx) = watch::channel(Health::default());
     let services = Services {

@@ -89,4 +89,6 @@ pub(crate) struct Settings {
     pub(crate) db_config: DbConfig,
     /// A number that changes whenever the app's environment variables do.
     pub(crate) environment: u64,
+    /// Why the last save of `.env` was refused, if it was; then the others are those before it.
+    pub(crate) refused: Option<String>,
 }

@@ -25,8 +25,6 @@ use crate::{
 pub(crate) struct SettingsReload {
     pub(crate) services: Services,
     pub(crate) settings: watch::Sender<Settings>,
-    /// The last save of `.env` was refused.
-    refused: bool,
     /// Saved settings that wait for the next start.
     waiting: Vec<ShownSetting>,
 }
@@ -36,7 +34,6 @@ impl SettingsReload {
         Self {
             services,
             settings,
-            refused: false,
             waiting: Vec::new(),
         }
     }
@@ -55,13 +52,19 @@ impl SettingsReload {
     /// environment variables have changed.
     pub(crate) async fn reload(&mut self, database: &mut Database) -> bool {
         let applied = self.apply(database).await;
-        let was_refused = std::mem::replace(&mut self.refused, applied.is_err());
-        match &applied {
-            Ok(_) if was_refused => self.services.events.emit(Event::SettingsAccepted),
-            Ok(_) => {}
-            Err(error) => self.services.events.emit(Event::SettingsRefused {
-                message: error.to_string(),
-            }),
+        let refused = applied.as_ref().err().map(ToString::to_string);
+        let before = self.settings.borrow().refused.clone();
+        self.settings.send_if_modified(|settings| {
+            settings.refused.clone_from(&refused);
+            before != refused
+        });
+        match refused {
+            None if before.is_some() => self.services.events.emit(Event::SettingsAccepted),
+            None => {}
+            Some(message) => self
+                .services
+                .events
+                .emit(Event::SettingsRefused { message }),
         }
         applied.unwrap_or(false)
     }
@@ -81,6 +84,7 @@ impl SettingsReload {
             entries: before_entries,
             db_config: before_config,
             environment,
+            refused,
         } = self.services.settings.borrow().clone();
         let (_, HostSettings { entries: asked, .. }) = settings::read_dev(
             &self.services.project,
@@ -117,6 +121,7 @@ impl SettingsReload {
                 entries,
                 db_config,
                 environment: environment + u64::from(is_new),
+                refused,
             });
         }
         if moves {

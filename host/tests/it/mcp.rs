@@ -89,6 +89,18 @@ async fn an_agent_is_told_whether_its_save_is_live() {
         (&json!("live"), &json!(3))
     );
 
+    host.checkout.write(".env", "GREETING=hello\nDATABASE_WAIT_TIMEOUT_MS=soon\n");
+    let told = live(&mut agent).await;
+    assert_eq!(told["outcome"], "failed", "{told}");
+    let refused = told["settings_refused"].as_str().unwrap();
+    assert!(refused.contains("DATABASE_WAIT_TIMEOUT_MS"), "{refused}");
+    host.checkout.write(".env", "GREETING=hello\n");
+    let told = live(&mut agent).await;
+    assert_eq!(
+        (&told["outcome"], &told["settings_refused"]),
+        (&json!("live"), &Value::Null)
+    );
+
     host.checkout
         .write("migrations/V9__wrong.sql", "SELECT 1;\nSELECT wrong;\n");
     let told = live(&mut agent).await;

@@ -41,7 +41,8 @@ pub(super) fn tools() -> Vec<ToolRoute<Mcp>> {
          `outcome`: `live` (the new code answers: `generation` is its number, `last_reload` says which files made it; \
          a save that changes nothing keeps the number), `failed` (the code before it goes on serving: \
          `build.diagnostics` has file, line and message of each error, `build.refused` says why a build that compiles \
-         did not start, `migrations.failure` which migration failed) or `pending` (still running after `timeout_s`: \
+         did not start, `migrations.failure` which migration failed, \
+         `settings_refused` what is wrong in `.env`) or `pending` (still running after `timeout_s`: \
          call again). `outage` is what else keeps the app from answering, such as a database that is down. Never answers for a state from before the save.",
         wait_until_live,
     )]
@@ -62,9 +63,12 @@ async fn wait_until_live(mcp: Mcp, asked: Wait) -> Answer {
         Err(_) => None,
     };
     let schema = services.schema.borrow().clone();
+    let refused = services.settings.borrow().refused.clone();
     let outcome = match &report {
         None => "pending",
-        Some(report) if report.phase == Phase::Active && !schema.differs() => "live",
+        Some(report) if report.phase == Phase::Active && !schema.differs() && refused.is_none() => {
+            "live"
+        }
         Some(_) => "failed",
     };
     // The rest of `health` is judged in a task of its own, a moment later.
@@ -78,6 +82,7 @@ async fn wait_until_live(mcp: Mcp, asked: Wait) -> Answer {
         "outage": outage,
         "last_reload": report.last_reload,
         "build": as_text(&report.build),
+        "settings_refused": refused,
         "migrations": { "failure": schema.failure, "pending": schema.status.pending },
     }))
 }

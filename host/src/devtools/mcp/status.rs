@@ -48,7 +48,7 @@ pub(super) fn tools() -> Vec<ToolRoute<Mcp>> {
         tool(
             ("errors", Effect::None),
             "Everything that is wrong now: compiler errors and warnings with file, line and message, why a build was \
-             not loaded, a failed migration, the last requests that failed with 5xx, with the panic or the \
+             not loaded, a failed migration, what is wrong in `.env`, the last requests that failed with 5xx, with the panic or the \
              database error behind each, and the last errors in the log, those of pages in a browser included. Read a \
              request with request.",
             errors,
@@ -82,6 +82,7 @@ async fn errors(mcp: Mcp, _: Nothing) -> Answer {
     Ok(json!({
         "health": &*services.health.borrow(),
         "build": as_text(&build),
+        "settings_refused": services.settings.borrow().refused,
         "migrations": { "failure": schema.failure, "pending": schema.status.pending },
         "failed_requests": failed,
         "log": lines,
