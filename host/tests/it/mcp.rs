@@ -89,7 +89,8 @@ async fn an_agent_is_told_whether_its_save_is_live() {
         (&json!("live"), &json!(3))
     );
 
-    host.checkout.write(".env", "GREETING=hello\nDATABASE_WAIT_TIMEOUT_MS=soon\n");
+    host.checkout
+        .write(".env", "GREETING=hello\nDATABASE_WAIT_TIMEOUT_MS=soon\n");
     let told = live(&mut agent).await;
     assert_eq!(told["outcome"], "failed", "{told}");
     let refused = told["settings_refused"].as_str().unwrap();
