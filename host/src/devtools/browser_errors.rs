@@ -11,13 +11,12 @@ use std::{
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, StatusCode, header},
-    response::IntoResponse,
-    routing::{get, post},
+    http::{HeaderMap, StatusCode},
+    routing::post,
 };
 use shared::db::trace::Line;
 
-use super::buttons::is_same_origin;
+use super::{asset::asset, buttons::is_same_origin};
 use crate::{
     events::{BrowserError, Event, Events},
     logs::{self, Origin, Source},
@@ -49,21 +48,16 @@ pub(super) fn routes(events: Events) -> Router {
         taken: 0,
     };
     Router::new()
-        .route("/__dev/errors.js", get(file))
+        .route(
+            "/__dev/errors.js",
+            asset("text/javascript", SCRIPT.to_owned()),
+        )
         .route("/__dev/errors", post(take))
         .layer(DefaultBodyLimit::max(MAX_BYTES))
         .with_state(Intake {
             events,
             window: Arc::new(Mutex::new(window)),
         })
-}
-
-async fn file() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, "text/javascript"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    (headers, SCRIPT)
 }
 
 async fn take(

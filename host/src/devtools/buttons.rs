@@ -37,26 +37,25 @@ impl Token {
         &self.0
     }
 
+    /// Checks who has sent a form. `token` is the one in it; a script sends it as a header.
+    ///
     /// # Errors
     ///
-    /// The sender is no page of this host.
-    pub(super) fn check(&self, sender: &Sender<'_>) -> Result<(), &'static str> {
-        if !is_same_origin(sender.headers) {
-            return Err("refused: this request comes from another site\n");
-        }
-        let token = text(sender.headers, "x-dev-token").or(sender.token);
-        match token == Some(self.as_str()) {
-            true => Ok(()),
-            false => Err("stale token: reload the page and try again\n"),
-        }
+    /// The sender is no page of this host; the answer says so.
+    pub(super) fn check(
+        &self,
+        headers: &HeaderMap,
+        token: Option<&str>,
+    ) -> Result<(), (StatusCode, &'static str)> {
+        let why = if !is_same_origin(headers) {
+            "refused: this request comes from another site\n"
+        } else if text(headers, "x-dev-token").or(token) != Some(self.as_str()) {
+            "stale token: reload the page and try again\n"
+        } else {
+            return Ok(());
+        };
+        Err((StatusCode::FORBIDDEN, why))
     }
-}
-
-/// Who has sent a form.
-pub(super) struct Sender<'a> {
-    pub(super) headers: &'a HeaderMap,
-    /// In the form; a script sends it as a header.
-    pub(super) token: Option<&'a str>,
 }
 
 /// What the actions work on.
@@ -93,12 +92,8 @@ async fn act(
     headers: HeaderMap,
     Form(sent): Form<Sent>,
 ) -> Response {
-    let sender = Sender {
-        headers: &headers,
-        token: sent.token.as_deref(),
-    };
-    if let Err(why) = buttons.token.check(&sender) {
-        return (StatusCode::FORBIDDEN, why).into_response();
+    if let Err(refused) = buttons.token.check(&headers, sent.token.as_deref()) {
+        return refused.into_response();
     }
     let back = sent.back.clone().filter(|back| is_path(back));
     match (buttons.carry_out(&name, sent).await, back) {

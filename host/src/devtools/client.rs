@@ -4,7 +4,7 @@
 
 use std::{io::Read, net::SocketAddr, time::Duration};
 
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, StatusCode};
 use ureq::Agent;
 
 /// For the whole answer.
@@ -75,16 +75,4 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         address => address.ip(),
     };
     SocketAddr::new(ip, address.port())
-}
-
-impl Answer {
-    /// The number of the request, which the gateway has added last. `None`: nothing is recorded.
-    pub(super) fn request(&self) -> Option<u64> {
-        let timing = self
-            .headers
-            .get_all(header::HeaderName::from_static("server-timing"));
-        let last = timing.iter().next_back()?;
-        let (_, rest) = last.to_str().ok()?.split_once("id;desc=\"")?;
-        rest.split('"').next()?.parse().ok()
-    }
 }

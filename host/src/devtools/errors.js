@@ -38,7 +38,7 @@ console.error = function error(...values) {
 };
 
 function tell(kind, describe) {
-  if (telling) return; // what is told of calls code of the page, such as toString, and that may fail too
+  if (telling) return; // describing an error calls code of the page, such as toString, which may fail too
   const now = performance.now();
   if (now - since >= WINDOW) [since, left] = [now, MOST];
   if (left === 0) return void leftOut++;

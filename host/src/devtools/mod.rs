@@ -17,7 +17,8 @@ mod script;
 mod buttons;
 mod dashboard;
 
-// What their streams have in common.
+// How their scripts and styles are sent, and what their streams have in common.
+mod asset;
 mod stream;
 
 // The last requests and what they did.

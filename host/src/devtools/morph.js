@@ -41,7 +41,7 @@ function renewData(data) {
   Object.assign(made, data);
 }
 
-// The script that reports errors goes on: again it would report twice. It is only told what the new page is from.
+// The script that reports errors keeps running; run again, it would report twice. Only its data is renewed.
 function keepReporter(next) {
   const [here, there] = [document, next].map((page) => page.querySelector(`script[src="${REPORTER}"]`));
   if (!here || !there) return;

@@ -21,8 +21,8 @@ use crate::server::{RequestInfo, Wants};
 
 const STYLE: &str = include_str!("page.css");
 
-/// Inline, since a browser would otherwise request one from the app.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M8 1v9M8 13v2' stroke='%23d6453d' stroke-width='3'/%3E%3C/svg%3E";
+/// What an icon shows: its path, and how that is drawn.
+const ICON: &str = "d='M8 1v9M8 13v2' stroke='%23d6453d' stroke-width='3'";
 
 /// One response in each of the three formats.
 pub(super) struct Page {
@@ -116,18 +116,40 @@ pub(super) fn headers<'a>(
     }
 }
 
+/// The head of a document, with `more` in it.
+pub(super) fn head(title: &str, icon: &str, more: &Markup) -> Markup {
+    // Inline, since a browser would otherwise request one from the app.
+    let icon = format!(
+        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath {icon}/%3E%3C/svg%3E"
+    );
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (title) }
+            link rel="icon" href=(icon);
+            (more)
+        }
+    }
+}
+
+/// A field of a form: each choice with its value, its text, and whether it is the current one.
+pub(super) fn choose(label: &str, name: &str, choices: &[(&str, &str, bool)]) -> Markup {
+    html! {
+        label {
+            (label) " " select name=(name) {
+                @for (value, text, is_current) in choices { option value=(value) selected[*is_current] { (text) } }
+            }
+        }
+    }
+}
+
 fn frame(title: &str, content: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                link rel="icon" href=(ICON);
-                style { (maud::PreEscaped(STYLE)) }
-            }
+            (head(title, ICON, &html! { style { (maud::PreEscaped(STYLE)) } }))
             body {
                 main { (content) }
                 footer {

@@ -5,11 +5,7 @@ use std::{collections::VecDeque, convert::Infallible, path::Path, sync::Arc};
 use axum::{
     Router,
     extract::{RawQuery, State},
-    http::header,
-    response::{
-        IntoResponse,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::sse::{Event, KeepAlive, Sse},
     routing::get,
 };
 use futures_util::{Stream, StreamExt, stream};
@@ -18,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    asset::asset,
     pages::Editor,
     stream::{COME_BACK, messages},
 };
@@ -83,16 +80,11 @@ struct News<'a> {
 pub(super) fn routes(script: Script) -> Router {
     Router::new()
         .route("/__dev/events", get(events))
-        .route("/__dev/browser.js", get(file))
+        .route(
+            "/__dev/browser.js",
+            asset("text/javascript", SCRIPT.concat()),
+        )
         .with_state(script)
-}
-
-async fn file() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, "text/javascript"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    (headers, SCRIPT.concat())
 }
 
 /// The state now, and again whenever it changes; with `?once` only now.

@@ -32,7 +32,7 @@ pub(crate) enum Phase {
 }
 
 /// The current state.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) phase: Phase,
     pub(crate) reloads: Reloads,
@@ -43,10 +43,8 @@ pub(crate) struct Report {
     /// `None` before the first measurement, and on systems that do not provide it.
     pub(crate) images: Option<Images>,
     /// Open pages show them when they change.
-    #[serde(flatten)]
     pub(crate) files: RuntimeFiles,
     /// Everything saved before the cookie of this number is live, or has failed.
-    #[serde(skip)]
     pub(crate) dealt_with: u64,
 }
 

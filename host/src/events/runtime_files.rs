@@ -8,12 +8,11 @@ use serde::Serialize;
 /// How many saved files are remembered; a page that is older is rendered again, whatever was saved.
 const REMEMBERED: usize = 64;
 
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RuntimeFiles {
     /// Counts the saves.
     pub(crate) revision: u64,
     /// The last ones, oldest first.
-    #[serde(skip)]
     pub(crate) saved: VecDeque<SavedFile>,
 }
 

@@ -70,7 +70,8 @@ impl Generations {
         })
     }
 
-    /// A lease on the active generation for the request of this number. Before the first one, waits for the result of its build.
+    /// A lease on the active generation for the request of this number. Before the first one, waits for the result of its
+    /// build.
     pub(crate) async fn lease(
         &self,
         method: &Method,

@@ -61,5 +61,5 @@ pub(crate) use self::{
     masks::{masked, masked_body, masked_query},
     request_info::{RequestInfo, Wants, is_local_name},
     requests::{Answered, Requests, ServedRequest},
-    timing::ms,
+    timing::{counted, ms, request_number},
 };

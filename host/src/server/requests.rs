@@ -21,13 +21,11 @@ use super::{
     excerpt::Excerpt,
     findings::{Parameters, Repeated, repeated},
     request_info::RequestInfo,
-    timing::Timing,
+    timing::{SERVER_TIMING, Timing},
 };
 
 /// The number of the request, under which `/__dev/requests` shows it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// A request that takes this long, or longer, is slow.
 const SLOW: Duration = Duration::from_millis(500);

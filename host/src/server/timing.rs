@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use shared::db::trace::{Event, Recorded, What};
+
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Parts of the time between a request and the beginning of its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,13 +49,9 @@ impl Timing {
             statements,
             app,
         } = *self;
-        let noun = if statements == 1 {
-            "statement"
-        } else {
-            "statements"
-        };
+        let statements = counted(statements, "statement");
         let text = format!(
-            "id;desc=\"{id}\", hold;dur={}, wait;dur={};desc=\"wait for the connection\", db;dur={};desc=\"{statements} {noun}\", app;dur={}",
+            "id;desc=\"{id}\", hold;dur={}, wait;dur={};desc=\"wait for the connection\", db;dur={};desc=\"{statements}\", app;dur={}",
             ms(held),
             ms(wait),
             ms(db),
@@ -61,6 +59,20 @@ impl Timing {
         );
         HeaderValue::from_str(&text).expect("only visible ASCII")
     }
+}
+
+/// The number of the request that was answered with these headers: the gateway has added its own last. `None`: nothing is
+/// recorded.
+pub(crate) fn request_number(headers: &HeaderMap) -> Option<u64> {
+    let own = headers.get_all(SERVER_TIMING).iter().next_back()?;
+    let (_, rest) = own.to_str().ok()?.split_once("id;desc=\"")?;
+    rest.split('"').next()?.parse().ok()
+}
+
+/// `1 row`, `2 rows`
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{s}")
 }
 
 /// For display.
@@ -100,6 +112,13 @@ mod tests {
         recorded.events.extend(events);
         let timing = Timing::of(ms(3), ms(100), 0, &recorded);
         assert_eq!((timing.wait, timing.app), (ms(25), ms(75)));
+        let mut headers = HeaderMap::new();
+        headers.append(
+            SERVER_TIMING,
+            HeaderValue::from_static("id;desc=\"of the app\""),
+        );
+        headers.append(SERVER_TIMING, timing.header(7));
+        assert_eq!(request_number(&headers), Some(7));
         assert_eq!(
             timing.header(7),
             "id;desc=\"7\", hold;dur=3, wait;dur=25;desc=\"wait for the connection\", db;dur=0;desc=\"0 statements\", app;dur=75"

@@ -1,4 +1,4 @@
-//! What a coding agent is told: whether a save is live, what a request did, what is in the database.
+//! What a coding agent can find out: whether a save is live, what a request did, what is in the database.
 
 use serde_json::{Value, json};
 

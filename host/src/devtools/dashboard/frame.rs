@@ -10,14 +10,17 @@ use axum::{
 };
 use maud::{DOCTYPE, Markup, html};
 
-use crate::{actions::ActionKind, devtools::buttons::Token};
+use crate::{
+    actions::ActionKind,
+    devtools::{buttons::Token, pages::head},
+};
 
 /// Only our own files, and no inline script: unescaped text could not run even if it slipped through.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Inline, since a browser would otherwise request one from the app.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M1 13h5V8h4V3h5' fill='none' stroke='%233b82c4' stroke-width='2.5'/%3E%3C/svg%3E";
+/// What the icon shows: its path, and how that is drawn.
+const ICON: &str = "d='M1 13h5V8h4V3h5' fill='none' stroke='%233b82c4' stroke-width='2.5'";
 
 /// Each is a page of its own, so that it can be reloaded and shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,19 +113,15 @@ pub(in crate::devtools) fn page(
     token: &Token,
     (how, content): (Content, &Markup),
 ) -> Response<Body> {
+    let files = html! {
+        meta name="dev-token" content=(token.as_str());
+        link rel="stylesheet" href="/__dev/dashboard.css";
+        script src="/__dev/dashboard.js" defer {}
+    };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="dev-token" content=(token.as_str());
-                title { (title) " · /__dev" }
-                link rel="icon" href=(ICON);
-                link rel="stylesheet" href="/__dev/dashboard.css";
-                script src="/__dev/dashboard.js" defer {}
-            }
+            (head(&format!("{title} · /__dev"), ICON, &files))
             body {
                 header {
                     b { "/__dev" }

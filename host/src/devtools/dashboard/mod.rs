@@ -10,7 +10,7 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     Router,
     extract::{RawQuery, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::sse::{Event, KeepAlive, Sse},
     routing::get,
 };
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::frame::{Content, Section, Tab};
 use super::{
+    asset::asset,
     buttons::Token,
     status::Sources,
     stream::{COME_BACK, messages},
@@ -74,18 +75,11 @@ pub(super) struct Dashboard {
 }
 
 pub(super) fn routes(dashboard: Dashboard) -> Router {
-    let file = |kind: &'static str, text: String| {
-        let headers = [
-            (header::CONTENT_TYPE, kind),
-            (header::CACHE_CONTROL, "no-store"),
-        ];
-        get(async move || (headers, text))
-    };
     let mut routes = Router::new()
-        .route("/__dev/dashboard.css", file("text/css", STYLE.concat()))
+        .route("/__dev/dashboard.css", asset("text/css", STYLE.concat()))
         .route(
             "/__dev/dashboard.js",
-            file("text/javascript", SCRIPT.concat()),
+            asset("text/javascript", SCRIPT.concat()),
         )
         .route("/__dev/status", get(stream_status));
     for (tab, text) in DRAWN {

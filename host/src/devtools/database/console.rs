@@ -4,10 +4,13 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::rows::cell;
-use crate::devtools::{
-    buttons::Token,
-    pages::marked,
-    sql::{MOST_ROWS, Outcome, Ran, Refused},
+use crate::{
+    devtools::{
+        buttons::Token,
+        pages::marked,
+        sql::{MOST_ROWS, Outcome, Ran, Refused, Rows},
+    },
+    server::counted,
 };
 
 /// Of one value; the rest can be asked for.
@@ -60,12 +63,13 @@ pub(super) fn page(token: &Token, ran: Option<(&Asked, &Ran)>) -> Markup {
 }
 
 fn shown(outcome: &Outcome) -> Markup {
-    let Outcome::Rows(rows) = outcome else {
-        let Outcome::Done(affected) = outcome else {
-            return html! {};
-        };
-        return html! { p { "Done, " (affected) @if *affected == 1 { " row" } @else { " rows" } } };
-    };
+    match outcome {
+        Outcome::Done(affected) => html! { p { "Done, " (counted(*affected, "row")) } },
+        Outcome::Rows(rows) => table(rows),
+    }
+}
+
+fn table(rows: &Rows) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Rows" {
             table.list.rows {
@@ -75,7 +79,7 @@ fn shown(outcome: &Outcome) -> Markup {
         }
         p {
             @if rows.more { "The first " }
-            (rows.rows.len()) @if rows.rows.len() == 1 { " row" } @else { " rows" }
+            (counted(rows.rows.len() as u64, "row"))
             @if rows.more { "; there are more" }
         }
     }

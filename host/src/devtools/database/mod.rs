@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use shared::Db;
 
 use super::{
-    buttons::{Sender, Token},
+    buttons::Token,
     dashboard::frame::{self, Content, Section, Tab},
     sql,
 };
@@ -86,12 +86,8 @@ async fn run(
     headers: HeaderMap,
     Form(mut asked): Form<console::Asked>,
 ) -> Response<Body> {
-    let sender = Sender {
-        headers: &headers,
-        token: asked.token.as_deref(),
-    };
-    if let Err(why) = database.token.check(&sender) {
-        return (StatusCode::FORBIDDEN, why).into_response();
+    if let Err(refused) = database.token.check(&headers, asked.token.as_deref()) {
+        return refused.into_response();
     }
     // Forms send lines as DOS has them, and a literal may have several.
     asked.sql = asked.sql.replace("\r\n", "\n");

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::filter::{Author, Filter, Level, Order};
 use crate::{
-    devtools::pages::Editor,
+    devtools::pages::{Editor, choose},
     logs::{Kept, Origin, Source},
 };
 
@@ -62,41 +62,35 @@ pub(super) fn page(
     editor: &Editor,
 ) -> Markup {
     let wanted = filter.select(all);
-    let option = |value: &str, text: &str, selected: bool| {
-        html! { option value=(value) selected[selected] { (text) } }
-    };
-    let level = |level: Level, value, text| option(value, text, filter.level == level);
-    let from = |from: Author, value, text| option(value, text, filter.from == from);
-    let order = |order: Order, value, text| option(value, text, filter.order == order);
+    let levels = [
+        ("all", "all", Level::All),
+        ("debug", "debug and up", Level::Debug),
+        ("info", "info and up", Level::Info),
+        ("warn", "warnings and errors", Level::Warn),
+        ("error", "errors", Level::Error),
+    ];
+    let levels = levels.map(|(value, text, level)| (value, text, filter.level == level));
+    let authors = [
+        ("all", "all", Author::All),
+        ("app", "app", Author::App),
+        ("browser", "browser", Author::Browser),
+        ("host", "dev server", Author::Host),
+    ];
+    let authors = authors.map(|(value, text, author)| (value, text, filter.from == author));
+    let orders = [
+        ("newest", "newest first", Order::Newest),
+        ("errors", "errors first", Order::Errors),
+    ];
+    let orders = orders.map(|(value, text, order)| (value, text, filter.order == order));
     html! {
         h1 { "Logs" }
         form.filter method="get" {
-            label {
-                "Level " select name="level" {
-                    (level(Level::All, "all", "all"))
-                    (level(Level::Debug, "debug", "debug and up"))
-                    (level(Level::Info, "info", "info and up"))
-                    (level(Level::Warn, "warn", "warnings and errors"))
-                    (level(Level::Error, "error", "errors"))
-                }
-            }
-            label {
-                "From " select name="from" {
-                    (from(Author::All, "all", "all"))
-                    (from(Author::App, "app", "app"))
-                    (from(Author::Browser, "browser", "browser"))
-                    (from(Author::Host, "host", "dev server"))
-                }
-            }
+            (choose("Level", "level", &levels))
+            (choose("From", "from", &authors))
             label { "Text or target " input name="text" value=(filter.text) placeholder="shop::orders"; }
             label { "Generation " input.number name="generation" inputmode="numeric" value=[filter.generation]; }
             label { "Request " input.number name="request" inputmode="numeric" value=[filter.request]; }
-            label {
-                "Order " select name="order" {
-                    (order(Order::Newest, "newest", "newest first"))
-                    (order(Order::Errors, "errors", "errors first"))
-                }
-            }
+            (choose("Order", "order", &orders))
             button { "Filter" }
         }
         p.quiet #count {

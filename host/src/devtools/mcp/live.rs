@@ -53,7 +53,7 @@ async fn wait_until_live(mcp: Mcp, asked: Wait) -> Answer {
     let cookie = mcp.cookies.make();
     let cookie = cookie.map_err(|error| format!("cannot ask the watch, in .dev: {error}"))?;
     let mut report = services.report.clone();
-    // If a newer save is being built by now, its result is told.
+    // If a newer save is already being built, this reports its result.
     let is_dealt_with = |report: &Report| report.dealt_with >= cookie.number && rests(report.phase);
     let limit = Duration::from_secs(asked.timeout_s.min(LONGEST));
     let dealt_with = tokio::time::timeout(limit, report.wait_for(is_dealt_with));

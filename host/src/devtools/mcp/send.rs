@@ -14,7 +14,7 @@ use super::{
     Mcp,
     tool::{Answer, Effect, tool},
 };
-use crate::devtools::client;
+use crate::{devtools::client, server::request_number};
 
 const USUAL: usize = 16 << 10;
 const MOST: usize = 256 << 10;
@@ -65,6 +65,6 @@ async fn send_request(mcp: Mcp, sent: Sent) -> Answer {
         "headers": answer.headers.iter().map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])).collect::<Value>(),
         "body": String::from_utf8_lossy(&answer.body),
         "body_is_cut": answer.is_cut,
-        "request": answer.request(),
+        "request": request_number(&answer.headers),
     }))
 }

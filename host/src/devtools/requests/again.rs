@@ -10,7 +10,7 @@ use similar::{ChangeTag, TextDiff};
 use super::{curl::LEFT_OUT, shown};
 use crate::{
     devtools::client,
-    server::{Answered, Excerpt, masked, ms},
+    server::{Answered, Excerpt, masked, ms, request_number},
 };
 
 /// They differ from answer to answer, whatever the code.
@@ -42,7 +42,7 @@ pub(super) async fn send(request: &Answered, address: SocketAddr) -> Result<u64,
     }
     let again = again.body(body).map_err(|error| error.to_string())?;
     let answer = client::send(address, again, READ).await?;
-    let number = answer.request();
+    let number = request_number(&answer.headers);
     number.ok_or_else(|| format!("{} without a number: nothing is recorded", answer.status))
 }
 
@@ -133,9 +133,7 @@ fn statements(request: &Answered) -> String {
     let lines = events.filter_map(|event| match event.what {
         What::Statement(statement) => {
             let result = match &statement.outcome {
-                Outcome::Rows(Some(1)) => "1 row".to_owned(),
-                Outcome::Rows(Some(rows)) => format!("{rows} rows"),
-                Outcome::Rows(None) => "done".to_owned(),
+                Outcome::Rows(rows) => shown::rows(*rows),
                 Outcome::Failed(_, message) => message.clone(),
                 Outcome::Abandoned => "abandoned".to_owned(),
             };

@@ -6,7 +6,10 @@ use maud::{Markup, html};
 use rmcp::schemars;
 use serde::{Deserialize, Serialize};
 
-use crate::server::{Answered, ServedRequest, ms};
+use crate::{
+    devtools::pages::choose,
+    server::{Answered, ServedRequest, counted, ms},
+};
 
 /// In the query of the URL, so that a list can be bookmarked and shared.
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
@@ -67,21 +70,18 @@ impl Filter {
 pub(super) fn page(all: &[Arc<Answered>], filter: &Filter, traced: bool) -> Markup {
     let wanted = all.iter().filter(|request| filter.wants(request));
     let entries: Vec<Entry> = wanted.map(|request| entry(request)).collect();
-    let choice = |only: Only, value: &str, text: &str| {
-        html! { option value=(value) selected[filter.only == only] { (text) } }
-    };
+    let shown = [
+        ("all", "all", Only::All),
+        ("failed", "failed", Only::Failed),
+        ("slow", "slow", Only::Slow),
+        ("repeated", "N+1", Only::Repeated),
+    ];
+    let shown = shown.map(|(value, text, only)| (value, text, filter.only == only));
     html! {
         h1 { "Requests" }
         form.filter method="get" {
             label { "Path " input name="path" value=(filter.path) placeholder="/api"; }
-            label {
-                "Show " select name="only" {
-                    (choice(Only::All, "all", "all"))
-                    (choice(Only::Failed, "failed", "failed"))
-                    (choice(Only::Slow, "slow", "slow"))
-                    (choice(Only::Repeated, "repeated", "N+1"))
-                }
-            }
+            (choose("Show", "only", &shown))
             button { "Filter" }
         }
         @if !traced { p { "Nothing is recorded of them: " code { "HOST_TRACES" } " is 0." } }
@@ -112,8 +112,7 @@ fn row(entry: &Entry) -> Markup {
             td.path { a href={ "/__dev/requests/" (served.id) } { (served.method) " " (served.path) } }
             td.n { (served.ms) }
             td {
-                (served.statements) @if served.statements == 1 { " statement" } @else { " statements" }
-                ", " (entry.db_ms) " ms"
+                (counted(served.statements, "statement")) ", " (entry.db_ms) " ms"
                 @if served.n_plus_1 { " " span.mark { "N+1" } }
             }
             td.n { (served.generation) }

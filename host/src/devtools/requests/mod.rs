@@ -25,7 +25,7 @@ use serde::Deserialize;
 use shared::Db;
 
 use super::{
-    buttons::{Sender, Token},
+    buttons::Token,
     dashboard::frame::{self, Content, Tab},
     pages::{Editor, uncached},
 };
@@ -103,12 +103,8 @@ async fn again(
     headers: HeaderMap,
     Form(asked): Form<Asked>,
 ) -> Result<Response<Body>, Gone> {
-    let sender = Sender {
-        headers: &headers,
-        token: asked.token.as_deref(),
-    };
-    if let Err(why) = traces.token.check(&sender) {
-        return Ok((StatusCode::FORBIDDEN, why).into_response());
+    if let Err(refused) = traces.token.check(&headers, asked.token.as_deref()) {
+        return Ok(refused.into_response());
     }
     let request = traces.find(&id)?;
     match again::send(&request, traces.address).await {
@@ -144,12 +140,8 @@ async fn plan(
     headers: HeaderMap,
     Form(asked): Form<explain::Asked>,
 ) -> Result<Response<Body>, Gone> {
-    let sender = Sender {
-        headers: &headers,
-        token: asked.token.as_deref(),
-    };
-    if let Err(why) = traces.token.check(&sender) {
-        return Ok((StatusCode::FORBIDDEN, why).into_response());
+    if let Err(refused) = traces.token.check(&headers, asked.token.as_deref()) {
+        return Ok(refused.into_response());
     }
     let request = traces.find(&id)?;
     let statement = explain::statement(&request, number);

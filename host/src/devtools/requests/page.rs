@@ -121,9 +121,7 @@ fn what(number: usize, event: &Event, editor: &Editor) -> Markup {
                 (took) ", "
                 @match &statement.outcome {
                     Outcome::Rows(None) if statement.at.is_none() => "no row, or it failed",
-                    Outcome::Rows(None) => "done",
-                    Outcome::Rows(Some(1)) => "1 row",
-                    Outcome::Rows(Some(rows)) => { (rows) " rows" },
+                    Outcome::Rows(rows) => (shown::rows(*rows)),
                     Outcome::Abandoned => "its answer was no longer wanted",
                     Outcome::Failed(code, message) => span.bad { @if let Some(code) = code { (code) ": " } (message) },
                 }

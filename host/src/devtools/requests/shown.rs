@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::db::trace::{Event, Outcome, Statement, What};
 
 use super::list::entry;
-use crate::server::{Answered, Excerpt, masked, masked_body, masked_query, ms, repeated};
+use crate::server::{Answered, Excerpt, counted, masked, masked_body, masked_query, ms, repeated};
 
 /// `/__dev/requests/ID.json`.
 pub(in crate::devtools) fn document(request: &Answered) -> Value {
@@ -68,6 +68,11 @@ fn of_statement(statement: &Statement) -> Value {
         Outcome::Abandoned => value["abandoned"] = true.into(),
     }
     value
+}
+
+/// What a statement has answered with.
+pub(super) fn rows(rows: Option<u64>) -> String {
+    rows.map_or_else(|| "done".to_owned(), |rows| counted(rows, "row"))
 }
 
 /// The query of its URL, without the values of what is named like a secret.

@@ -50,8 +50,8 @@ pub(in crate::devtools) async fn explain(
     }
 }
 
-/// The plan of a text, and whether the statement was run for it: only if it reads, and has no parameters, whose values
-/// nobody knows.
+/// The plan of a text, and whether the statement was run for it: only if it reads, and has no parameters, since
+/// their values are unknown.
 pub(in crate::devtools) async fn explain_text(
     db: &Db,
     text: &str,

@@ -133,13 +133,11 @@ async fn all(client: &Client, text: &str) -> Result<Vec<Outcome>, tokio_postgres
 }
 
 fn refused(fault: &Fault) -> Refused {
-    let Fault::Statement(error) = fault else {
-        return Refused {
-            message: fault.to_string(),
-            ..Refused::default()
-        };
+    let error = match fault {
+        Fault::Statement(error) => error.as_db_error(),
+        _ => None,
     };
-    let Some(error) = error.as_db_error() else {
+    let Some(error) = error else {
         return Refused {
             message: fault.to_string(),
             ..Refused::default()

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Host, chromium::skipped};
 
-/// Connects, says what there is, and calls what it is told to, one line of JSON each.
+/// Connects, lists the tools, then calls the ones that it is asked to. Each message is one line of JSON.
 const CLIENT: &str = r#"
 import asyncio, json, sys
 from mcp import Client
