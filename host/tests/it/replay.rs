@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, REPLAYS, eventually};
 
 fn says(word: &str) -> String {
     format!(r#"Router::new().route("/say", get(async || {word}))"#)
@@ -99,7 +99,9 @@ async fn rustc_alone_says_and_makes_what_cargo_does() {
 
 #[tokio::test]
 async fn a_doubt_means_cargo() {
-    let host = Host::with_lab(&says(r#""one""#)).await;
+    let checkout = Checkout::new();
+    checkout.add_lab(&says(r#""one""#));
+    let host = Host::start_in(checkout, &[REPLAYS]).await;
     let checkout = &host.checkout;
     host.warm().await;
     checkout.write_lab(&says(r#""two""#));
@@ -152,7 +154,9 @@ async fn a_doubt_means_cargo() {
 
 #[tokio::test]
 async fn a_text_that_the_app_includes_is_one_of_its_sources() {
-    let host = Host::with_lab(&says(r#""one""#)).await;
+    let checkout = Checkout::new();
+    checkout.add_lab(&says(r#""one""#));
+    let host = Host::start_in(checkout, &[REPLAYS]).await;
     host.warm().await;
     host.checkout.write("notes.txt", "a note");
     host.checkout

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Checkout, Host, eventually};
+use crate::support::{Checkout, Host, REPLAYS, eventually};
 
 fn says(text: &str) -> String {
     format!("pub(crate) const SAYS: &str = {text:?};")
@@ -25,7 +25,9 @@ impl Host {
 
 #[tokio::test]
 async fn a_crate_that_the_app_depends_on_is_watched_from_the_moment_it_is_named() {
-    let host = Host::with_lab(r#"Router::new().route("/say", get(async || "none"))"#).await;
+    let checkout = Checkout::new();
+    checkout.add_lab(r#"Router::new().route("/say", get(async || "none"))"#);
+    let host = Host::start_in(checkout, &[REPLAYS]).await;
     let checkout = &host.checkout;
     // Named, and not there yet; then there, and faulty.
     checkout.edit(
@@ -115,7 +117,7 @@ async fn what_a_link_leads_to_is_watched() {
     fs::write(there("folder/inner.rs"), says("b")).unwrap();
     symlink(there("linked.rs"), checkout.path("app_lib/src/linked.rs")).unwrap();
     symlink(there("folder"), checkout.path("app_lib/src/folder")).unwrap();
-    let host = Host::start_in(checkout, &[]).await;
+    let host = Host::start_in(checkout, &[REPLAYS]).await;
     host.until_it_says("ab").await;
     host.until("rustc alone", |status| status.0["replays"] == true)
         .await;

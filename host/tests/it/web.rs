@@ -30,7 +30,7 @@ async fn a_panic_is_told_in_the_form_the_client_takes() {
     for part in [
         "&lt;b&gt;markup&lt;/b&gt;",
         "app_lib/src/lab.rs:",
-        "lab::routes::{{closure}}",
+        "lab::routes::{", // and how the compiler writes a closure
         "<mark>",
         "/__dev/browser.js",
     ] {

@@ -1,6 +1,7 @@
 //! A user's project in a git repository of its own, which adopts the dev server and gives it back.
 //!
-//! The host is compiled once for a workspace like theirs; each gets a copy of that build, as checkouts do.
+//! The dev server is compiled once for a workspace like theirs, see `idle`; each gets a copy of that build, as checkouts
+//! do.
 
 use std::{
     env, fs,
@@ -16,15 +17,18 @@ use host_cli::Console;
 use host_demo::copy;
 
 use super::{
-    Checkout, Host,
-    seed::{run, seed},
+    Checkout, Host, idle,
+    seed::{clean_command, run, seed},
 };
 
-/// The same for every project with dependencies, so that they share one build. As an app would have them.
+/// The same for every project with dependencies, so that they share one build: what any of them needs.
 pub(crate) const DEPENDENCIES: &str = r#"
 askama = { version = "0.15", default-features = false, features = ["derive", "std"] }
 axum = "0.8"
+diesel = { version = "2.3", default-features = false, features = ["postgres_backend"] }
+diesel-async = { version = "0.9", features = ["deadpool", "postgres"] }
 reqwest = { version = "0.13", default-features = false }
+sea-orm = { version = "2", features = ["runtime-tokio", "sqlx-postgres"] }
 sqlx = { version = "0.9", default-features = false, features = ["migrate", "postgres", "runtime-tokio"] }
 tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
 tower-http = { version = "0.6", features = ["fs"] }
@@ -115,48 +119,28 @@ impl Foreign {
     }
 
     fn build(&self) {
-        copy::tree(built(), &self.checkout.path("dev/target/hot")).unwrap();
-        self.build_on();
-    }
-
-    fn build_on(&self) {
-        let mut build = self.checkout.command("cargo");
-        build.args([
-            "build",
-            "--quiet",
-            "--manifest-path",
-            "dev/Cargo.toml",
-            "--profile",
-            "hot",
-        ]);
-        run(&mut build);
+        let target = self.checkout.path("dev/target");
+        copy::tree(built(), &target.join("hot")).unwrap();
+        build_in(&self.checkout.path(""), &target);
     }
 }
 
-/// The build of a project that does nothing. Its lock file stays for the whole run: once that is gone, cargo compiles
-/// the host again in each copy.
+/// The build of a project that does nothing, for this run alone.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let project = Foreign::new(&[
-            (
-                "Cargo.toml",
-                &format!(
-                    "[package]\nname = \"idle\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
-                ),
-            ),
-            ("src/lib.rs", "pub fn router() -> axum::Router { axum::Router::new() }\n"),
-        ]);
-        project.adopt();
-        let target = project.checkout.path("dev/target/hot");
-        copy::tree(&seed().join("target/hot"), &target).unwrap();
-        project.build_on();
         let kept = seed().with_file_name("foreign");
-        copy::tree(&target, &kept).unwrap();
-        fs::remove_dir_all(target).unwrap();
-        project.checkout.leave();
+        idle::build(&kept);
         kept
     })
+}
+
+/// Compiles the dev server of the project at `root`.
+pub(super) fn build_in(root: &Path, target: &Path) {
+    let mut build = clean_command(Path::new("cargo"), root);
+    build.args(["build", "--quiet", "--profile", "hot"]);
+    build.args(["--manifest-path", "dev/Cargo.toml", "--target-dir"]);
+    run(build.arg(target));
 }
 
 /// Where projects of others lie: outside of this repository, since cargo would merge the configuration of both.
@@ -165,7 +149,7 @@ pub(super) fn elsewhere() -> PathBuf {
 }
 
 /// This repository.
-fn workspace() -> &'static Path {
+pub(super) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 

@@ -53,6 +53,10 @@ impl Status {
     }
 }
 
+/// A host that runs rustc without cargo compiles the app once more while nothing is saved. Only tests in which that
+/// matters pay for it.
+pub(crate) const REPLAYS: (&str, &str) = ("HOST_REPLAY", "on");
+
 pub(crate) struct Host {
     pub(crate) checkout: Checkout,
     pub(crate) client: reqwest::Client,
@@ -107,6 +111,7 @@ impl Host {
         let mut command = checkout.host();
         command
             .args(["dev", "--port", "0"])
+            .env("HOST_REPLAY", "off")
             .envs(environment.iter().copied());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         Self::spawn(checkout, command).await

@@ -1,0 +1,251 @@
+//! Which request has run which statement of tokio-postgres, and so of diesel-async: the driver logs, inside the request,
+//! that it sends a statement, and the exchange knows later how that has ended.
+//!
+//! Owns the pairing. A prepared statement is known by its name, which is unique in this process, since all generations
+//! share one tokio-postgres; one without a name, such as BEGIN, by its text.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt::{self, Debug, Write},
+    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use host_wire::Executed;
+use shared::{
+    db::trace::{Statement, What, in_statement},
+    request::Request,
+};
+use tracing::{
+    Event, Metadata,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+};
+
+/// The modules of tokio-postgres in which it says what it sends.
+const TARGETS: [&str; 4] = [
+    "tokio_postgres::query",
+    "tokio_postgres::simple_query",
+    "tokio_postgres::copy_in",
+    "tokio_postgres::copy_out",
+];
+
+/// How tokio-postgres 0.7 begins to say so, and what follows the name or the text.
+const WORDS: [(&str, &str); 5] = [
+    ("executing statement batch: ", ""),
+    ("executing statement ", " with parameters"),
+    ("executing simple query: ", ""),
+    ("executing copy in statement ", ""),
+    ("executing copy out statement ", ""),
+];
+
+/// Of a line no more is looked at, and of two texts no more is compared.
+const MAX_LINE: usize = 4 << 10;
+
+/// So many statements may be without an answer; beyond that, the oldest are not recorded.
+const MAX_SENT: usize = 4096;
+
+/// A wait for one's turn that is shorter is none to speak of.
+const WAIT: Duration = Duration::from_millis(1);
+
+static SENT: LazyLock<Mutex<Sent>> = LazyLock::new(Mutex::default);
+
+/// Statements that requests have sent, by name or text, oldest first.
+#[derive(Default)]
+struct Sent {
+    by_source: HashMap<String, VecDeque<(Weak<Request>, Instant)>>,
+    count: usize,
+}
+
+/// The directives with which a filter lets the driver's lines through.
+pub(super) fn directives() -> String {
+    let directives = TARGETS.map(|target| format!("{target}=debug"));
+    directives.join(",")
+}
+
+/// Whether a line is worth being written: formatting the parameters takes time. Those of the `Db` are recorded already.
+pub(super) fn is_wanted(metadata: &Metadata<'_>) -> bool {
+    !is_of_the_driver(metadata.target())
+        || (!in_statement() && Request::current().is_some_and(|request| request.is_traced()))
+}
+
+/// The threshold of `log` that corresponds to that of the subscriber.
+pub(super) fn threshold() -> log::LevelFilter {
+    match LevelFilter::current() {
+        LevelFilter::TRACE => log::LevelFilter::Trace,
+        LevelFilter::DEBUG => log::LevelFilter::Debug,
+        LevelFilter::INFO => log::LevelFilter::Info,
+        LevelFilter::WARN => log::LevelFilter::Warn,
+        LevelFilter::ERROR => log::LevelFilter::Error,
+        _ => log::LevelFilter::Off,
+    }
+}
+
+/// Notes what the request sends, if the event says that. Whether it does.
+pub(super) fn note(request: &Arc<Request>, event: &Event<'_>) -> bool {
+    let mut line = Line::default();
+    event.record(&mut line);
+    if !is_of_the_driver(&line.target) {
+        return false;
+    }
+    if let Some(source) = source_in(&line.message) {
+        let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.push(source, request);
+    }
+    true
+}
+
+/// Records a statement in the request that has sent it, if that is known.
+pub(crate) fn answered(executed: &Executed) {
+    let source = match executed.name() {
+        "" => executed.sql(),
+        name => name,
+    };
+    let taken = {
+        let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.take(cut(source), executed.since)
+    };
+    if let Some((request, asked)) = taken {
+        if executed.since.duration_since(asked) >= WAIT {
+            request.record_until(asked, executed.since, What::Wait(None));
+        }
+        let statement = Statement::of_a_driver(executed.sql(), executed.outcome.clone());
+        request.record(executed.since, What::Statement(Box::new(statement)));
+    }
+}
+
+impl Sent {
+    fn push(&mut self, source: &str, request: &Arc<Request>) {
+        if self.count == MAX_SENT {
+            *self = Self::default(); // answers that never came, most likely
+        }
+        let queue = self.by_source.entry(source.to_owned()).or_default();
+        queue.push_back((Arc::downgrade(request), Instant::now()));
+        self.count += 1;
+    }
+
+    /// The request that has sent this before `since`. Those that ended without waiting for their answers count no more.
+    fn take(&mut self, source: &str, since: Instant) -> Option<(Arc<Request>, Instant)> {
+        let queue = self.by_source.get_mut(source)?;
+        let before = queue.len();
+        while queue.front().is_some_and(|(of, _)| of.strong_count() == 0) {
+            queue.pop_front();
+        }
+        let is_due = queue.front().is_some_and(|(_, asked)| *asked <= since);
+        let taken = queue.pop_front_if(|_| is_due);
+        self.count -= before - queue.len();
+        if queue.is_empty() {
+            self.by_source.remove(source);
+        }
+        let (request, asked) = taken?;
+        Some((request.upgrade()?, asked))
+    }
+}
+
+fn is_of_the_driver(target: &str) -> bool {
+    TARGETS.contains(&target)
+}
+
+/// The name or the text of the statement that a line is about.
+fn source_in(line: &str) -> Option<&str> {
+    let found = WORDS.iter().find_map(|(before, after)| {
+        let rest = line.strip_prefix(before)?;
+        match *after {
+            "" => Some(rest),
+            after => rest.split_once(after).map(|(name, _)| name),
+        }
+    });
+    found.map(cut)
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_LINE)]
+}
+
+/// A record of `log`, as far as it is needed.
+#[derive(Default)]
+struct Line {
+    target: String,
+    message: String,
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "log.target" {
+            value.clone_into(&mut self.target);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            // Ends early where the parameters are long.
+            let written = write!(Bounded(&mut self.message), "{value:?}");
+            written.unwrap_or(());
+        }
+    }
+}
+
+struct Bounded<'a>(&'a mut String);
+
+impl Write for Bounded<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // With room for the words before.
+        if self.0.len() > 2 * MAX_LINE {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_which_statement_is_sent() {
+        for (line, source) in [
+            (
+                "executing statement s7 with parameters: [\"x\"]",
+                Some("s7"),
+            ),
+            ("executing statement batch: BEGIN", Some("BEGIN")),
+            ("executing simple query: SELECT 1", Some("SELECT 1")),
+            ("executing copy in statement s8", Some("s8")),
+            ("preparing query s7: SELECT 1", None),
+        ] {
+            assert_eq!(source_in(line), source, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_answer_goes_to_the_oldest_request_that_still_waits_for_it() {
+        let requests = [1, 2, 3].map(|number| Request::new("GET", "/", 1, number));
+        let mut sent = Sent::default();
+        for request in &requests {
+            sent.push("s0", request);
+        }
+        let [gone, second, third] = requests;
+        drop(gone);
+        let mut taken = || {
+            sent.take("s0", Instant::now())
+                .map(|(request, _)| request.number())
+        };
+        assert_eq!(taken(), Some(second.number()));
+        assert_eq!(taken(), Some(third.number()));
+        assert_eq!((taken(), sent.count), (None, 0));
+    }
+
+    #[test]
+    fn an_answer_of_before_is_not_that_of_a_request() {
+        let before = Instant::now();
+        let mut sent = Sent::default();
+        let request = Request::new("GET", "/", 1, 1);
+        sent.push("BEGIN", &request);
+        assert!(
+            sent.take("BEGIN", before - Duration::from_secs(1))
+                .is_none()
+        );
+        assert_eq!(sent.count, 1);
+    }
+}
