@@ -171,8 +171,12 @@ fn shown(file: &str) -> String {
 /// The location, if it is in a source of the project.
 fn own(place: &str) -> Option<String> {
     let (file, position) = place.split_once(':')?;
-    let file = PROJECT.get()?.named_by_rustc(file);
+    let project = PROJECT.get()?;
+    let file = project.named_by_rustc(file);
     let mut parts = file.components();
-    let is_own = file.is_relative() && !parts.any(|part| is_tool_folder(part.as_os_str()));
+    // The sources of the C library have relative names too, where its debug information is installed.
+    let is_own = file.is_relative()
+        && !parts.any(|part| is_tool_folder(part.as_os_str()))
+        && project.root().join(&file).is_file();
     is_own.then(|| format!("{}:{position}", file.display()))
 }

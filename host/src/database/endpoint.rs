@@ -12,15 +12,16 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 pub(crate) use host_wire::ClientStatus;
-use host_wire::{Config, Exchange, Identity, Open};
+use host_wire::{Config, Exchange, Identity, Open, Report};
 use shared::{
     BoxError, Db,
-    db::{DatabaseUrl, DbConfig, Established, establish},
+    db::{DatabaseUrl, DbConfig, Established, establish, trace},
 };
 use tokio::{runtime::Handle, sync::watch};
 use tokio_postgres::config::Host;
 
 use super::socket;
+use crate::logs::driver;
 
 /// Clones are the same endpoint.
 #[derive(Clone)]
@@ -75,6 +76,7 @@ impl Endpoint {
             }),
             runtime: Handle::current(),
             identity: identity(&config.url),
+            executed: trace::is_enabled().then(|| Box::new(driver::answered) as Report),
         });
         config.relay = Some(Arc::new(exchange.clone()));
         Self {

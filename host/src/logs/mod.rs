@@ -12,6 +12,10 @@ mod lines;
 #[cfg(feature = "dev")]
 mod of_request;
 
+// The statements of a driver that says in the log what it sends.
+#[cfg(feature = "dev")]
+pub(crate) mod driver;
+
 // What they are made of.
 #[cfg(feature = "dev")]
 mod origin;
@@ -34,6 +38,8 @@ use std::{
 use tracing::Dispatch;
 #[cfg(feature = "production")]
 use tracing::{dispatcher, subscriber::NoSubscriber};
+#[cfg(feature = "dev")]
+use tracing_subscriber::filter::{FilterExt, dynamic_filter_fn};
 use tracing_subscriber::{
     EnvFilter, Layer,
     fmt::{MakeWriter, time::FormatTime},
@@ -72,7 +78,10 @@ where
     #[cfg(feature = "dev")]
     let (log, traced, listed) = {
         let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));
-        let log = log.with(of_request::RequestLog.with_filter(filter));
+        let log =
+            log.with(of_request::RequestLog.with_filter(
+                filter.and(dynamic_filter_fn(|metadata, _| driver::is_wanted(metadata))),
+            ));
         let (filter, listed) = reload::Layer::new(EnvFilter::new(DEFAULT));
         (
             log.with(kept::KeepLines.with_filter(filter)),
@@ -87,7 +96,11 @@ where
                 traced.reload(of_request::filter(wanted))?;
                 listed.reload(EnvFilter::new(wanted))?;
             }
-            shown.reload(EnvFilter::new(wanted))
+            shown.reload(EnvFilter::new(wanted))?;
+            // Records of `log` pass a threshold of their own first, which was set when the subscriber was installed.
+            #[cfg(feature = "dev")]
+            log::set_max_level(driver::threshold());
+            Ok(())
         })
     });
     log.into()

@@ -110,7 +110,10 @@ mod tests {
         events.extend((0..MANY).map(|n| event("SELECT 1", &n.to_string())));
         events.extend(vec![event("SELECT 3", "1"); MANY - 1]);
         events.extend(vec![event("COMMIT", ""); MANY]);
-        let other = What::Statement(Box::new(Statement::of_a_driver("SELECT 4", 1)));
+        let other = What::Statement(Box::new(Statement::of_a_driver(
+            "SELECT 4",
+            Outcome::Rows(Some(1)),
+        )));
         events.extend(vec![
             Event {
                 what: other,

@@ -88,7 +88,7 @@ impl Building {
         let (what, bar) = match (self.first, self.dependencies) {
             (true, _) => ("building the app", self.progress.map(bar)),
             (false, true) => (
-                "building …, dependencies have changed",
+                "building the app and its dependencies …",
                 self.progress.map(bar),
             ),
             (false, false) => ("building the app …", None),
@@ -99,7 +99,7 @@ impl Building {
 
     fn line(&self, took: Duration) -> String {
         let what = match self.dependencies && !self.first {
-            true => "building …, dependencies have changed",
+            true => "building the app and its dependencies …",
             false => "building the app …",
         };
         match self.progress {

@@ -11,21 +11,7 @@ use std::{
     },
 };
 
-use crate::support::{Foreign, client, eventually, give_back};
-
-const MANIFEST: &str = r#"[package]
-name = "counters"
-version = "0.1.0"
-edition = "2024"
-
-[dependencies]
-axum = "0.8"
-diesel = { version = "2.3", default-features = false, features = ["postgres_backend"] }
-diesel-async = { version = "0.9", features = ["deadpool", "postgres"] }
-sea-orm = { version = "2", features = ["runtime-tokio", "sqlx-postgres"] }
-sqlx = { version = "0.9", default-features = false, features = ["postgres", "runtime-tokio"] }
-tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
-"#;
+use crate::support::{DEPENDENCIES, Foreign, Host, client, eventually, give_back};
 
 const APP: &str = r#"
 use axum::{Router, routing::get};
@@ -148,12 +134,27 @@ async fn increment(State(pool): State<Pool<AsyncPgConnection>>) -> Result<String
 }
 "#;
 
+/// The texts of the statements in the trace of a request to this path.
+async fn statements_of(host: &Host, path: &str) -> Vec<String> {
+    let answer = host.get(&format!("/{path}")).await;
+    let id = answer.headers()["x-request-id"].to_str().unwrap();
+    let trace = host.json(&format!("/__dev/requests/{id}.json")).await;
+    let events = trace["events"].as_array().unwrap().iter();
+    let texts = events.filter_map(|event| event["text"].as_str());
+    texts.map(str::to_owned).collect()
+}
+
 /// Ten clients, who share one connection of the database with each other and with every generation.
 #[tokio::test]
 async fn an_app_with_pools_of_any_driver_is_saved_under_load_on_one_backend() {
     let saves: usize = env::var("SAVES").map_or(3, |saves| saves.parse().unwrap());
     let project = Foreign::new(&[
-        ("Cargo.toml", MANIFEST),
+        (
+            "Cargo.toml",
+            &format!(
+                "[package]\nname = \"counters\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
+            ),
+        ),
         ("src/lib.rs", APP),
         ("src/with_sqlx.rs", WITH_SQLX),
         ("src/with_sea_orm.rs", WITH_SEA_ORM),
@@ -224,6 +225,13 @@ async fn an_app_with_pools_of_any_driver_is_saved_under_load_on_one_backend() {
         let count = i64::try_from(count.load(Relaxed)).unwrap();
         assert!(count > 0, "{driver}");
         assert_eq!(value, count, "{driver}");
+    }
+    // And each shows what it did in the database.
+    for driver in ["sqlx", "sea_orm", "diesel"] {
+        let statements = statements_of(&host, driver).await;
+        let has = |text: &str| statements.iter().any(|it| it.contains(text));
+        let all = has("UPDATE") && has("pg_backend_pid()");
+        assert!(all, "{driver}: {statements:?}");
     }
     drop(observer);
     give_back(host, &["src/lib.rs"]).await;

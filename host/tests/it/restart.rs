@@ -212,7 +212,7 @@ async fn a_build_of_the_host_is_told_keeps_no_page_waiting_and_is_not_cancelled_
         "fn main() -> ExitCode {",
         "fn main() -> ExitCode {\n    std::hint::black_box(1);",
     );
-    let told = "building …, dependencies have changed\n";
+    let told = "building the app and its dependencies …\n";
     eventually("the build to be told", async || {
         host.log().contains(told).then_some(())
     })

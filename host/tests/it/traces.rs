@@ -31,6 +31,21 @@ fn traced() -> Lab {
             .route("/wrong", get(async |State(state): State<AppState>| {
                 state.db.query("SELECT wrong", &[]).await.map(|_| ()).map_err(|error| error.to_string())
             }))
+            .route("/driver/{times}", get(async |State(state): State<AppState>, Path(times): Path<i64>| {
+                let alone = state.db.checkout().await.unwrap();
+                alone.query("SELECT 'alone'", &[]).await.unwrap();
+                drop(alone);
+                let url = std::env::var("DATABASE_URL").unwrap();
+                let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                client.batch_execute("BEGIN").await.unwrap();
+                let sql = "SELECT $1::int8 AS of_a_driver FROM generate_series(1, $1)";
+                let statement = client.prepare(sql).await.unwrap();
+                for _ in 0..times {
+                    client.query(&statement, &[&times]).await.unwrap();
+                }
+                client.query("SELECT 1 / ($1::int8 - $1)", &[&times]).await.unwrap_err();
+            }))
             .route("/alone", get(async |State(state): State<AppState>| {
                 let alone = state.db.checkout().await.unwrap();
                 gate("go-on").await;
@@ -138,6 +153,30 @@ async fn what_is_secret_is_masked_and_a_failure_is_named() {
         of_kind(&trace, "statement")[0]["error"]["sqlstate"],
         "42703"
     );
+}
+
+#[tokio::test]
+async fn what_another_driver_runs_is_in_the_trace_of_the_request_that_runs_it() {
+    let host = start(&[]).await;
+    let requests = [2, 3, 4, 5].map(|times| {
+        let host = &host;
+        async move { (times, host.get(&format!("/driver/{times}")).await) }
+    });
+    for (times, answer) in futures_util::future::join_all(requests).await {
+        let trace = trace_of(&host, &answer).await;
+        let statements = of_kind(&trace, "statement");
+        let of = |text: &str| {
+            let is_it = |it: &&&Value| it["text"].as_str().unwrap().starts_with(text);
+            statements.iter().filter(is_it).collect::<Vec<_>>()
+        };
+        let rows = of("SELECT $1::int8 AS of_a_driver");
+        assert_eq!(rows.len(), times, "{trace}");
+        assert!(rows.iter().all(|it| it["rows"] == times), "{trace}");
+        assert_eq!(of("BEGIN").len(), 1, "{trace}");
+        assert_eq!(of("SELECT 1 /")[0]["error"]["sqlstate"], "22012");
+        assert_eq!(of("SELECT 'alone'").len(), 1, "{trace}");
+        assert_eq!(statements.len(), times + 3, "{trace}");
+    }
 }
 
 #[tokio::test]

@@ -39,7 +39,10 @@ impl Core {
         let Some(backend) = self.backends.get_mut(&id) else {
             return Ok(());
         };
-        let front = backend.flight.front_mut();
+        let mut front = backend.flight.front_mut();
+        if let Some(executed) = front.as_mut().and_then(|unit| unit.running.answered(frame)) {
+            self.executed.push(executed);
+        }
         let mut to = match front.as_ref().map(|unit| &unit.owner) {
             Some(&Owner::Client(client)) => Some(client),
             _ => None,

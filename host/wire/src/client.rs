@@ -51,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) wants_cancel: bool,
     /// Since when the backend waits for it.
     pub(crate) idle_since: Instant,
+    /// Whether it is reported what becomes of its statements.
+    pub(crate) is_traced: bool,
     /// Statements that it has sent.
     pub(crate) units: u64,
 }
@@ -94,6 +96,7 @@ impl Client {
             left: None,
             wants_cancel: false,
             idle_since: Instant::now(),
+            is_traced: false,
             units: 0,
         }
     }

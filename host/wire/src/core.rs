@@ -16,6 +16,7 @@ use crate::{
     client::{Client, Home, Stage},
     ids::{BackendId, ClientId},
     reply::Refusal,
+    running::Executed,
 };
 
 /// Bytes that wait for a socket. Above this, nothing more is read for it.
@@ -67,9 +68,20 @@ pub(crate) struct Core {
     pub(crate) unblocked: Vec<BackendId>,
     /// What clients are still to be told that are gone.
     pub(crate) last_words: BTreeMap<ClientId, BytesMut>,
+    /// Whether somebody wants to know what becomes of statements.
+    pub(crate) traces: bool,
+    /// What has become of them, until it is reported.
+    pub(crate) executed: Vec<Executed>,
 }
 
 impl Core {
+    pub(crate) fn new(traces: bool) -> Self {
+        Self {
+            traces,
+            ..Self::default()
+        }
+    }
+
     /// A client that is to be told its parameters. `startup` are the settings that it has asked for.
     pub(crate) fn join(
         &mut self,
@@ -79,6 +91,7 @@ impl Core {
     ) -> ClientId {
         let id = self.next_client();
         let mut client = Client::new(id, name, secret);
+        client.is_traced = self.traces;
         for (name, value) in startup {
             client.settings.set(&name, value);
         }
@@ -104,6 +117,7 @@ impl Core {
         if with_local {
             local = self.next_client();
             let mut client = Client::new(local, "state.db".to_owned(), 0);
+            client.is_traced = self.traces;
             client.stage = Stage::Ready; // tokio-postgres has seen the startup itself
             self.clients.insert(local, client);
             self.local = Some(local);

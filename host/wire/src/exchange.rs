@@ -20,6 +20,7 @@ use crate::{
     ids::{BackendId, ClientId},
     ports::{Line, Port, Sink, State},
     reply::Refusal,
+    running::Executed,
 };
 
 /// Opens backends for the exchange.
@@ -39,7 +40,12 @@ pub struct Config {
     pub runtime: Handle,
     /// The user and the database that clients must name.
     pub identity: Identity,
+    /// Is told of each statement of a client once it is answered, before the client gets the answer. Must not block.
+    pub executed: Option<Report>,
 }
+
+/// See [`Config::executed`].
+pub type Report = Box<dyn Fn(&Executed) + Send + Sync>;
 
 /// Shares backends. Clones are the same exchange.
 #[derive(Clone)]
@@ -49,6 +55,7 @@ pub(crate) struct Inner {
     state: Mutex<State>,
     pub(crate) open: Box<dyn Open>,
     runtime: Handle,
+    executed: Option<Report>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) me: Weak<Self>,
@@ -60,13 +67,14 @@ impl Exchange {
     pub fn new(config: Config) -> Self {
         Self(Arc::new_cyclic(|me| Inner {
             state: Mutex::new(State {
-                core: Core::default(),
+                core: Core::new(config.executed.is_some()),
                 identity: config.identity,
                 clients: BTreeMap::new(),
                 lines: BTreeMap::new(),
             }),
             open: config.open,
             runtime: config.runtime,
+            executed: config.executed,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             me: me.clone(),
@@ -117,6 +125,10 @@ impl Inner {
     pub(crate) fn with_state<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
+        let executed = std::mem::take(&mut state.core.executed);
+        if let Some(report) = &self.executed {
+            executed.iter().for_each(report);
+        }
         state.write_out();
         let actions = std::mem::take(&mut state.core.actions);
         for action in &actions {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{effects::Effects, ids::ClientId, naming::Naming};
+use crate::{effects::Effects, ids::ClientId, naming::Naming, running::Running};
 
 /// What is known of a holder that is gone.
 pub(crate) struct Departed {
@@ -40,6 +40,8 @@ pub(crate) struct InFlight {
     pub(crate) failed: bool,
     /// The columns of the last row, if the exchange itself has asked.
     pub(crate) row: Vec<Option<String>>,
+    /// What it executes, if somebody wants to know.
+    pub(crate) running: Running,
 }
 
 /// Who gets the answers.
@@ -75,6 +77,7 @@ impl InFlight {
             abandoned: false,
             failed: false,
             row: Vec::new(),
+            running: Running::default(),
         }
     }
 }

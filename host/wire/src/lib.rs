@@ -17,7 +17,8 @@
 //! 6. `settle` looks up what has changed in the session, before others use it: a client's `settings` move with it, and
 //!    a client that keeps a lock, a temporary table or a cursor has a backend of its own until it gives that back.
 //! 7. `patience` gives those who wait for a silent transaction a backend of their own.
-//! 8. `end` undoes what a client that leaves has begun.
+//! 8. `running` reports what became of each statement, if somebody traces requests.
+//! 9. `end` undoes what a client that leaves has begun.
 //!
 //! All state is one value, `core`, without sockets and tasks. `exchange` puts it behind a lock and does the rest.
 //!
@@ -61,6 +62,7 @@ mod perform;
 mod ports;
 mod prepared;
 mod reply;
+mod running;
 mod settings;
 mod settle;
 mod socket;
@@ -69,6 +71,7 @@ mod statements;
 mod status;
 mod unit;
 
-pub use exchange::{Config, Exchange, Open};
+pub use exchange::{Config, Exchange, Open, Report};
 pub use identity::Identity;
+pub use running::Executed;
 pub use status::ClientStatus;

@@ -27,6 +27,9 @@ impl Backend {
         // One that SQL has prepared has the name that it was given.
         let in_sql = message.executed().is_some_and(|name| self.knows(id, name));
         let unit = self.flight.back_mut().expect("opened above");
+        if client.is_traced {
+            unit.running.sent(message, &client.statements);
+        }
         match message.kind() {
             Kind::Whole => {
                 unit.complete = true;

@@ -92,6 +92,12 @@ pub(crate) fn columns(frame: &Frame) -> Result<Vec<Option<String>>, Malformed> {
         .collect()
 }
 
+/// How many rows a CommandComplete says were returned or changed. `None`: it speaks of none, as that of `BEGIN`.
+pub(crate) fn rows(frame: &Frame) -> Option<u64> {
+    let tag = Fields(frame.body()).lossy().ok()?;
+    tag.rsplit(' ').next()?.parse().ok()
+}
+
 /// SQLSTATE and text of an ErrorResponse.
 pub(crate) fn error(frame: &Frame) -> (String, String) {
     let (mut code, mut message) = (String::new(), String::new());

@@ -227,10 +227,15 @@ impl Request {
 
     /// Records what it has done since then, if it records that.
     pub fn record(&self, since: Instant, what: What) {
+        self.record_until(since, Instant::now(), what);
+    }
+
+    /// The same for what has ended before now.
+    pub fn record_until(&self, since: Instant, until: Instant, what: What) {
         if let Some(trace) = &self.trace {
             trace.record(Event {
                 from: since.saturating_duration_since(self.since),
-                took: since.elapsed(),
+                took: until.saturating_duration_since(since),
                 what,
             });
         }

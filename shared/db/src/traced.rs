@@ -2,7 +2,13 @@
 //!
 //! Where no request is traced, this only awaits.
 
-use std::{pin::pin, task::Poll, time::Instant};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Instant,
+};
 
 use futures_util::poll;
 use tokio_postgres::Row;
@@ -14,6 +20,17 @@ use super::{
     request::Request,
     trace::{Outcome, Statement, What, cut, names_a_secret},
 };
+
+thread_local! {
+    static POLLS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling code is part of a statement of [`Db`](crate::Db) that is recorded: what the driver logs in it says
+/// nothing new.
+#[must_use]
+pub fn in_statement() -> bool {
+    POLLS.get()
+}
 
 /// What a statement answers.
 pub(super) trait Answer {
@@ -56,7 +73,12 @@ pub(super) async fn traced<T: Answer>(
         params,
         outcome: Outcome::Abandoned,
     };
-    let result = statement.await;
+    let mut statement = pin!(statement);
+    let result = poll_fn(|context| {
+        let _polls = Polls::begin();
+        Pin::as_mut(&mut statement).poll(context)
+    })
+    .await;
     running.outcome = match &result {
         Ok(answer) => Outcome::Rows(answer.rows()),
         Err(error) => {
@@ -80,6 +102,22 @@ pub(super) async fn waited<T>(wait: impl Future<Output = T>, what: impl FnOnce()
     let waited = wait.await;
     request.record(since, what);
     waited
+}
+
+/// A statement is being polled until this is dropped.
+struct Polls;
+
+impl Polls {
+    fn begin() -> Self {
+        POLLS.set(true);
+        Self
+    }
+}
+
+impl Drop for Polls {
+    fn drop(&mut self) {
+        POLLS.set(false);
+    }
 }
 
 /// A statement that was sent. Recorded when it is dropped.

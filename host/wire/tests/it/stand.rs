@@ -67,6 +67,7 @@ impl Stand {
                 config: config.clone(),
             }),
             runtime: Handle::current(),
+            executed: None,
             identity: Identity {
                 user: "postgres".to_owned(),
                 database: "postgres".to_owned(),

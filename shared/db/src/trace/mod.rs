@@ -16,6 +16,7 @@ use std::{
 pub use params::{Param, Value, names_a_secret};
 
 use super::holder::CallSite;
+pub use super::traced::in_statement;
 
 /// Per request.
 const MAX_EVENTS: usize = 1000;
@@ -182,17 +183,19 @@ impl Statement {
         size_of::<Self>() + self.text.len() + params + message
     }
 
-    /// One that another driver has run, of which it says no more than this.
+    /// One that another driver has run, of which no more than this is known.
     #[must_use]
-    pub fn of_a_driver(text: &str, rows: u64) -> Self {
+    pub fn of_a_driver(text: &str, outcome: Outcome) -> Self {
         let kept = cut(text);
         Self {
             text: kept.to_owned(),
             whole: kept.len() == text.len(),
             params: Vec::new(),
             at: None,
-            // Of one that has failed it says that too.
-            outcome: Outcome::Rows((rows > 0).then_some(rows)),
+            outcome: match outcome {
+                Outcome::Failed(code, message) => Outcome::Failed(code, cut(&message).to_owned()),
+                other => other,
+            },
         }
     }
 }
