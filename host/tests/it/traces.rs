@@ -33,13 +33,13 @@ fn traced() -> Lab {
             }))
             .route("/driver/{times}", get(async |State(state): State<AppState>, Path(times): Path<i64>| {
                 let alone = state.db.checkout().await.unwrap();
-                alone.query("SELECT 'alone'", &[]).await.unwrap();
+                alone.client().query("SELECT 'alone'", &[]).await.unwrap();
                 drop(alone);
                 let url = std::env::var("DATABASE_URL").unwrap();
                 let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
                 tokio::spawn(connection);
                 client.batch_execute("BEGIN").await.unwrap();
-                let sql = "SELECT $1::int8 AS of_a_driver FROM generate_series(1, $1)";
+                let sql = "SELECT $1::int8 AS of_a_driver FROM generate_series(1, $1::int8)";
                 let statement = client.prepare(sql).await.unwrap();
                 for _ in 0..times {
                     client.query(&statement, &[&times]).await.unwrap();
