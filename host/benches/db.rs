@@ -15,12 +15,12 @@ use std::{
 
 use deadpool_postgres::Pool;
 use futures_util::{FutureExt, future::BoxFuture};
-use host::database::cluster::Cluster;
 use shared::{
     BoxError, Db,
     db::{DatabaseUrl, DbConfig, create_pool},
     env::{Env, Variables},
 };
+use shared_cluster::{Cluster, Place};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream},
@@ -209,7 +209,7 @@ fn delayed<'a>(
 fn main() -> Result<(), BoxError> {
     let root = tempfile::tempdir()?;
     // From the main thread, which the server's life is tied to.
-    let mut cluster = Cluster::of(root.path(), None)?;
+    let mut cluster = Cluster::of(Place::new(root.path(), "postgres"))?;
     let env = Env::read(&Variables::default())?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(cluster.start(&mut |_| {}))?;

@@ -15,11 +15,13 @@ use shared::{
     db::{DatabaseUrl, describe},
     env::{AppEnv, Env},
 };
+use shared_cluster::Binaries;
+use shared_migrate::{self as migrate, Style};
 use tokio_postgres::config::Host;
 
 use crate::{
-    config::{Flags, Project, Style, settings},
-    database::{Database, cluster::Binaries, migrate, offered, on_watched_connection},
+    config::{Flags, Project, settings},
+    database::{Database, offered, on_watched_connection},
     events::{Event, Events},
     lifecycle::Signals,
     terminal,
@@ -33,7 +35,7 @@ pub(crate) async fn migrate() -> Result<(), BoxError> {
         database.migrate(&project, &env, events).await
     })
     .await?;
-    let files = migrate::load(&project)?;
+    let files = migrate::load(&project.migration_source())?;
     for file in files.unfinished() {
         terminal::line(format_args!(
             "left out, since it has no statement yet: {file}"
@@ -61,7 +63,7 @@ pub(crate) fn migration(name: &str) -> Result<(), BoxError> {
     if project.migrations().is_none() {
         return Err("this project has no migrations: HOST_MIGRATIONS is none".into());
     }
-    let files = migrate::next(&project, name)?;
+    let files = migrate::next(&project.migration_source(), name)?;
     for file in &files {
         let path = project.root().join(file);
         let folder = path.parent().unwrap_or(project.root());

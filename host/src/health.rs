@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use shared::Db;
+use shared_migrate::MigrationFailure;
 use tokio::sync::watch;
 
 use crate::{
     config::Settings,
-    database::{AccessState, ClusterState, SchemaState, ServerState, migrate::MigrationFailure},
+    database::{AccessState, ClusterState, SchemaState, ServerState},
     events::{Cause, Event, Events, Phase, Report, Trouble},
     generation::Generations,
 };

@@ -56,7 +56,7 @@ mod reload;
 
 // The database.
 #[cfg(feature = "dev")]
-pub mod database;
+mod database;
 
 // What outlives generations.
 #[cfg(feature = "dev")]

@@ -26,11 +26,11 @@ use std::path::PathBuf;
 
 use app::{App, Name, large::Routing};
 use clap::{Parser, ValueEnum};
-use host::database::cluster::Cluster;
 use report::Report;
 use save::{Beside, CargoAlone, HotLib, Watcher, Way};
 use scratch::Scratch;
 use shared::{BoxError, db::DatabaseUrl};
+use shared_cluster::{Cluster, Place};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::config::Host;
 
@@ -80,7 +80,7 @@ fn main() -> Result<(), BoxError> {
     let options = Options::parse();
     let scratch = Scratch::new()?;
     // From the main thread, which the server's life is tied to.
-    let mut cluster = Cluster::of(&scratch.path("database"), None)?;
+    let mut cluster = Cluster::of(Place::new(scratch.path("database"), "postgres"))?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(cluster.start(&mut |_| {}))?;
     let database = keywords(&cluster.url());

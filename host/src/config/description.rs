@@ -42,7 +42,7 @@ struct Metadata {
     app: String,
     root: Option<PathBuf>,
     migrations: Option<String>,
-    /// [`StyleLine`](super::style::StyleLine) reads it where it is needed: a wrong one need not stop a start.
+    /// `shared_migrate` reads it where it is needed: a wrong one need not stop a start.
     #[serde(rename = "style")]
     _style: Option<Value>,
 }

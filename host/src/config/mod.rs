@@ -20,8 +20,6 @@ pub(crate) mod packages;
 #[cfg(feature = "dev")]
 mod project;
 pub(crate) mod settings;
-#[cfg(feature = "dev")]
-mod style;
 mod table;
 
 #[cfg(feature = "dev")]
@@ -36,5 +34,4 @@ pub(crate) use self::{
     options::{HostSettings, Options, Policy},
     project::{Lock, Project, ProjectError},
     settings::Settings,
-    style::{Style, StyleLine},
 };

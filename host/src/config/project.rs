@@ -10,6 +10,7 @@ use std::{
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
+use shared_migrate::Source;
 
 use super::{
     description::{self, App},
@@ -17,7 +18,6 @@ use super::{
     dotenv,
     options::HostSettings,
     packages::normalize,
-    style::StyleLine,
 };
 
 /// The folder of the workspace in a project that has its own.
@@ -169,9 +169,13 @@ impl Project {
         self.workspace.join("Cargo.toml")
     }
 
-    /// Whose migrations they are, if the workspace says so. Read again each time, since a message asks for that line.
-    pub(crate) fn migration_style(&self) -> Option<StyleLine> {
-        StyleLine::of(&fs::read_to_string(self.manifest()).ok()?)
+    /// What there is to migrate.
+    pub(crate) fn migration_source(&self) -> Source {
+        Source {
+            root: self.root.clone(),
+            folder: self.migrations.clone(),
+            manifest: self.manifest(),
+        }
     }
 
     /// The settings that the workspace makes, and the name of its manifest.

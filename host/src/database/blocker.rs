@@ -11,9 +11,7 @@ use shared::{
     db::{DatabaseUrl, connect},
     env::Env,
 };
-
-use super::migrate;
-use crate::config::Style;
+use shared_migrate::{self as migrate, Style};
 
 /// A migration is slow from here on.
 pub(super) const SLOW_AFTER: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::{BoxError, db::DatabaseUrl, env::Env};
 use tokio::time::{Instant, sleep};
 
-use super::{cluster::url_of, development::Database, temporary::on_connection};
+use super::{development::Database, private, temporary::on_connection};
 use crate::{
     config::{Lock, Project},
     events::{Event, Events},
@@ -30,7 +30,7 @@ impl Database {
         if env.database_url.is_some() {
             return Self::find(project, env, None);
         }
-        let url = url_of(project.root())?;
+        let url = private::place(project.root(), None).url()?;
         if project.running().is_ok() {
             return Ok(Self::borrowed(url));
         }

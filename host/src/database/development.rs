@@ -5,14 +5,14 @@ use shared::{
     db::{DatabaseUrl, describe},
     env::Env,
 };
+use shared_cluster::{Cluster, USER};
+use shared_migrate::{self as migrate, RunControl};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{Access, ClusterState},
-    cluster::{Cluster, USER},
     endpoint::{Endpoint, refuse_own},
-    migrate::{self, RunControl},
-    on_connection, on_watched_connection,
+    on_connection, on_watched_connection, private,
 };
 use crate::{
     config::{Lock, Mode, Project},
@@ -74,7 +74,7 @@ impl Database {
                 Self::new(url.clone(), None)
             }
             None => {
-                let cluster = Cluster::of(project.root(), max_connections)?;
+                let cluster = Cluster::of(private::place(project.root(), max_connections))?;
                 Self::new(cluster.url(), Some(cluster))
             }
         })
@@ -161,7 +161,7 @@ impl Database {
             return Ok(url.clone());
         }
         if self.cluster.is_none() {
-            self.cluster = Some(Cluster::of(project.root(), None)?);
+            self.cluster = Some(Cluster::of(private::place(project.root(), None))?);
             if let Err(error) = self.start(access).await {
                 // The database in use is unaffected.
                 self.cluster = None;
@@ -193,7 +193,7 @@ impl Database {
         env: &Env,
         events: &Events,
     ) -> Result<(), BoxError> {
-        let files = migrate::load(project)?;
+        let files = migrate::load(&project.migration_source())?;
         let control = RunControl {
             before_file: &|_| {},
             stop: &CancellationToken::new(),

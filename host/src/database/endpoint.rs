@@ -17,10 +17,10 @@ use shared::{
     BoxError, Db,
     db::{DatabaseUrl, DbConfig, Established, establish, trace},
 };
+use shared_cluster::socket;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_postgres::config::Host;
 
-use super::socket;
 use crate::logs::driver;
 
 /// Clones are the same endpoint.

@@ -3,18 +3,13 @@
 //!
 //! Owns every connection of the host other than the app's own. Knows neither requests nor saves.
 
-// PostgreSQL, run by the host.
-pub mod cluster;
-
-// Where the project's own sockets are.
-mod socket;
-
 // PostgreSQL, as the app's own drivers see it.
 mod endpoint;
 
 // Which database it is, and whose.
 mod borrow;
 mod development;
+mod private;
 
 // The same, as other rooms see it.
 mod handle;
@@ -27,7 +22,6 @@ mod probe;
 
 // Its tables.
 mod blocker;
-pub(crate) mod migrate;
 mod schema;
 
 // Connections other than the app's.

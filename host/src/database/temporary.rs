@@ -7,14 +7,12 @@ use shared::{
     db::{DatabaseUrl, connect, describe},
     env::Env,
 };
+use shared_migrate::Style;
 use tokio_postgres::Client;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::blocker::watch_blocker;
-use crate::{
-    config::Style,
-    events::{Event, Events},
-};
+use crate::events::{Event, Events};
 
 /// How long closing a connection may wait for outstanding responses.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);

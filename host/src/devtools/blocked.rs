@@ -3,14 +3,12 @@
 use axum::http::StatusCode;
 use maud::{Markup, html};
 use serde_json::json;
+use shared_migrate::{self as migrate, MigrationFailure};
 
 use super::{buttons::Token, pages::Page};
 use crate::{
     actions::ActionKind,
-    database::{
-        SchemaState,
-        migrate::{self, MigrationFailure},
-    },
+    database::SchemaState,
     events::{Cause, Trouble},
     generation::Absence,
 };

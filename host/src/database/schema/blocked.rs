@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use shared::BoxError;
+use shared_migrate::{self as migrate, RunOutcome};
 
 use super::{Schema, state::SchemaState};
-use crate::{
-    database::migrate::{self, RunOutcome},
-    events::Event,
-};
+use crate::events::Event;
 
 /// How often to check.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,7 +45,7 @@ impl Schema {
     /// Unblocks the app if nothing is pending. Otherwise the state stays, since a check cannot tell why a file failed.
     async fn recheck(&self) -> Result<(), BoxError> {
         let _alone = self.running.lock().await;
-        let files = migrate::load(&self.project);
+        let files = migrate::load(&self.project.migration_source());
         // A run of ours may have fixed the database meanwhile.
         let (true, Ok(files)) = (self.state.borrow().differs(), files) else {
             return Ok(());

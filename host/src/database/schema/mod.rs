@@ -24,15 +24,11 @@ use shared::{
     env::Env,
     request::Request,
 };
+use shared_migrate::{self as migrate, MigrationFailure, RunOutcome};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    access::Access,
-    endpoint::Endpoint,
-    migrate::{self, MigrationFailure, RunOutcome},
-    on_connection,
-};
+use super::{access::Access, endpoint::Endpoint, on_connection};
 use crate::{
     config::{Policy, Project},
     events::{Event, Events},
@@ -173,7 +169,7 @@ impl Schema {
             ..RunOutcome::default()
         };
         let mut ignored = before.ignored.clone();
-        let (outcome, error) = match migrate::load(&self.project) {
+        let (outcome, error) = match migrate::load(&self.project.migration_source()) {
             Ok(files) => {
                 ignored.clone_from(&files.ignored);
                 match self.run_on_current(&files, apply).await {
@@ -229,7 +225,7 @@ impl Schema {
 
     /// Fails if a host started now could not read the files.
     pub(crate) fn check_files(&self) -> Result<(), MigrationFailure> {
-        migrate::load(&self.project).map(drop)
+        migrate::load(&self.project.migration_source()).map(drop)
     }
 
     /// Migrates another database before it is used. On an error it must not be used.
@@ -238,7 +234,7 @@ impl Schema {
             return Ok(());
         }
         let _alone = self.running.lock().await;
-        let files = migrate::load(&self.project)?;
+        let files = migrate::load(&self.project.migration_source())?;
         let outcome = self.run_on(place, &files, self.auto_applies()).await?;
         self.report_applied(&outcome.now);
         outcome

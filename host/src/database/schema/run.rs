@@ -8,6 +8,7 @@ use std::{
 
 use chrono::Local;
 use shared::db::Cancel;
+use shared_migrate::{self as migrate, MigrationFailure, RunControl, RunOutcome};
 use tokio::{sync::watch, time::timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
@@ -16,10 +17,7 @@ use super::{
     Place,
     state::{Applying, SchemaState},
 };
-use crate::database::{
-    blocker::{SLOW_AFTER, watch_blocker},
-    migrate::{self, MigrationFailure, RunControl, RunOutcome},
-};
+use crate::database::blocker::{SLOW_AFTER, watch_blocker};
 
 /// How often, and with what pause, to request the cancel: one may arrive between two statements and have no effect. A
 /// server that has not obeyed after these five seconds will not.

@@ -3,11 +3,9 @@
 use chrono::{DateTime, Local};
 use serde::Serialize;
 use shared::DbError;
+use shared_migrate::{self as migrate, MigrationFailure};
 
-use crate::{
-    database::migrate::{self, MigrationFailure},
-    events::Event,
-};
+use crate::events::Event;
 
 /// A run in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::PostgresError;
+use crate::PostgresError;
 
 /// What a server that starts is doing, according to its log since offset `from`.
 pub(super) fn progress(log: &Path, from: u64) -> String {

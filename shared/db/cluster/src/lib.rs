@@ -10,8 +10,10 @@ mod binaries;
 // The user that the server runs as, since PostgreSQL refuses root, and its end together with this process.
 mod run_as;
 
-// The paths of its files.
+// Where it is and how it is run; the paths of its files, and its socket.
 mod paths;
+mod place;
+pub mod socket;
 
 // Its log.
 mod log;
@@ -26,8 +28,9 @@ mod initdb;
 
 mod wait;
 
-pub(crate) use binaries::Binaries;
-pub(crate) use paths::{USER, url_of};
+pub use binaries::Binaries;
+pub use paths::USER;
+pub use place::{Life, Place};
 pub use server::Cluster;
 
 use std::{io, path::PathBuf};

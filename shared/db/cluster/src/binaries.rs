@@ -6,21 +6,21 @@ use std::{
     process::Command,
 };
 
-use super::PostgresError;
+use crate::PostgresError;
 
 /// A folder with the programs of one PostgreSQL, and its major version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Binaries {
+pub struct Binaries {
     folder: PathBuf,
     /// As in the file `PG_VERSION` of a data folder: "15".
-    pub(crate) major: String,
+    pub major: String,
     /// For display: "15.18".
-    pub(crate) version: String,
+    pub version: String,
 }
 
 impl Binaries {
     /// The first one found, or the first of version `major` if a data folder requires it.
-    pub(crate) fn find(major: Option<&str>) -> Result<Self, PostgresError> {
+    pub fn find(major: Option<&str>) -> Result<Self, PostgresError> {
         // PGBIN takes precedence, even over a newer version elsewhere.
         let named = env::var_os("PGBIN").map(PathBuf::from);
         let in_path = env::var_os("PATH")
@@ -51,7 +51,7 @@ impl Binaries {
     }
 
     /// The path of one of the programs.
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
+    pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 

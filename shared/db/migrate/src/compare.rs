@@ -1,12 +1,12 @@
 //! Compares files with what was applied: what is pending, and what contradicts. Asks and changes nothing.
 
-use super::{
+use crate::style::Style;
+use crate::{
     Files, Migration, MigrationFailure, MigrationStatus,
     history::{History, Row},
     naming::number,
     table::table,
 };
-use crate::config::Style;
 
 pub(super) fn status(files: &Files, history: &History) -> MigrationStatus {
     let applied = history.rows.iter().map(|row| match file_of(files, row) {
@@ -149,7 +149,7 @@ fn path_of(files: &Files, row: &Row, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::migrate::naming::Named;
+    use crate::naming::Named;
 
     /// Of files with the same content; a row is `version title`, and ` !` if it is unfinished.
     fn compared(paths: &[&str], rows: &[&str], changed: bool) -> (String, String) {

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use crate::config::Style;
+use crate::style::Style;
 
 /// A file that one of the tools would find.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,10 +12,11 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{
+use crate::{
     Binaries, PostgresError,
     log::{open_log, tail},
     paths::{Paths, USER},
+    place::Place,
     run_as::RunAs,
     wait::poll,
 };
@@ -26,8 +27,7 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// Runs initdb in a temporary folder first: an interrupted run must not look like a cluster.
 pub(super) async fn initialize(
     binaries: &Binaries,
-    run_as: &RunAs,
-    paths: &Paths,
+    (place, run_as, paths): (&Place, &RunAs, &Paths),
     on_wait: &mut dyn FnMut(String),
 ) -> Result<(), PostgresError> {
     let folder = paths.data.with_extension("unfinished");
@@ -45,7 +45,7 @@ pub(super) async fn initialize(
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(errors);
-    run_as.apply(&mut initdb);
+    run_as.apply(&mut initdb, place);
     let child = initdb.spawn().map_err(|source| PostgresError::Run {
         program: "initdb".into(),
         source,

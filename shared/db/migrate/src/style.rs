@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Style {
+pub enum Style {
     #[default]
     Refinery,
     Sqlx,
@@ -15,10 +15,10 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    pub(crate) const ALL: [Self; 3] = [Self::Refinery, Self::Sqlx, Self::Diesel];
+    pub const ALL: [Self; 3] = [Self::Refinery, Self::Sqlx, Self::Diesel];
 
     /// A file that this tool would find.
-    pub(crate) fn example(self) -> &'static str {
+    pub fn example(self) -> &'static str {
         match self {
             Self::Refinery => "V3__add_colour.sql",
             Self::Sqlx => "20260131120000_add_colour.sql",
@@ -41,16 +41,16 @@ impl fmt::Display for Style {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StyleLine {
     /// Counted from 1.
-    pub(crate) number: usize,
+    pub number: usize,
     /// `None` if it names none of the tools.
-    pub(crate) style: Option<Style>,
+    pub style: Option<Style>,
     /// The value as it is written.
     word: String,
 }
 
 impl StyleLine {
     /// The line in the text of a manifest. `None` if there is none, and while the text is not TOML, which cargo reports.
-    pub(super) fn of(manifest: &str) -> Option<Self> {
+    pub(crate) fn of(manifest: &str) -> Option<Self> {
         let read: Manifest = toml::from_str(manifest).ok()?;
         let value = read.workspace?.metadata?.host?.style?;
         let before = &manifest[..value.span().start];

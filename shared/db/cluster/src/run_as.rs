@@ -19,8 +19,10 @@ use nix::{
     unistd::{Gid, Uid, User, getppid, write},
 };
 
-use super::PostgresError;
-use crate::config::environment;
+use crate::{
+    PostgresError,
+    place::{Life, Place},
+};
 
 /// The user that PostgreSQL's programs run as.
 #[derive(Clone, Debug)]
@@ -35,7 +37,7 @@ pub(super) enum RunAs {
 
 impl RunAs {
     /// Tries namespaces out, since whether they work depends on kernel, limits and container.
-    pub(super) fn choose() -> Result<Self, PostgresError> {
+    pub(super) fn choose(place: &Place) -> Result<Self, PostgresError> {
         if !Uid::effective().is_root() {
             return Ok(Self::Same);
         }
@@ -44,7 +46,7 @@ impl RunAs {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Self::Namespace.apply(&mut probe);
+        Self::Namespace.apply(&mut probe, place);
         let namespaces = match probe.status() {
             Ok(_) => return Ok(Self::Namespace),
             Err(error) => error,
@@ -61,13 +63,12 @@ impl RunAs {
         }
     }
 
-    /// Makes `command` run as this user, and end when the calling THREAD ends. So call it on the main thread.
-    ///
-    /// The command only gets the original environment: the app's secrets in `.env`, or a `TZ` or `LD_PRELOAD` for the
-    /// app, must not reach the server.
-    pub(super) fn apply(&self, command: &mut Command) {
-        let original = environment::for_children().map(|(name, value)| (name, value));
-        command.env_clear().envs(original);
+    /// Makes `command` run as this user, with the environment of the place, and end as it says: by default when the
+    /// calling THREAD ends, so call it on the main thread.
+    pub(super) fn apply(&self, command: &mut Command, place: &Place) {
+        let environment = place.environment.iter().map(|(name, value)| (name, value));
+        command.env_clear().envs(environment);
+        let ends_with_thread = place.life == Life::OfTheThread;
         let namespace = matches!(self, Self::Namespace);
         if let Self::Other { uid, gid } = self {
             command.uid(uid.as_raw()).gid(gid.as_raw());
@@ -78,6 +79,9 @@ impl RunAs {
         let child = move || {
             if namespace {
                 enter_namespace()?;
+            }
+            if !ends_with_thread {
+                return Ok(());
             }
             // Set it last, since a change of uid clears it. The check afterwards covers a parent that died between fork
             // and here.

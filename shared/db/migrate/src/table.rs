@@ -1,7 +1,7 @@
 //! The tables in which the tools keep what they have applied, as SQL: made, read and written as refinery 0.10, sqlx 0.9
 //! and diesel_migrations 2.3 do it. Their crates would bring drivers and connections of their own.
 
-use crate::config::Style;
+use crate::style::Style;
 
 /// Whether its versions have 64 bits. Nothing if there is no such table.
 pub(super) const KEY: &str = "\

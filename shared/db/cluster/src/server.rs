@@ -20,14 +20,15 @@ use nix::{
     },
     unistd::Pid,
 };
-use shared::db::DatabaseUrl;
+use shared_db::DatabaseUrl;
 
-use super::{
+use crate::{
     Binaries, PostgresError,
     initdb::initialize,
     log::{open_log, progress, tail},
     paths::{PORT, Paths, USER},
     pidfile::PidFile,
+    place::{Life, Place},
     run_as::RunAs,
     wait::{POLL, poll},
 };
@@ -47,14 +48,17 @@ pub struct Cluster {
     paths: Paths,
     binaries: Binaries,
     run_as: RunAs,
-    max_connections: Option<u16>,
+    place: Place,
 }
 
 impl Cluster {
-    /// The cluster of the project at `root`, not yet started. Fails if only the user can fix the cause.
-    pub fn of(root: &Path, max_connections: Option<u16>) -> Result<Self, PostgresError> {
-        let run_as = RunAs::choose()?;
-        let paths = Paths::of(root, &run_as)?;
+    /// The cluster at this place, not yet started.
+    ///
+    /// # Errors
+    /// Those whose cause only the user can fix.
+    pub fn of(place: Place) -> Result<Self, PostgresError> {
+        let run_as = RunAs::choose(&place)?;
+        let paths = Paths::of(&place, &run_as)?;
         let made_by = fs::read_to_string(paths.data.join("PG_VERSION"))
             .ok()
             .map(|version| version.trim().to_owned());
@@ -72,7 +76,7 @@ impl Cluster {
             paths,
             binaries,
             run_as,
-            max_connections,
+            place,
         })
     }
 
@@ -84,13 +88,26 @@ impl Cluster {
     /// half-way leaves a server that ends with `self`.
     pub async fn start(&mut self, on_wait: &mut dyn FnMut(String)) -> Result<(), PostgresError> {
         if self.has_lost_data() {
-            initialize(&self.binaries, &self.run_as, &self.paths, on_wait).await?;
+            initialize(
+                &self.binaries,
+                (&self.place, &self.run_as, &self.paths),
+                on_wait,
+            )
+            .await?;
         }
-        match left_running(&self.paths.data, on_wait).await? {
+        match left_running(&self.paths.data, self.place.life, on_wait).await? {
             Some(pid) => (self.pid, self.ready) = (Some(pid), true),
             None => self.spawn(on_wait).await?,
         }
         Ok(())
+    }
+
+    /// Stops the server at this place, whoever has started it. Blocks until it has ended.
+    pub fn stop_running(mut self) {
+        if let Some(file) = running(&self.paths.data) {
+            (self.pid, self.ready) = (Some(Pid::from_raw(file.pid)), true);
+        }
+        self.stop();
     }
 
     /// Where its superuser connects.
@@ -98,36 +115,33 @@ impl Cluster {
         self.url_for(USER)
     }
 
-    pub(crate) fn url_for(&self, role: &str) -> DatabaseUrl {
+    pub fn url_for(&self, role: &str) -> DatabaseUrl {
         self.paths.url(role)
     }
 
     /// The same as text, for other drivers.
-    pub(crate) fn url_text(&self, role: &str) -> String {
+    pub fn url_text(&self, role: &str) -> String {
         self.paths.url_text(role)
     }
 
     /// "15.18".
-    pub(crate) fn version(&self) -> &str {
+    pub fn version(&self) -> &str {
         &self.binaries.version
     }
 
     /// Whether it has ended by itself and has not been started again.
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         !self.pid.is_some_and(is_alive)
     }
 
     /// Whether its data has been deleted or not been created yet.
-    pub(crate) fn has_lost_data(&self) -> bool {
+    pub fn has_lost_data(&self) -> bool {
         !self.paths.data.join("PG_VERSION").exists()
     }
 
     /// Starts it again after it has ended by itself, or creates it again, empty, after its data has been deleted. Await
     /// it on the main thread, like [`start`](Self::start).
-    pub(crate) async fn revive(
-        &mut self,
-        on_wait: &mut dyn FnMut(String),
-    ) -> Result<(), PostgresError> {
+    pub async fn revive(&mut self, on_wait: &mut dyn FnMut(String)) -> Result<(), PostgresError> {
         self.ready = false;
         if self.has_ended() {
             self.pid = None;
@@ -135,13 +149,18 @@ impl Cluster {
         if self.has_lost_data() {
             self.stop(); // the old server has no data left to write
             self.paths.make(&self.run_as)?;
-            initialize(&self.binaries, &self.run_as, &self.paths, on_wait).await?;
+            initialize(
+                &self.binaries,
+                (&self.place, &self.run_as, &self.paths),
+                on_wait,
+            )
+            .await?;
         }
         self.spawn(on_wait).await
     }
 
     /// Leaves it running for the next image of this process.
-    pub(crate) fn keep_running(mut self) {
+    pub fn keep_running(mut self) {
         self.pid = None;
     }
 
@@ -198,10 +217,10 @@ impl Cluster {
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(errors);
-        if let Some(limit) = self.max_connections {
-            postgres.arg("-c").arg(format!("max_connections={limit}"));
+        for (name, value) in &self.place.settings {
+            postgres.arg("-c").arg(format!("{name}={value}"));
         }
-        self.run_as.apply(&mut postgres);
+        self.run_as.apply(&mut postgres, &self.place);
         postgres.spawn().map_err(|source| PostgresError::Run {
             program: "postgres".into(),
             source,
@@ -239,16 +258,18 @@ impl Drop for Cluster {
 
 /// A server that already runs on our data: our own, from before a restart, or an orphan of a host that was killed.
 ///
-/// An orphan is stopped. It is not adopted, because it has already received its death signal and is about to end.
+/// An orphan is stopped, unless it has a life of its own. It is not adopted, because it has already received its death signal and is about to end.
 async fn left_running(
     data: &Path,
+    life: Life,
     on_wait: &mut dyn FnMut(String),
 ) -> Result<Option<Pid>, PostgresError> {
-    let Some(file) = PidFile::read(data).filter(|file| file.is_alive() && file.serves(data)) else {
+    let Some(file) = running(data) else {
         return Ok(None);
     };
     let pid = Pid::from_raw(file.pid);
-    if file.is_our_child() {
+    let has_its_own_life = life == Life::OfItsOwn && file.status == "ready";
+    if file.is_our_child() || has_its_own_life {
         return Ok(Some(pid));
     }
     if kill(pid, Signal::SIGINT).is_ok() {
@@ -259,6 +280,10 @@ async fn left_running(
         ended.await.ok_or(PostgresError::Orphan { pid: file.pid })?;
     }
     Ok(None)
+}
+
+fn running(data: &Path) -> Option<PidFile> {
+    PidFile::read(data).filter(|file| file.is_alive() && file.serves(data))
 }
 
 fn is_alive(pid: Pid) -> bool {

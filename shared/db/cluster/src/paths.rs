@@ -7,14 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::db::DatabaseUrl;
+use shared_db::DatabaseUrl;
 
-pub(super) use crate::database::socket::PORT;
+pub(super) use crate::socket::PORT;
 
-use super::{PostgresError, run_as::RunAs};
-use crate::database::socket::{self, temp_folder};
+use crate::socket::{self, temp_folder};
+use crate::{PostgresError, place::Place, run_as::RunAs};
 
-pub(crate) const USER: &str = "postgres";
+/// The superuser of a cluster.
+pub const USER: &str = "postgres";
 const DATABASE: &str = "postgres";
 
 /// The three paths.
@@ -25,19 +26,19 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// The paths for the project at `root`. Creates missing folders.
-    pub(super) fn of(root: &Path, run_as: &RunAs) -> Result<Self, PostgresError> {
+    /// Creates missing folders.
+    pub(super) fn of(place: &Place, run_as: &RunAs) -> Result<Self, PostgresError> {
         // Another user cannot reach into a project below a home folder of mode 0700.
         let base = match run_as {
-            RunAs::Other { .. } => temp_folder(root),
-            RunAs::Same | RunAs::Namespace => root.join(".dev/postgres"),
+            RunAs::Other { .. } => temp_folder(&place.root),
+            RunAs::Same | RunAs::Namespace => place.root.join(&place.folder),
         };
         make_private(&base, run_as)?;
         let base = base.canonicalize().map_err(PostgresError::file(&base))?;
         let paths = Self {
             data: base.join("data"),
             log: base.join("log"),
-            socket: socket::folder(&base, "socket", root),
+            socket: socket::folder(&base, "socket", &place.root),
         };
         paths.make(run_as)?;
         Ok(paths)
@@ -59,11 +60,6 @@ impl Paths {
     pub(super) fn url_text(&self, user: &str) -> String {
         socket::url(&self.socket, user, DATABASE)
     }
-}
-
-/// The URL of this project's cluster, running or not.
-pub(crate) fn url_of(root: &Path) -> Result<DatabaseUrl, PostgresError> {
-    Ok(Paths::of(root, &RunAs::choose()?)?.url(USER))
 }
 
 fn make_private(folder: &Path, run_as: &RunAs) -> Result<(), PostgresError> {

@@ -24,37 +24,43 @@ mod compare;
 // What a new file is called.
 mod next;
 
+// What the user says of them.
+mod source;
+mod style;
+
 // Keeps two processes from migrating at once.
 mod lock;
 
-pub(crate) use files::{Files, Ignored};
-pub(crate) use load::load;
-pub(crate) use lock::{lock_keys, lockers, named};
-pub(crate) use next::next;
+pub use files::{Files, Ignored};
+pub use load::load;
+pub use lock::{lock_keys, lockers, named};
+pub use next::next;
+pub use source::Source;
+pub use style::Style;
 
 use std::time::Instant;
 
 use files::Migration;
 use history::History;
 use serde::Serialize;
-use shared::db::describe;
+use shared_db::describe;
 use tokio_postgres::{Client, error::ErrorPosition};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Project, StyleLine};
+use style::StyleLine;
 
 /// Why migrating failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{}{}{message}", file.as_deref().unwrap_or_default(), place(file, line))]
-pub(crate) struct MigrationFailure {
-    /// Relative to the root of the project.
-    pub(crate) file: Option<String>,
-    pub(crate) line: Option<usize>,
+pub struct MigrationFailure {
+    /// Relative to the root of the source.
+    pub file: Option<String>,
+    pub line: Option<usize>,
     /// PostgreSQL's message with detail and hint, or our own with advice.
-    pub(crate) message: String,
+    pub message: String,
     /// It may go away by itself, so the host tries again without being asked.
     #[serde(skip)]
-    pub(crate) is_transient: bool,
+    pub is_transient: bool,
 }
 
 fn place(file: &Option<String>, line: &Option<usize>) -> String {
@@ -66,7 +72,7 @@ fn place(file: &Option<String>, line: &Option<usize>) -> String {
 }
 
 impl MigrationFailure {
-    pub(crate) fn new(file: Option<String>, message: String) -> Self {
+    pub fn new(file: Option<String>, message: String) -> Self {
         Self {
             is_transient: file.is_none(),
             file,
@@ -76,8 +82,8 @@ impl MigrationFailure {
     }
 
     /// The line that says whose the migrations are does not do.
-    fn at_style(project: &Project, line: &StyleLine, why: &str) -> Self {
-        let manifest = project.relative(&project.manifest()).display().to_string();
+    fn at_style(source: &Source, line: &StyleLine, why: &str) -> Self {
+        let manifest = source.shown(&source.manifest);
         Self {
             line: Some(line.number),
             ..Self::new(Some(manifest), line.refused(why))
@@ -87,35 +93,35 @@ impl MigrationFailure {
 
 /// The applied and the pending migrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct MigrationStatus {
-    pub(crate) applied: Vec<String>,
-    pub(crate) pending: Vec<String>,
+pub struct MigrationStatus {
+    pub applied: Vec<String>,
+    pub pending: Vec<String>,
     /// The files of the pending ones, as they are shown.
     #[serde(skip)]
-    pub(crate) pending_files: Vec<String>,
+    pub pending_files: Vec<String>,
 }
 
 /// The result of a run.
 #[derive(Debug, Default)]
-pub(crate) struct RunOutcome {
-    pub(crate) status: MigrationStatus,
+pub struct RunOutcome {
+    pub status: MigrationStatus,
     /// The part of `status.applied` that this run has added.
-    pub(crate) now: Vec<String>,
-    pub(crate) failure: Option<MigrationFailure>,
+    pub now: Vec<String>,
+    pub failure: Option<MigrationFailure>,
 }
 
 /// How the caller follows and stops a run.
-pub(crate) struct RunControl<'a> {
+pub struct RunControl<'a> {
     /// Called with the path of each file before it is applied.
-    pub(crate) before_file: &'a (dyn Fn(&str) + Send + Sync),
+    pub before_file: &'a (dyn Fn(&str) + Send + Sync),
     /// When cancelled, no further file is begun. The caller cancels the running statement at the server.
-    pub(crate) stop: &'a CancellationToken,
+    pub stop: &'a CancellationToken,
 }
 
 /// Compares files and database and, if `apply`, applies what is pending.
 ///
 /// A file that fails is rolled back completely; the files before it stay applied.
-pub(crate) async fn run(
+pub async fn run(
     client: &mut Client,
     files: &Files,
     apply: bool,

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     MigrationFailure,
     folder::sql_files,
     naming::{Named, in_order, style_of},
 };
-use crate::config::{Project, Style};
+use crate::{source::Source, style::Style};
 
 /// What the first line says in a file whose only statement cannot run in a transaction, such as CREATE INDEX
 /// CONCURRENTLY. sqlx has the same.
@@ -22,7 +22,7 @@ const NEW_IN_SQLX: &str = "-- Add migration script here\n";
 #[derive(Debug)]
 pub(crate) struct Migration {
     pub(super) named: Named,
-    /// As it is shown: relative to the root of the project.
+    /// As it is shown: relative to the root of the source.
     pub(super) path: String,
     pub(super) sql: String,
     pub(super) in_transaction: bool,
@@ -59,40 +59,40 @@ fn is_statement(line: &str) -> bool {
 
 /// A file that looks like a migration and is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Ignored {
+pub struct Ignored {
     /// As it is shown.
-    pub(crate) file: String,
-    pub(crate) why: String,
+    pub file: String,
+    pub why: String,
 }
 
 /// The files in order, and their folder.
 #[derive(Debug, Default)]
-pub(crate) struct Files {
-    pub(crate) style: Style,
+pub struct Files {
+    pub style: Style,
     pub(super) list: Vec<Migration>,
-    pub(crate) ignored: Vec<Ignored>,
+    pub ignored: Vec<Ignored>,
     /// As it is shown.
     pub(super) folder: String,
 }
 
 impl Files {
     /// The paths of those that are left out because they have no statement yet.
-    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &str> {
+    pub fn unfinished(&self) -> impl Iterator<Item = &str> {
         let unfinished = self.list.iter().filter(|file| !file.has_statement());
         unfinished.map(|file| file.path.as_str())
     }
 }
 
 /// The files, as they are.
-pub(super) fn read(project: &Project) -> Result<Files, MigrationFailure> {
-    let Some(directory) = project.migrations() else {
+pub(super) fn read(source: &Source) -> Result<Files, MigrationFailure> {
+    let Some(directory) = &source.folder else {
         return Ok(Files::default());
     };
-    let folder = project.relative(directory).display().to_string();
+    let folder = source.shown(directory);
     let paths = sql_files(directory, &folder)?;
     let named: Vec<_> = paths.iter().map(|path| Named::of(path)).collect();
-    let manifest = project.relative(&project.manifest()).display().to_string();
-    let found = match project.migration_style() {
+    let manifest = source.shown(&source.manifest);
+    let found = match source.style() {
         None => {
             let both = paths.iter().map(String::as_str).zip(&named);
             style_of(both.map(|(path, named)| (path, named.as_ref())))
@@ -100,7 +100,7 @@ pub(super) fn read(project: &Project) -> Result<Files, MigrationFailure> {
         }
         Some(line) if line.style.is_none() => {
             let why = "names no tool whose migrations the host applies";
-            return Err(MigrationFailure::at_style(project, &line, why));
+            return Err(MigrationFailure::at_style(source, &line, why));
         }
         Some(line) => line.style,
     };
@@ -284,7 +284,7 @@ mod tests {
                 fs::create_dir_all(path.parent().expect("inside")).expect("a folder");
                 fs::write(path, "SELECT 1;").expect("a file");
             }
-            let files = read(&Project::in_folder(folder.path())).expect("they can be read");
+            let files = read(&Source::in_folder(folder.path())).expect("they can be read");
             assert_eq!(files.style, style);
             let names: Vec<_> = files.list.iter().map(|it| &*it.named.name).collect();
             assert_eq!(names, migrations);

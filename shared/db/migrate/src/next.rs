@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Files, MigrationFailure, files::read, naming::number};
-use crate::config::{Project, Style};
+use crate::{Files, MigrationFailure, files::read, naming::number};
+use crate::{source::Source, style::Style};
 
 /// The paths of new files: the migration, and what undoes it if the others have that.
-pub(crate) fn next(project: &Project, name: &str) -> Result<Vec<String>, MigrationFailure> {
-    let files = read(project)?;
+pub fn next(source: &Source, name: &str) -> Result<Vec<String>, MigrationFailure> {
+    let files = read(source)?;
     let names = names(&files, name, Utc::now());
     let path = |name| format!("{}/{name}", files.folder);
     Ok(names.into_iter().map(path).collect())
@@ -69,7 +69,7 @@ fn free_time(files: &Files, now: DateTime<Utc>, format: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::migrate::{files::Migration, naming::Named};
+    use crate::{files::Migration, naming::Named};
 
     #[test]
     fn the_next_one_is_as_those_before_it() {

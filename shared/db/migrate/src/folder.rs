@@ -4,7 +4,7 @@ use std::{ffi::OsStr, io, path::Path};
 
 use walkdir::WalkDir;
 
-use super::MigrationFailure;
+use crate::MigrationFailure;
 
 /// The SQL files at and below the folder, by their paths from there. No folder, no migrations: not every project has
 /// some, and not every branch.

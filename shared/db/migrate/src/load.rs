@@ -3,21 +3,21 @@
 
 use chrono::Utc;
 
-use super::{Files, Ignored, Migration, MigrationFailure, files::read, naming::Named, next};
-use crate::config::Project;
+use crate::source::Source;
+use crate::{Files, Ignored, Migration, MigrationFailure, files::read, naming::Named, next};
 
 /// The files, checked.
-pub(crate) fn load(project: &Project) -> Result<Files, MigrationFailure> {
-    let files = read(project)?;
+pub fn load(source: &Source) -> Result<Files, MigrationFailure> {
+    let files = read(source)?;
     refuse_same_versions(&files)?;
     match files.ignored.first() {
-        Some(first) if files.list.is_empty() => Err(none_of(project, &files, first)),
+        Some(first) if files.list.is_empty() => Err(none_of(source, &files, first)),
         _ => Ok(files),
     }
 }
 
 /// All files would be left out: those of another tool than the one that is declared, or files that are no migrations.
-fn none_of(project: &Project, files: &Files, first: &Ignored) -> MigrationFailure {
+fn none_of(source: &Source, files: &Files, first: &Ignored) -> MigrationFailure {
     let path_in = |file: &Ignored| {
         file.file
             .strip_prefix(&files.folder)?
@@ -28,9 +28,9 @@ fn none_of(project: &Project, files: &Files, first: &Ignored) -> MigrationFailur
         let named = Named::of(&path_in(file)?)?;
         (named.style != files.style).then_some((&file.file, named.style))
     });
-    if let (Some((file, style)), Some(line)) = (theirs, project.migration_style()) {
+    if let (Some((file, style)), Some(line)) = (theirs, source.style()) {
         let why = format!("does not fit {file}, which is named as {style} names migrations");
-        return MigrationFailure::at_style(project, &line, &why);
+        return MigrationFailure::at_style(source, &line, &why);
     }
     let why = format!(
         "{}; name the right folder with --migrations FOLDER, or start with --migrations none if something else applies these",
@@ -106,6 +106,6 @@ mod tests {
         write(&format!("migrations/{file}"), "SELECT 1;").expect("a file");
         let manifest = format!("[workspace]\n[workspace.metadata.host]\nstyle = {style}\n");
         write("Cargo.toml", &manifest).expect("a file");
-        load(&Project::in_folder(folder.path())).expect_err("nothing to apply")
+        load(&Source::in_folder(folder.path())).expect_err("nothing to apply")
     }
 }

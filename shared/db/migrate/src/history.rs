@@ -6,16 +6,16 @@ use std::{
 };
 
 use sha2::{Digest, Sha384};
-use shared::db::describe;
+use shared_db::describe;
 use siphasher::sip::SipHasher13;
 use tokio_postgres::{Client, GenericClient};
 
-use super::{
+use crate::style::Style;
+use crate::{
     Files, Migration, MigrationFailure,
     naming::{in_order, number},
     table::{ADD_DIESEL, ADD_REFINERY, ADD_SQLX, KEY, TIME_SQLX, create, select, table},
 };
-use crate::config::Style;
 
 /// A migration that was applied.
 #[derive(Clone, Debug, Default)]
@@ -192,7 +192,7 @@ fn failed(error: tokio_postgres::Error) -> MigrationFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::migrate::naming::Named;
+    use crate::naming::Named;
 
     const SQL: &str = "CREATE TABLE item (id bigint);\nINSERT INTO item VALUES (1), (2);\n";
 

@@ -4,19 +4,16 @@
 
 use std::time::Duration;
 
-use shared::db::describe;
+use shared_db::describe;
 use tokio::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
-use super::{MigrationFailure, stopped};
-use crate::config::Style;
+use crate::style::Style;
+use crate::{MigrationFailure, stopped};
 
 /// The keys of the locks for migrations of this style, in the order in which they are taken.
-pub(crate) async fn lock_keys(
-    client: &Client,
-    style: Style,
-) -> Result<Vec<i64>, tokio_postgres::Error> {
+pub async fn lock_keys(client: &Client, style: Style) -> Result<Vec<i64>, tokio_postgres::Error> {
     let asked = "SELECT hashtext('host:migrate')::bigint, current_database()::text";
     let row = client.query_one(asked, &[]).await?;
     let mut keys = vec![row.get(0)];
@@ -33,7 +30,7 @@ fn key_of_sqlx(database: &str) -> i64 {
 
 /// Selects the PIDs of the sessions that have these locks. A key of 64 bits is shown in halves, with 1 as the third
 /// column.
-pub(crate) fn lockers(keys: &[i64]) -> String {
+pub fn lockers(keys: &[i64]) -> String {
     let keys: Vec<_> = keys.iter().map(i64::to_string).collect();
     format!(
         "SELECT pid FROM pg_locks
@@ -105,7 +102,7 @@ async fn locker(client: &Client, key: i64) -> String {
 }
 
 /// A query that names the first of the sessions whose PIDs `pids` selects. A prepared transaction has no session.
-pub(crate) fn named(pids: &str) -> String {
+pub fn named(pids: &str) -> String {
     format!(
         "SELECT concat('PID ', held.by, ' (', concat_ws(', ', nullif(application_name, ''), state, nullif(left(btrim(regexp_replace(query, '\\s+', ' ', 'g')), 80), '')), ')')
          FROM ({pids}) AS held (by) LEFT JOIN pg_stat_activity ON pid = held.by
