@@ -23,6 +23,9 @@ mod files;
 mod error;
 mod extract;
 
+#[cfg(test)]
+mod tests;
+
 use shared::{
     AppState, BoxError,
     routing::{Router, get},

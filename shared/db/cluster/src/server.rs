@@ -124,6 +124,12 @@ impl Cluster {
         self.paths.url_text(role)
     }
 
+    /// Of PostgreSQL 15.18: 15.
+    #[must_use]
+    pub fn major(&self) -> u32 {
+        self.binaries.major.parse().unwrap_or_default()
+    }
+
     /// "15.18".
     pub fn version(&self) -> &str {
         &self.binaries.version
