@@ -12,7 +12,7 @@ use toml_edit::{Array, DocumentMut, value};
 use crate::{
     choice::{candidates, choose},
     console::Console,
-    dev::OURS,
+    dev::{OURS, TEST},
     failure::{Failure, refuse},
     files::write,
     flags::InitFlags,
@@ -116,8 +116,11 @@ fn manifest(template: &str, source: &Source) -> String {
         }
         manifest["dependencies"][name] = value(dependency);
     }
-    if let Some(dependencies) = manifest["dependencies"].as_table_mut() {
-        dependencies.sort_values();
+    manifest["dev-dependencies"][TEST.0] = value(source.dependency(TEST.1));
+    for table in ["dependencies", "dev-dependencies"] {
+        if let Some(dependencies) = manifest[table].as_table_mut() {
+            dependencies.sort_values();
+        }
     }
     manifest.to_string()
 }

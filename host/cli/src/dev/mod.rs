@@ -30,14 +30,20 @@ pub(crate) const OURS: [(&str, &str); 3] = [
     ("shared_dylib", "shared/dylib"),
 ];
 
-/// All crates of ours that end up in the lock file, and where they are.
-const LOCKED: [(&str, &str); 7] = [
+/// The crate that tests of an app use.
+pub(crate) const TEST: (&str, &str) = ("shared_test", "shared/test");
+
+/// All crates of ours that end up in a lock file, and where they are.
+const LOCKED: [(&str, &str); 10] = [
     ("host", "host"),
     ("host_accept", "host/accept"),
     ("host_wire", "host/wire"),
     ("shared", "shared"),
+    ("shared_cluster", "shared/db/cluster"),
     ("shared_db", "shared/db"),
     ("shared_dylib", "shared/dylib"),
+    ("shared_migrate", "shared/db/migrate"),
+    TEST,
     ("notify-debouncer-full", "host/debounce"),
 ];
 

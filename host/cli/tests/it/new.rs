@@ -19,6 +19,9 @@ fn a_project_is_complete_and_has_its_dev_server() {
     let host = &package["dependencies"]["host"];
     assert_eq!(host["path"].as_str(), checkout().join("host").to_str());
     assert_eq!(host["default-features"].as_bool(), Some(false));
+    let test = &package["dev-dependencies"]["shared_test"];
+    let crate_of_tests = checkout().join("shared/test");
+    assert_eq!(test["path"].as_str(), crate_of_tests.to_str());
     assert!(
         parent
             .read("note-book/src/main.rs")
