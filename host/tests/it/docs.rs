@@ -12,13 +12,16 @@ use std::{
 const README_LIMIT: usize = 9_000;
 
 /// Where the program's sources are.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 10] = [
     "host/src",
     "host/accept/src",
     "host/cli/src",
     "host/wire/src",
     "shared/src",
     "shared/db/src",
+    "shared/db/cluster/src",
+    "shared/db/migrate/src",
+    "shared/test/src",
     "app_lib/src",
 ];
 

@@ -68,7 +68,7 @@ async fn private() -> Result<Server, BoxError> {
         life: Life::OfItsOwn,
         ..Place::new(&folder, "cluster")
     };
-    let starting = Starting::begin(place.clone(), &folder).await?;
+    let starting = Starting::begin(&folder).await?;
     let mut cluster = Cluster::of(place)?;
     cluster
         .start(&mut |what| eprintln!("tests: {what}"))
@@ -81,8 +81,9 @@ async fn private() -> Result<Server, BoxError> {
             _ => "STRATEGY FILE_COPY",
         },
     };
+    let (pid, pid_file) = (cluster.pid(), cluster.pid_file());
     cluster.keep_running();
-    starting.use_it()?;
+    starting.use_it(pid, &pid_file)?;
     Ok(server)
 }
 

@@ -13,6 +13,10 @@ use crate::{copies, project, server::Server};
 /// Only one process at a time makes a template: any number that no other program locks.
 const LOCK: i64 = 0x7465_6d70_6c61_7465;
 
+/// All but the newest few: those of other branches are still of use.
+const OLD: &str = "SELECT datname FROM pg_database WHERE starts_with(datname, 'test_template_')
+    ORDER BY oid DESC OFFSET 8";
+
 /// What became of the templates that this process has asked for.
 static MADE: Mutex<Option<HashMap<u64, String>>> = Mutex::const_new(None);
 
@@ -64,7 +68,13 @@ pub(crate) async fn template(server: &Server) -> Result<String, BoxError> {
         })
         .await?;
         let rename = format!("ALTER DATABASE {half_made} RENAME TO {name}");
-        Ok(client.batch_execute(&rename).await.map_err(said)?)
+        client.batch_execute(&rename).await.map_err(said)?;
+        for row in client.query(OLD, &[]).await.map_err(said)? {
+            let old: String = row.get(0);
+            let sql = format!("DROP DATABASE IF EXISTS {old}");
+            client.batch_execute(&sql).await.map_err(said)?;
+        }
+        Ok(())
     };
     copies::on_connection(server.parsed(None), create).await?;
     made.insert(fingerprint, name.clone());

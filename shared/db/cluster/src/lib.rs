@@ -18,8 +18,9 @@ pub mod socket;
 // Its log.
 mod log;
 
-// The PID file of a running server.
+// The PID file of a running server, and its process.
 mod pidfile;
+mod process;
 
 // The cluster from creation to shutdown.
 mod server;

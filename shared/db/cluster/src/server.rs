@@ -6,18 +6,14 @@
 
 use std::{
     fs,
-    path::Path,
+    path::PathBuf,
     process::{Child, Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
     errno::Errno,
-    sys::{
-        signal::{Signal, kill},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use shared_db::DatabaseUrl;
@@ -28,14 +24,14 @@ use crate::{
     log::{open_log, progress, tail},
     paths::{PORT, Paths, USER},
     pidfile::PidFile,
-    place::{Life, Place},
+    place::Place,
+    process::{STOP_LIMIT, is_alive, left_running, wait_for_exit},
     run_as::RunAs,
-    wait::{POLL, poll},
+    wait::poll,
 };
 
 /// An ordinary start takes 40 ms, but recovery after a crash may take minutes.
 const READY_LIMIT: Duration = Duration::from_mins(30);
-const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// A server that is not ready yet has nothing to write: it recovers at its next start.
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
 
@@ -102,12 +98,16 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops the server at this place, whoever has started it. Blocks until it has ended.
-    pub fn stop_running(mut self) {
-        if let Some(file) = running(&self.paths.data) {
-            (self.pid, self.ready) = (Some(Pid::from_raw(file.pid)), true);
-        }
-        self.stop();
+    /// The PID of the server. Zero: it does not run.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid.map_or(0, Pid::as_raw)
+    }
+
+    /// The file in which the server keeps its PID while it runs.
+    #[must_use]
+    pub fn pid_file(&self) -> PathBuf {
+        self.paths.data.join("postmaster.pid")
     }
 
     /// Where its superuser connects.
@@ -260,68 +260,4 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// A server that already runs on our data: our own, from before a restart, or an orphan of a host that was killed.
-///
-/// An orphan is stopped, unless it has a life of its own. It is not adopted, because it has already received its death signal and is about to end.
-async fn left_running(
-    data: &Path,
-    life: Life,
-    on_wait: &mut dyn FnMut(String),
-) -> Result<Option<Pid>, PostgresError> {
-    let Some(file) = running(data) else {
-        return Ok(None);
-    };
-    let pid = Pid::from_raw(file.pid);
-    let has_its_own_life = life == Life::OfItsOwn && file.status == "ready";
-    if file.is_our_child() || has_its_own_life {
-        return Ok(Some(pid));
-    }
-    if kill(pid, Signal::SIGINT).is_ok() {
-        let describe = || format!("a PostgreSQL of an earlier run (PID {pid}) is ending");
-        let ended = poll(STOP_LIMIT, on_wait, describe, || {
-            has_exited(pid).then_some(())
-        });
-        ended.await.ok_or(PostgresError::Orphan { pid: file.pid })?;
-    }
-    Ok(None)
-}
-
-fn running(data: &Path) -> Option<PidFile> {
-    PidFile::read(data).filter(|file| file.is_alive() && file.serves(data))
-}
-
-fn is_alive(pid: Pid) -> bool {
-    matches!(
-        waitpid(pid, Some(WaitPidFlag::WNOHANG)),
-        Ok(WaitStatus::StillAlive)
-    )
-}
-
-/// Whether the process has exited. Reaps it if it is a child of this process.
-fn has_exited(pid: Pid) -> bool {
-    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::StillAlive) => false,
-        Ok(_) => true,
-        // Not our child: another process reaps it.
-        Err(_) => {
-            let file = PidFile {
-                pid: pid.as_raw(),
-                status: String::new(),
-            };
-            !file.is_alive()
-        }
-    }
-}
-
-fn wait_for_exit(pid: Pid, limit: Duration) -> bool {
-    let since = Instant::now();
-    while since.elapsed() < limit {
-        if has_exited(pid) {
-            return true;
-        }
-        sleep(POLL);
-    }
-    false
 }
