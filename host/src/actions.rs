@@ -22,13 +22,20 @@ pub(crate) struct ActionInfo {
 }
 
 /// All of them, in the order of the terminal's help.
-pub(crate) const ACTIONS: [ActionInfo; 7] = [
+pub(crate) const ACTIONS: [ActionInfo; 8] = [
     ActionInfo {
         kind: ActionKind::Rebuild,
         name: "rebuild",
         key: Some('r'),
         title: "Rebuild",
         help: "rebuild",
+    },
+    ActionInfo {
+        kind: ActionKind::Tests,
+        name: "tests",
+        key: Some('t'),
+        title: "Tests after each save: on or off",
+        help: "run the tests after each save, or no longer",
     },
     ActionInfo {
         kind: ActionKind::Migrate,
@@ -77,6 +84,7 @@ pub(crate) const ACTIONS: [ActionInfo; 7] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ActionKind {
     Rebuild,
+    Tests,
     Migrate,
     CancelMigration,
     NewPool,
@@ -93,6 +101,8 @@ pub(crate) enum ActionKind {
 pub(crate) enum Action {
     /// Build, though nothing was saved.
     Rebuild,
+    /// Run the tests after each save, or no longer.
+    Tests,
     /// Apply what is pending.
     Migrate,
     /// Drain the pool and create a new one.
@@ -109,6 +119,7 @@ impl ActionKind {
     pub(crate) fn action(self) -> Option<Action> {
         match self {
             Self::Rebuild => Some(Action::Rebuild),
+            Self::Tests => Some(Action::Tests),
             Self::Migrate => Some(Action::Migrate),
             Self::NewPool => Some(Action::NewPool),
             Self::CancelMigration | Self::Terminate | Self::Drop | Self::Mode => None,
@@ -132,6 +143,7 @@ mod tests {
     fn each_kind_has_one_entry_and_each_key_one_meaning() {
         for kind in [
             ActionKind::Rebuild,
+            ActionKind::Tests,
             ActionKind::Migrate,
             ActionKind::CancelMigration,
             ActionKind::NewPool,

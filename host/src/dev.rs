@@ -14,7 +14,7 @@ use crate::{
     config::{Options, Settings, environment, settings},
     database::Handle,
     devtools::{self, Devtools, Editor, Journal, Sources},
-    events::{Event, Events, Report},
+    events::{Event, Events, Report, Testing},
     generation::{self, Generations},
     health::Health,
     keep::Keeping,
@@ -24,6 +24,7 @@ use crate::{
     server::{Gateway, Requests, UnreloadablePages},
     services::Services,
     terminal::{self, Banner, Keys, Terminal},
+    testing,
 };
 
 /// How long clients may take to read the host's answer after the app did not answer in time.
@@ -82,6 +83,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         refused: None,
     });
     let (health, health_rx) = watch::channel(Health::default());
+    let (testing, testing_rx) = watch::channel(Testing::default());
     let services = Services {
         flags,
         mode,
@@ -90,6 +92,8 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         events,
         report: report_rx,
         health: health_rx,
+        testing: testing_rx,
+        tests_on: watch::Sender::new(host.test),
         schema: handle.schema.state(),
         settings: settings_rx,
         database: handle,
@@ -192,6 +196,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             services.database.clone().watch().boxed(),
             services.judge(health).boxed(),
             recording.boxed(),
+            testing::watch(services.clone(), testing).boxed(),
             burning::watch(services.generations.clone(), services.events.clone()).boxed(),
         ]
         .into_iter()

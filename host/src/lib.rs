@@ -50,9 +50,11 @@ mod server;
 #[cfg(feature = "dev")]
 mod generation;
 
-// The path of a save.
+// The path of a save, and the tests after it.
 #[cfg(feature = "dev")]
 mod reload;
+#[cfg(feature = "dev")]
+mod testing;
 
 // The database.
 #[cfg(feature = "dev")]

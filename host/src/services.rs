@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::{
     config::{Flags, Mode, Project, Settings, settings},
     database::{Handle, SchemaState},
-    events::{Events, Report},
+    events::{Events, Report, Testing},
     generation::Generations,
     health::{Health, HealthInputs},
 };
@@ -31,6 +31,9 @@ pub(crate) struct Services {
     pub(crate) report: watch::Receiver<Report>,
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) schema: watch::Receiver<SchemaState>,
+    /// Tests of the app, and whether they run after each save.
+    pub(crate) testing: watch::Receiver<Testing>,
+    pub(crate) tests_on: watch::Sender<bool>,
     /// The current ones. Each generation gets those that apply when it starts.
     pub(crate) settings: watch::Receiver<Settings>,
 }

@@ -83,6 +83,15 @@ pub(super) static HOST_REPLAY: Setting = Setting {
     change: Change::Restart,
 };
 
+pub(super) static HOST_TEST: Setting = Setting {
+    variable: "HOST_TEST",
+    default: "off",
+    example: "on",
+    help: "Whether the app's tests run after each save, in the background",
+    note: "",
+    change: Change::Restart,
+};
+
 pub(super) static HOST_KEEP_MEMORY_MB: Setting = Setting {
     variable: "HOST_KEEP_MEMORY_MB",
     default: "512",

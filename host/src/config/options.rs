@@ -39,6 +39,8 @@ pub(crate) struct HostSettings {
     pub(crate) hold: Duration,
     /// Whether rustc may be run without cargo.
     pub(crate) replay: bool,
+    /// Whether tests run after each save, until a key or a button says otherwise.
+    pub(crate) test: bool,
     /// How much memory old code may keep; `None` is no limit.
     pub(crate) keep_memory_mb: Option<u64>,
     /// How many requests are kept with what they did.
@@ -122,6 +124,7 @@ impl HostSettings {
             migrate: reader.take(&dev_table::HOST_MIGRATE, policy),
             hold: reader.take(&dev_table::HOST_HOLD_MS, milliseconds(0)),
             replay: reader.take(&dev_table::HOST_REPLAY, on_or_off),
+            test: reader.take(&dev_table::HOST_TEST, on_or_off),
             keep_memory_mb: reader.take(&dev_table::HOST_KEEP_MEMORY_MB, megabytes),
             traces: reader.take(&dev_table::HOST_TRACES, count),
             bar: reader.take(&dev_table::HOST_BAR, on_or_off),

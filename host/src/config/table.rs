@@ -9,7 +9,7 @@ use shared::env::{HOST, PORT, Setting};
 use super::dev_table::{
     EDITOR_URL, HOST_ALLOW, HOST_BAR, HOST_DATABASE, HOST_HOLD_MS, HOST_ISOLATION,
     HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MCP, HOST_MIGRATE, HOST_MIGRATIONS, HOST_MORPH,
-    HOST_POOL, HOST_REPLAY, HOST_TRACES, HOST_WATCH,
+    HOST_POOL, HOST_REPLAY, HOST_TEST, HOST_TRACES, HOST_WATCH,
 };
 
 /// A flag that sets a variable.
@@ -45,7 +45,7 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 16] = [
+pub(crate) static DEV_FLAGS: [Flag; 17] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     Flag {
@@ -58,6 +58,7 @@ pub(crate) static DEV_FLAGS: [Flag; 16] = [
     flag(&HOST_MIGRATE, "migrate", "auto|ask"),
     flag(&HOST_HOLD_MS, "hold", "MS"),
     flag(&HOST_REPLAY, "replay", "on|off"),
+    flag(&HOST_TEST, "test", "on|off"),
     flag(&HOST_KEEP_MEMORY_MB, "keep-memory", "MB"),
     flag(&HOST_TRACES, "traces", "NUMBER"),
     flag(&HOST_BAR, "bar", "on|off"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use shared::{BoxError, db::DatabaseUrl, env::Env};
+use shared_cluster::Cluster;
 use tokio::time::{Instant, sleep};
 
 use super::{development::Database, private, temporary::on_connection};
@@ -30,7 +31,7 @@ impl Database {
         if env.database_url.is_some() {
             return Self::find(project, env, None);
         }
-        let url = private::place(project.root(), None).url()?;
+        let url = Cluster::url_at(&private::place(project.root(), None))?;
         if project.running().is_ok() {
             return Ok(Self::borrowed(url));
         }

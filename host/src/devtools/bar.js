@@ -30,6 +30,23 @@ function showBar({ request, took, statements, repeated, generation }) {
   document.documentElement.append(bar);
 }
 
+// What the tests after the last save have come to; null: none have run.
+function showTests(tests) {
+  const aside = bar?.shadowRoot.querySelector("aside");
+  if (!aside) return;
+  let link = aside.querySelector("[data-tests]");
+  if (!tests) return link?.remove();
+  if (!link) {
+    link = element("a");
+    link.dataset.tests = "";
+    link.href = "/__dev/reloads#tests";
+    link.target = "_blank";
+    aside.insertBefore(link, aside.lastChild);
+  }
+  link.textContent = tests.words;
+  link.className = tests.succeeded === false ? "failed" : "";
+}
+
 const BAR_STYLE = `
   :host { all: initial !important; position: fixed !important; right: 8px !important; bottom: 8px !important; z-index: 2147483646 !important; }
   aside { display: flex; align-items: center; border-radius: 6px; background: #16181d; color: #e6e6e6;
@@ -37,6 +54,8 @@ const BAR_STYLE = `
   a { padding: 8px 4px 8px 10px; color: inherit; text-decoration: none; }
   a:hover { text-decoration: underline; }
   b { color: #f2c46d; }
+  [data-tests] { padding-left: 6px; }
+  .failed { color: #ff9a8a; }
   button { min-width: 24px; padding: 8px; border: 0; background: none; color: inherit; font: inherit; cursor: pointer; }
   :is(a, button):focus-visible { outline: 2px solid #8ab4ff; outline-offset: -2px; }
   @media print { :host { display: none !important; } }`;

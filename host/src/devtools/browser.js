@@ -10,6 +10,7 @@ let lastReason = null; // where the tab's storage is refused
 showBar(made);
 const pause = subscribe("/__dev/events", (data) => {
   latest = JSON.parse(data);
+  showTests(latest.tests);
   if (!rendering) hear(latest);
 });
 
@@ -70,5 +71,6 @@ function rendered() {
   madeIn = undefined;
   reloadStylesheets(); // the save may have been of one of those too, or of the code that serves it
   showBar(made);
+  showTests(latest.tests);
   hear(latest);
 }

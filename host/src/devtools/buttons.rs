@@ -163,6 +163,7 @@ impl Buttons {
                 }
             }
             ActionKind::Rebuild => self.ask(Action::Rebuild, "rebuilding"),
+            ActionKind::Tests => self.ask(Action::Tests, "switching the tests after each save"),
             ActionKind::NewPool => self.ask(
                 Action::NewPool,
                 "replacing the connection pool; the next query opens a connection",

@@ -84,6 +84,7 @@ impl Devtools {
     ) -> io::Result<(Self, Router)> {
         let token = Token::new()?;
         let script = script::routes(Script {
+            testing: sources.services.testing.clone(),
             report: sources.services.report.clone(),
             generations: sources.services.generations.clone(),
             schema: sources.services.schema.clone(),

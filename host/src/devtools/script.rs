@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     database::SchemaState,
-    events::{Diagnostic, Phase, Report, SavedFile},
+    events::{Diagnostic, Phase, Report, SavedFile, Testing},
     generation::Generations,
     health::Health,
 };
@@ -48,6 +48,7 @@ pub(super) struct Script {
     pub(super) generations: Arc<Generations>,
     pub(super) schema: watch::Receiver<SchemaState>,
     pub(super) health: watch::Receiver<Health>,
+    pub(super) testing: watch::Receiver<Testing>,
     pub(super) editor: Editor,
     /// Whether pages may change in place.
     pub(super) morph: bool,
@@ -73,8 +74,32 @@ struct News<'a> {
     schema: Option<u64>,
     outage: Option<u64>,
     trouble: Option<&'a str>,
+    tests: Option<Tests>,
     editor: Option<&'a str>,
     root: &'a Path,
+}
+
+/// What the bar says of the tests.
+#[derive(Serialize)]
+struct Tests {
+    words: String,
+    /// `None` while they run.
+    succeeded: Option<bool>,
+}
+
+/// `None`: nothing was tested.
+fn tests(now: &Testing) -> Option<Tests> {
+    if now.running.is_some() {
+        let words = "testing …".to_owned();
+        return Some(Tests {
+            words,
+            succeeded: None,
+        });
+    }
+    now.last.as_ref().filter(|_| now.on).map(|last| Tests {
+        words: last.in_words(),
+        succeeded: Some(last.succeeded()),
+    })
 }
 
 pub(super) fn routes(script: Script) -> Router {
@@ -99,6 +124,7 @@ async fn events(
             changed = script.report.changed() => changed.ok()?,
             changed = script.schema.changed() => changed.ok()?,
             changed = script.health.changed() => changed.ok()?,
+            changed = script.testing.changed() => changed.ok()?,
             () = script.stop.cancelled() => return None,
         }
         let now = script.report.borrow_and_update().clone();
@@ -116,6 +142,7 @@ async fn events(
             schema: script.schema.borrow_and_update().revision(),
             outage: health.outage,
             trouble: health.trouble.as_ref().map(|trouble| trouble.what.as_str()),
+            tests: tests(&script.testing.borrow_and_update()),
             editor: script.editor.template.as_deref(),
             root: &script.editor.root,
         };

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Isolation,
     database::{Backend, CENSUS, ClientStatus, Endpoint, Handle, Refusals, SchemaState},
-    events::{Build, LastReload, Phase, Reloads, Report},
+    events::{Build, LastReload, Phase, Reloads, Report, Testing},
     generation::Snapshot,
     health::Health,
     logs,
@@ -56,6 +56,7 @@ pub(crate) struct Status {
     /// `null` before the first reload; the initial load is not one.
     last_reload: Option<LastReload>,
     build: Build,
+    tests: Testing,
     /// Whether the next save of app sources can run rustc without cargo.
     replays: bool,
     /// Counts saves of files that the app reads as it runs.
@@ -151,6 +152,7 @@ impl Sources {
             changed = self.services.database.refusals.changed() => changed.is_err(),
             changed = self.services.schema.changed() => changed.is_err(),
             changed = self.services.settings.changed() => changed.is_err(),
+            changed = self.services.testing.changed() => changed.is_err(),
         };
         if ended {
             // The host is ending. The caller also waits for `stop`, which wakes it.
@@ -165,6 +167,7 @@ impl Sources {
         self.services.database.refusals.mark_unchanged();
         self.services.schema.mark_unchanged();
         self.services.settings.mark_unchanged();
+        self.services.testing.mark_unchanged();
     }
 
     pub(crate) async fn document(&self) -> Status {
@@ -193,6 +196,7 @@ impl Sources {
             reloads,
             last_reload: last_reload.filter(|last| !last.first),
             build,
+            tests: self.services.testing.borrow().clone(),
             replays,
             revision: files.revision,
             generations,

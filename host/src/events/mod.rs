@@ -15,6 +15,9 @@ mod progress;
 mod report;
 mod runtime_files;
 
+// The tests after a save.
+mod testing;
+
 // Who hears of it.
 mod stream;
 
@@ -29,6 +32,7 @@ pub(crate) use report::{
 };
 pub(crate) use runtime_files::{RuntimeFiles, SavedFile};
 pub(crate) use stream::Events;
+pub(crate) use testing::{FailedTest, RunningTests, TestRun, Testing};
 pub(crate) use trouble::{Cause, Trouble};
 
 use std::time::Duration;
@@ -72,6 +76,15 @@ pub(crate) enum Event {
         warnings: Vec<Diagnostic>,
     },
     Retired(Retired),
+    /// Tests of the app have begun.
+    Testing {
+        generation: u64,
+    },
+    Tested(TestRun),
+    /// The user wants tests after each save, or no longer.
+    TestsSwitched {
+        on: bool,
+    },
     Restarting {
         files: Vec<String>,
         /// Set if the reason is not a change but the memory of old code.

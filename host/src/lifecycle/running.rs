@@ -127,8 +127,7 @@ impl Running {
                     }
                     saves = settings.next() => {
                         let changed = self.settings_reload.reload(&mut self.database).await;
-                        // A failed restart of the host or start of the app may have been caused by a setting, so try
-                        // again.
+                        // A failed restart of the host or start of the app may have been caused by a setting.
                         if changed || self.services.report.borrow().phase == Phase::LoadFailed {
                             rebuild.notify_one();
                         }
@@ -136,6 +135,7 @@ impl Running {
                     }
                     Some(action) = self.actions_rx.recv() => match action {
                         Action::Rebuild => rebuild.notify_one(),
+                        Action::Tests => self.services.tests_on.send_modify(|on| *on = !*on),
                         Action::NewPool => act::new_pool(&self.services).await,
                         // The app may have failed for want of tables, which it needs to compile or to start.
                         Action::Migrate => {

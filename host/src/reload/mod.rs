@@ -61,6 +61,7 @@ use shared::{BoxError, abi::Entry};
 use state::{BuildRequest, LoopState, Next};
 use watch::{Changes, LastSave, Watch, names};
 
+pub(crate) use build::group::{Group, command};
 pub(crate) use cookies::Cookies;
 pub(crate) use image::Image;
 pub(crate) use parts::{Notifiers, Ready, Reload, RestartNeeded};

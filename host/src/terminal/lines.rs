@@ -2,7 +2,7 @@
 
 use super::{BAD, DIM, GOOD, NOTE};
 use crate::{
-    events::{BrowserError, Cause, Event, Trouble},
+    events::{BrowserError, Cause, Event, TestRun, Trouble},
     logs::Origin,
 };
 
@@ -54,6 +54,10 @@ pub(super) fn line(event: &Event) -> Option<String> {
             let takes = if names.len() == 1 { "takes" } else { "take" };
             format!(".env: {} {takes} effect when you restart the host", names.join(", "))
         }
+        Event::Testing { generation } => format!("{DIM}testing generation {generation} …{DIM:#}"),
+        Event::Tested(run) => tested(run),
+        Event::TestsSwitched { on: true } => "tests run after each save; t ends that".to_owned(),
+        Event::TestsSwitched { on: false } => "tests no longer run after each save".to_owned(),
         Event::NotYielding { .. } => return not_yielding(event),
         Event::Unreloadable { path, because } => format!(
             "{NOTE}! {path} does not reload by itself: `{because}` keeps the dev server's script out{NOTE:#}"
@@ -77,6 +81,33 @@ pub(super) fn line(event: &Event) -> Option<String> {
         } => outage(trouble),
         _ => return None,
     })
+}
+
+/// How many failures are shown; all of them are on the dashboard.
+const SHOWN_FAILURES: usize = 3;
+
+fn tested(run: &TestRun) -> String {
+    let seconds = run.took_ms / 1e3;
+    let words = format!("{} in {seconds:.1} s", run.in_words());
+    if run.succeeded() {
+        return format!("{GOOD}✓{GOOD:#} tests: {words}");
+    }
+    let mut text = format!("{BAD}✗ tests: {words}{BAD:#}");
+    let indented = |text: &str| text.trim().replace('\n', "\n          ");
+    for test in run.failed.iter().take(SHOWN_FAILURES) {
+        text += &format!(
+            "\n          {BAD}{}{BAD:#}\n          {}",
+            test.name,
+            indented(&test.output)
+        );
+    }
+    if run.failed.len() > SHOWN_FAILURES {
+        text += &format!("\n          and {} more", run.failed.len() - SHOWN_FAILURES);
+    }
+    if let Some(error) = &run.error {
+        text += &format!("\n          {}", indented(error));
+    }
+    text
 }
 
 fn in_a_browser(error: &BrowserError) -> String {

@@ -11,6 +11,7 @@ mod support;
 mod reload;
 mod replay;
 mod saves;
+mod testing;
 mod watch;
 
 // What happens to requests, streams and tasks of a generation that is replaced.

@@ -3,7 +3,6 @@
 //! Where no request is traced, this only awaits.
 
 use std::{
-    cell::Cell,
     future::poll_fn,
     pin::{Pin, pin},
     task::Poll,
@@ -18,19 +17,8 @@ use super::{
     error::DbError,
     holder::CallSite,
     request::Request,
-    trace::{Outcome, Statement, What, cut, names_a_secret},
+    trace::{self, Outcome, Statement, What, cut, names_a_secret},
 };
-
-thread_local! {
-    static POLLS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the calling code is part of a statement of [`Db`](crate::Db) that is recorded: what the driver logs in it says
-/// nothing new.
-#[must_use]
-pub fn in_statement() -> bool {
-    POLLS.get()
-}
 
 /// What a statement answers.
 pub(super) trait Answer {
@@ -75,7 +63,7 @@ pub(super) async fn traced<T: Answer>(
     };
     let mut statement = pin!(statement);
     let result = poll_fn(|context| {
-        let _polls = Polls::begin();
+        let _polls = trace::Polls::begin();
         Pin::as_mut(&mut statement).poll(context)
     })
     .await;
@@ -102,22 +90,6 @@ pub(super) async fn waited<T>(wait: impl Future<Output = T>, what: impl FnOnce()
     let waited = wait.await;
     request.record(since, what);
     waited
-}
-
-/// A statement is being polled until this is dropped.
-struct Polls;
-
-impl Polls {
-    fn begin() -> Self {
-        POLLS.set(true);
-        Self
-    }
-}
-
-impl Drop for Polls {
-    fn drop(&mut self) {
-        POLLS.set(false);
-    }
 }
 
 /// A statement that was sent. Recorded when it is dropped.

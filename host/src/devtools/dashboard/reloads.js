@@ -2,6 +2,7 @@
 
 shows("reloads", renderReloads);
 shows("images", renderImages);
+shows("tests", renderTests);
 shows("latency", ({ latency }) => renderLatency(latency));
 shows("generations", ({ generations }) => renderGenerations(generations));
 shows("history", ({ history }) => renderHistory(history));
@@ -22,6 +23,29 @@ function renderImages({ images }) {
   put("images", images.kept === null ? "unknown" : mb(images.memory_kb / 1024));
   const budget = images.budget_mb === null ? "no limit" : `of ${mb(images.budget_mb)}`;
   put("images-note", images.kept === null ? "" : `${budget}; ${count(images.kept, "image")} mapped`);
+}
+
+function renderTests(status) {
+  const { on, running, last } = status.tests;
+  const of = running?.total ? `${running.done} of ${running.total} are done` : "they are being compiled";
+  if (running) put("tests-word", `testing generation ${running.generation}: ${of}`, "busy");
+  else if (last) put("tests-word", `generation ${last.generation}: ${resultOf(last)}`, failedIn(last) ? "bad" : "good");
+  else put("tests-word", on ? "they run after the next save" : "they run after each save once they are switched on", "quiet");
+  once("failed-tests", last, () => {
+    const shown = (last?.failed ?? []).map(({ name, output }) => frame(`${name}\n\n${output.trim()}`, `the failed test ${name}`, status));
+    if (last?.error) shown.push(frame(last.error, "why tests do not run", status));
+    get("failed-tests").replaceChildren(...shown);
+  });
+}
+
+function failedIn({ failed, error }) {
+  return failed.length > 0 || error !== null;
+}
+
+function resultOf(last) {
+  const { passed, failed, ignored, took_ms, error } = last;
+  const ran = failed.length > 0 ? `${failed.length} of ${passed + failed.length} failed` : error ? "the tests do not run" : `${passed} passed`;
+  return `${ran}${ignored ? `, ${ignored} ignored` : ""}, in ${ms(took_ms)}`;
 }
 
 function renderHistory(history) {

@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use crate::config::environment::{give_private_url, restore_user_environment};
 
 /// A command that runs in `root` with piped output, the user's environment, and the URL of the app's database.
-pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .current_dir(root)
@@ -30,10 +30,10 @@ pub(super) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
 }
 
 /// A running compiler. In its own process group it does not get a Ctrl-C from the terminal; dropping this kills it.
-pub(super) struct Group(Child);
+pub(crate) struct Group(Child);
 
 impl Group {
-    pub(super) fn spawn(command: &mut Command) -> io::Result<(Self, ChildStdout, ChildStderr)> {
+    pub(crate) fn spawn(command: &mut Command) -> io::Result<(Self, ChildStdout, ChildStderr)> {
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().expect("piped by `command`");
         let stderr = child.stderr.take().expect("piped by `command`");
@@ -46,7 +46,7 @@ impl Group {
         command.spawn().map(Self)
     }
 
-    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.0.wait().await
     }
 }

@@ -19,7 +19,7 @@ mod inputs;
 mod pace;
 
 // What both use: a compiler message, a process group.
-mod group;
+pub(super) mod group;
 mod message;
 
 use std::{

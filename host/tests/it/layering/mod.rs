@@ -12,12 +12,14 @@ use modules::{Module, Modules};
 
 /// The rooms, in the order in which they may use each other: only those in a later row. Rooms in one row do not know
 /// each other.
-const ROOMS: [&[&str]; 14] = [
+const ROOMS: [&[&str]; 15] = [
     &["cli"],
     // The commands: they build every part, and know who shows what.
     &["dev", "commands", "production"],
     // The process; and the renderers, which no service knows.
     &["lifecycle", "terminal", "devtools"],
+    // What follows a save.
+    &["testing"],
     // The two streets.
     &["server", "reload"],
     // All that runs below, as one value.

@@ -2,14 +2,6 @@
 
 use std::{env, ffi::OsString, path::PathBuf};
 
-use shared_db::DatabaseUrl;
-
-use crate::{
-    PostgresError,
-    paths::{Paths, USER},
-    run_as::RunAs,
-};
-
 /// Where a cluster is, and how it is run.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -45,13 +37,5 @@ impl Place {
             settings: Vec::new(),
             life: Life::default(),
         }
-    }
-
-    /// Where its superuser connects, whether it runs or not.
-    ///
-    /// # Errors
-    /// Its folders cannot be made.
-    pub fn url(&self) -> Result<DatabaseUrl, PostgresError> {
-        Ok(Paths::of(self, &RunAs::choose(self)?)?.url(USER))
     }
 }

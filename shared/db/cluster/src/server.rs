@@ -110,6 +110,14 @@ impl Cluster {
         self.paths.data.join("postmaster.pid")
     }
 
+    /// Where the superuser of the cluster at this place connects, whether it runs or not.
+    ///
+    /// # Errors
+    /// Its folders cannot be made.
+    pub fn url_at(place: &Place) -> Result<DatabaseUrl, PostgresError> {
+        Ok(Paths::of(place, &RunAs::choose(place)?)?.url(USER))
+    }
+
     /// Where its superuser connects.
     pub fn url(&self) -> DatabaseUrl {
         self.url_for(USER)

@@ -1,14 +1,8 @@
 //! The files of migrations: reads them in their tool's order, and tells those that it would leave out.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    hash::{Hash, Hasher},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher13;
 
 use crate::{
     MigrationFailure,
@@ -82,18 +76,6 @@ pub struct Files {
 }
 
 impl Files {
-    /// Changes with the files, their order and their tool.
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        // Stable between builds, unlike std's.
-        let mut hasher = SipHasher13::new();
-        self.style.to_string().hash(&mut hasher);
-        for file in &self.list {
-            (&file.named.name, &file.named.version, &file.sql).hash(&mut hasher);
-        }
-        hasher.finish()
-    }
-
     /// The paths of those that are left out because they have no statement yet.
     pub fn unfinished(&self) -> impl Iterator<Item = &str> {
         let unfinished = self.list.iter().filter(|file| !file.has_statement());

@@ -6,6 +6,7 @@
 
 // Which files there are, and what they hold.
 mod files;
+mod fingerprint;
 mod folder;
 
 // Whose they are by their names.

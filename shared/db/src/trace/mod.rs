@@ -4,6 +4,7 @@
 //! that does too much says how much was left out.
 
 mod params;
+mod polls;
 
 use std::{
     sync::{
@@ -15,8 +16,10 @@ use std::{
 
 pub use params::{Param, Value, names_a_secret};
 
+pub(crate) use polls::Polls;
+pub use polls::in_statement;
+
 use super::holder::CallSite;
-pub use super::traced::in_statement;
 
 /// Per request.
 const MAX_EVENTS: usize = 1000;

@@ -1,0 +1,57 @@
+//! The tests that run after a save: which run now, and what came of the last ones.
+
+use serde::Serialize;
+
+/// As it is now.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Testing {
+    /// Whether the app's tests run after each save.
+    pub(crate) on: bool,
+    pub(crate) running: Option<RunningTests>,
+    pub(crate) last: Option<TestRun>,
+}
+
+/// Tests that have begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct RunningTests {
+    /// Whose code they are about.
+    pub(crate) generation: u64,
+    pub(crate) done: usize,
+    /// Of the programs that have begun. Zero while they are compiled.
+    pub(crate) total: usize,
+}
+
+/// A run that has ended by itself.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct TestRun {
+    pub(crate) generation: u64,
+    pub(crate) passed: usize,
+    pub(crate) failed: Vec<FailedTest>,
+    pub(crate) ignored: usize,
+    pub(crate) took_ms: f64,
+    /// Why there is no complete result: the tests do not compile, or a program of theirs has crashed.
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct FailedTest {
+    pub(crate) name: String,
+    /// What it has printed, cut off where it is long.
+    pub(crate) output: String,
+}
+
+impl TestRun {
+    pub(crate) fn succeeded(&self) -> bool {
+        self.failed.is_empty() && self.error.is_none()
+    }
+
+    /// `10 passed`, `1 of 10 failed`
+    pub(crate) fn in_words(&self) -> String {
+        let (passed, failed) = (self.passed, self.failed.len());
+        match (&self.error, failed) {
+            (Some(_), 0) => "the tests do not run".to_owned(),
+            (_, 0) => format!("{passed} passed"),
+            _ => format!("{failed} of {} failed", passed + failed),
+        }
+    }
+}
