@@ -13,8 +13,6 @@ use shared::{
     db::{DatabaseUrl, DbConfig, connect, describe},
 };
 
-use crate::server::Server;
-
 const PREFIX: &str = "test_copy_";
 
 /// No test runs for longer.
@@ -68,9 +66,9 @@ pub(crate) async fn on_connection<T>(
 }
 
 /// Drops what killed tests have left. Says what is in the way, and goes on: tests can do without it.
-pub(crate) async fn drop_forgotten(server: &Server) {
+pub(crate) async fn drop_forgotten(server: DatabaseUrl) {
     let oldest = now().saturating_sub(FORGOTTEN_AFTER.as_secs());
-    let dropped = on_connection(server.parsed(None), async |client| {
+    let dropped = on_connection(server, async |client| {
         let sql = "SELECT datname FROM pg_database WHERE starts_with(datname, $1)
             AND split_part(datname, '_', 3)::bigint < $2";
         let oldest = i64::try_from(oldest).unwrap_or(i64::MAX);

@@ -41,7 +41,7 @@ impl Server {
         let server = found.unwrap_or_else(|error| {
             panic!("no database for this test: {error}\nor name a server for tests: {VARIABLE}=postgres://user:password@host/database")
         });
-        copies::drop_forgotten(&server).await;
+        copies::drop_forgotten(server.parsed(None)).await;
         server
     }
 
