@@ -45,6 +45,8 @@ pub struct Env {
     pub database_pipeline: bool,
     /// `DRAIN_TIMEOUT_MS`, default 10000: how long requests may go on in a generation, or a host, that is ending.
     pub drain_timeout: Duration,
+    /// `DRAIN_DELAY_MS`, default 0: how long production serves on after a signal, without being ready.
+    pub drain_delay: Duration,
     /// `APP_START_TIMEOUT_MS`, default 10000: how long `app()` may take.
     pub app_start_timeout: Duration,
     /// `HTTP_MAX_CONNECTIONS`, default 512: clients beyond it wait. Each takes a file descriptor, of which a process
@@ -52,6 +54,8 @@ pub struct Env {
     pub http_max_connections: usize,
     /// `HTTP_HEADER_TIMEOUT_MS`, default 30000: how long a connection may take to send the head of its next request.
     pub http_header_timeout: Duration,
+    /// `HTTP_HEALTH`, default `on`: production answers `/healthz` and `/readyz` itself.
+    pub http_health: bool,
     /// All of it, to be shown.
     entries: Vec<ShownSetting>,
     /// Where each variable came from: for the faults of [`Env::own`].
@@ -197,9 +201,11 @@ impl Env {
                 .take(&table::DATABASE_STATEMENT_TIMEOUT_MS, milliseconds(0)),
             database_pipeline: reader.take(&table::DATABASE_PIPELINE, on_or_off),
             drain_timeout: reader.take(&table::DRAIN_TIMEOUT_MS, milliseconds(0)),
+            drain_delay: reader.take(&table::DRAIN_DELAY_MS, milliseconds(0)),
             app_start_timeout: reader.take(&table::APP_START_TIMEOUT_MS, milliseconds(1)),
             http_max_connections: reader.take(&table::HTTP_MAX_CONNECTIONS, up_to(100_000)),
             http_header_timeout: reader.take(&table::HTTP_HEADER_TIMEOUT_MS, milliseconds(1)),
+            http_health: reader.take(&table::HTTP_HEALTH, on_or_off),
             entries: Vec::new(),
             sources: variables
                 .values

@@ -3,7 +3,7 @@
 use super::{Change, Setting};
 
 /// All of them, in the order in which they are shown.
-pub static SETTINGS: [&Setting; 13] = [
+pub static SETTINGS: [&Setting; 15] = [
     &DATABASE_URL,
     &APP_ENV,
     &HOST,
@@ -14,9 +14,11 @@ pub static SETTINGS: [&Setting; 13] = [
     &DATABASE_STATEMENT_TIMEOUT_MS,
     &DATABASE_PIPELINE,
     &DRAIN_TIMEOUT_MS,
+    &DRAIN_DELAY_MS,
     &APP_START_TIMEOUT_MS,
     &HTTP_MAX_CONNECTIONS,
     &HTTP_HEADER_TIMEOUT_MS,
+    &HTTP_HEALTH,
 ];
 
 pub(super) static DATABASE_URL: Setting = Setting {
@@ -114,6 +116,15 @@ pub(super) static DRAIN_TIMEOUT_MS: Setting = Setting {
     change: Change::Generation,
 };
 
+pub(super) static DRAIN_DELAY_MS: Setting = Setting {
+    variable: "DRAIN_DELAY_MS",
+    default: "0",
+    example: "5000",
+    help: "How long production serves on after SIGTERM while /readyz says 503, so that a load balancer can take it out",
+    note: "",
+    change: Change::Restart,
+};
+
 pub(super) static APP_START_TIMEOUT_MS: Setting = Setting {
     variable: "APP_START_TIMEOUT_MS",
     default: "10000",
@@ -137,6 +148,15 @@ pub(super) static HTTP_HEADER_TIMEOUT_MS: Setting = Setting {
     default: "30000",
     example: "30000",
     help: "How long a connection may take to send the head of its next request before it is closed",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static HTTP_HEALTH: Setting = Setting {
+    variable: "HTTP_HEALTH",
+    default: "on",
+    example: "off",
+    help: "Whether production answers /healthz and /readyz itself; off leaves both paths to the app",
     note: "",
     change: Change::Restart,
 };

@@ -1,0 +1,153 @@
+//! `host serve`: the linked-in app, its pool, and graceful shutdown. No watcher, no loader, no second process.
+
+// Until the app can serve.
+mod start;
+
+// What is answered in its place.
+mod database;
+mod health;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, Version, header},
+};
+use clap::Args;
+use host_accept::{Answer, Tether};
+use hyper::{Request, body::Incoming};
+use shared::{AppState, BoxError, Db, abi::Building};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tower::ServiceExt;
+use tracing::Dispatch;
+
+use crate::{
+    config::{ServeFlags, settings},
+    lifecycle::Signals,
+    logs,
+};
+use health::Health;
+use start::{Started, start};
+
+/// `host serve`'s own flags.
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    flags: ServeFlags,
+}
+
+/// Serves until SIGTERM or Ctrl-C, then finishes what is under way. `log` shows it, unless the app has its own.
+pub(crate) async fn serve(
+    options: ServeOptions,
+    app: impl FnOnce(AppState) -> Building + Send + 'static,
+    log: Dispatch,
+) -> Result<(), BoxError> {
+    let mut signals = Signals::new()?;
+    let starting = start(options, app, &mut signals, log.clone());
+    let started = logs::heard(log.clone(), starting).await;
+    logs::install(log);
+    let Some(started) = started? else {
+        return Ok(());
+    };
+    let Started {
+        env,
+        db,
+        db_config,
+        shutdown,
+        listener,
+        router,
+    } = started;
+    let address = listener.local_addr()?;
+
+    let stop = CancellationToken::new();
+    let ending = CancellationToken::new();
+    let (health, _checking) = Health::new(db.clone(), db_config, ending.clone());
+    let health = env.http_health.then_some(health);
+    let over = ending.clone();
+    let answer: Answer = Arc::new(move |request: Request<Incoming>, _: Tether| {
+        let (over, version) = (over.clone(), request.version());
+        let probe = health.clone().zip(Health::probe(&request));
+        let router = router.clone();
+        Box::pin(async move {
+            let mut response = match probe {
+                Some((health, probe)) => health.respond(probe).await,
+                None => respond(router, request).await,
+            };
+            if over.is_cancelled() {
+                is_the_last(&mut response, version);
+            }
+            response
+        })
+    });
+    let mut serving = tokio::spawn({
+        let (stop, limits) = (stop.clone(), settings::limits(&env));
+        async move { host_accept::serve(&listener, answer, stop, limits).await }
+    });
+    tracing::info!("serving on http://{address}/");
+
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        ended = &mut serving => return Err(format!("the server stopped unexpectedly: {ended:?}").into()),
+    };
+    ending.cancel();
+    if !env.drain_delay.is_zero() {
+        let delay = env.drain_delay.as_millis();
+        tracing::info!(
+            "{signal}: not ready any more, and serving on for {delay} ms (DRAIN_DELAY_MS)"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(env.drain_delay) => {}
+            _ = signals.next() => return Ok(()),
+            ended = &mut serving => return Err(format!("the server stopped unexpectedly: {ended:?}").into()),
+        }
+    }
+    tracing::info!("{signal}: finishing open requests");
+    shutdown.cancel();
+    stop.cancel();
+    let ended = tokio::select! {
+        ended = serving => ended?,
+        _ = signals.next() => return Ok(()),
+    };
+    if ended > 0 {
+        tracing::warn!(
+            "{ended} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
+            env.drain_timeout.as_millis()
+        );
+    }
+    close(&db).await;
+    Ok(())
+}
+
+/// Within a second: the exit of the process closes what is left.
+pub(super) async fn close(db: &Db) {
+    let limit = Duration::from_secs(1);
+    if tokio::time::timeout(limit, db.close()).await.is_err() {
+        tracing::warn!(
+            "the database connection was still in use after {} s",
+            limit.as_secs()
+        );
+    }
+}
+
+/// Runs the request in its own task, so that a panic becomes a 500 instead of a dropped connection.
+async fn respond(router: axum::Router, request: Request<Incoming>) -> Response<Body> {
+    let running = tokio::spawn(router.oneshot(request.map(Body::new)));
+    match AbortOnDropHandle::new(running).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            let mut response = Response::new(Body::from("internal error\n"));
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+/// Asks the client to send what it sends next on another connection, which leads to another process. HTTP/2 has a frame
+/// of its own for this.
+fn is_the_last(response: &mut Response<Body>, version: Version) {
+    if version <= Version::HTTP_11 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+}
