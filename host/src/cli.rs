@@ -79,6 +79,8 @@ pub(crate) fn run(app: LinkedApp) -> ExitCode {
     expect(unused_variables, reason = "only `serve` runs a linked app")
 )]
 fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, BoxError> {
+    #[cfg(feature = "production")]
+    let passed = matches!(command, Command::Serve(_)).then(crate::production::Passed::take);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("host")
@@ -128,7 +130,9 @@ fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, 
         Command::Serve(options) => {
             let app =
                 app.ok_or("no app is linked into this binary: call `host::serve` in its `main`")?;
-            let served = runtime.block_on(crate::production::serve(options, app, log));
+            let passed = passed.expect("it was taken for this command");
+            let serving = crate::production::serve(options, app, passed, log);
+            let served = runtime.block_on(serving);
             // App code that never awaits must not keep the process.
             runtime.shutdown_timeout(THREADS_LIMIT);
             served.map(|()| ExitCode::SUCCESS)

@@ -22,7 +22,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, http::Response};
+use axum::{
+    body::Body,
+    http::{Response, Version},
+};
 use futures_util::future::BoxFuture;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
@@ -54,13 +57,19 @@ pub struct Limits {
     pub silence: Duration,
     /// How long running requests may continue after `stop`.
     pub drain: Duration,
+    /// How long a connection that is idle at `stop` may take to send one more request, which its client may have sent
+    /// already. HTTP/2 needs none of it: there a client is told which of its requests are still answered.
+    pub idle: Duration,
 }
 
 /// How long to wait after `accept` has failed, usually because there are no file descriptors left, which is temporary.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a silent connection may take to begin its request after `stop`.
+/// How long a silent connection may take to begin its request after `stop`, and the kernel to hand over another one.
 const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// How long the kernel's queue is emptied while further clients can come: under load that has no end.
+const QUEUE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Serves until `stop`, then accepts no more connections and gives running requests `limits.drain` to finish.
 ///
@@ -72,38 +81,117 @@ pub async fn serve(
     stop: CancellationToken,
     limits: Limits,
 ) -> usize {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let mut connections = JoinSet::new();
-    let mut told = false;
-    loop {
-        // Warn only once: a full server usually stays full for a while.
-        if places.available_permits() == 0 && !std::mem::replace(&mut told, true) {
-            tracing::warn!(
-                "{} connections are open (HTTP_MAX_CONNECTIONS): further clients wait for one of them to close",
-                limits.connections
-            );
+    let mut server = Server::new(answer, stop, limits);
+    server.accept(listener).await;
+    server.finish(Instant::now() + limits.drain).await
+}
+
+/// The same where no process takes the listener over: clients that the kernel has accepted by `stop` are answered, and
+/// then the listener is closed. `refuse` keeps further ones out; without it, one that connects between the last look
+/// into the queue and the close would be cut off.
+pub async fn serve_and_close(
+    listener: TcpListener,
+    answer: Answer,
+    stop: CancellationToken,
+    limits: Limits,
+    refuse: fn(&TcpListener) -> io::Result<()>,
+) -> usize {
+    let mut server = Server::new(answer, stop, limits);
+    server.accept(&listener).await;
+    let deadline = Instant::now() + limits.drain;
+    let queue_deadline = match refuse(&listener) {
+        Ok(()) => deadline,
+        Err(error) => {
+            tracing::debug!("cannot keep further clients out: {error}");
+            deadline.min(Instant::now() + QUEUE_LIMIT)
         }
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = next(listener, &places) => match accepted {
-                Ok((stream, place)) => {
-                    connections.spawn(connection(stream, place, answer.clone(), stop.clone(), limits.silence));
-                }
-                Err(error) => {
-                    tracing::warn!("cannot accept a connection: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            // Remove finished tasks, or the set would grow with every connection.
-            Some(_) = connections.join_next() => {}
+    };
+    server.empty_queue(&listener, queue_deadline).await;
+    drop(listener);
+    server.finish(deadline).await
+}
+
+struct Server {
+    places: Arc<Semaphore>,
+    connections: JoinSet<()>,
+    answer: Answer,
+    stop: CancellationToken,
+    limits: Limits,
+}
+
+impl Server {
+    fn new(answer: Answer, stop: CancellationToken, limits: Limits) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limits.connections)),
+            connections: JoinSet::new(),
+            answer,
+            stop,
+            limits,
         }
     }
 
-    let finished = async { while connections.join_next().await.is_some() {} };
-    // Dropping the set at the end of this function cuts off what is left.
-    match tokio::time::timeout(limits.drain, finished).await {
-        Ok(()) => 0,
-        Err(_) => connections.len(),
+    /// Until `stop`.
+    async fn accept(&mut self, listener: &TcpListener) {
+        let mut told = false;
+        loop {
+            // Warn only once: a full server usually stays full for a while.
+            if self.places.available_permits() == 0 && !std::mem::replace(&mut told, true) {
+                tracing::warn!(
+                    "{} connections are open (HTTP_MAX_CONNECTIONS): further clients wait for one of them to close",
+                    self.limits.connections
+                );
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                accepted = next(listener, &self.places) => match accepted {
+                    Ok((stream, place)) => self.spawn(stream, place),
+                    Err(error) => {
+                        tracing::warn!("cannot accept a connection: {error}");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                // Remove finished tasks, or the set would grow with every connection.
+                Some(_) = self.connections.join_next() => {}
+            }
+        }
+    }
+
+    /// Takes what the kernel has accepted, until nothing has come for a moment.
+    async fn empty_queue(&mut self, listener: &TcpListener, deadline: Instant) {
+        loop {
+            let place = self.places.clone().acquire_owned();
+            let Ok(place) = tokio::time::timeout_at(deadline, place).await else {
+                return;
+            };
+            let place = place.expect("nobody closes the semaphore");
+            match tokio::time::timeout(LAST_WORD, listener.accept()).await {
+                Ok(Ok((stream, _))) => self.spawn(stream, place),
+                Ok(Err(error)) => {
+                    // Such as a client that has left; without descriptors, the requests that end free some.
+                    tracing::debug!("cannot accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                Err(_) => return,
+            }
+            if Instant::now() >= deadline {
+                return;
+            }
+        }
+    }
+
+    fn spawn(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        let (answer, stop) = (self.answer.clone(), self.stop.clone());
+        let connection = connection(stream, place, answer, stop, self.limits);
+        self.connections.spawn(connection);
+    }
+
+    async fn finish(mut self, deadline: Instant) -> usize {
+        let finished = async { while self.connections.join_next().await.is_some() {} };
+        // Dropping the set at the end of this function cuts off what is left.
+        match tokio::time::timeout_at(deadline, finished).await {
+            Ok(()) => 0,
+            Err(_) => self.connections.len(),
+        }
     }
 }
 
@@ -122,13 +210,14 @@ async fn connection(
     place: OwnedSemaphorePermit,
     answer: Answer,
     stop: CancellationToken,
-    silence: Duration,
+    limits: Limits,
 ) {
+    let (silence, last_word) = (limits.silence, limits.idle.max(LAST_WORD));
     let deadline = Instant::now() + silence;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}"); // only makes answers slower
     }
-    if !has_spoken(&stream, &stop, deadline).await {
+    if !has_spoken(&stream, &stop, deadline, last_word).await {
         return;
     }
     let (stream, tether) = Tethered::new(stream, place);
@@ -142,9 +231,11 @@ async fn connection(
         .keep_alive_timeout(silence);
 
     let begun = Arc::new(AtomicBool::new(false));
-    let begins = begun.clone();
-    let service = service_fn(move |request| {
+    let is_http2 = Arc::new(AtomicBool::new(false));
+    let (begins, as_http2) = (begun.clone(), is_http2.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
         begins.store(true, Relaxed);
+        as_http2.store(request.version() == Version::HTTP_2, Relaxed);
         let response = answer(request, tether.clone());
         async move { Ok::<_, Infallible>(response.await) }
     });
@@ -155,8 +246,14 @@ async fn connection(
         biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            let one_more = if is_http2.load(Relaxed) { Duration::ZERO } else { limits.idle };
+            match tokio::time::timeout(one_more, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
         // hyper's timeout covers the head of a request, but not the first bytes, which tell HTTP/1.1 from HTTP/2.
         () = silent_until(deadline, &begun) => {
@@ -180,13 +277,18 @@ async fn silent_until(deadline: Instant, begun: &AtomicBool) {
 /// Waits for the first byte. A connection that was accepted just before `stop` may have a request on the way, and
 /// hyper's graceful shutdown would close it unread. So it gets a little longer; if it stays silent, it was opened in
 /// advance.
-async fn has_spoken(stream: &TcpStream, stop: &CancellationToken, deadline: Instant) -> bool {
+async fn has_spoken(
+    stream: &TcpStream,
+    stop: &CancellationToken,
+    deadline: Instant,
+    last_word: Duration,
+) -> bool {
     let mut first = [0];
     tokio::select! {
         peeked = stream.peek(&mut first) => return peeked.is_ok_and(|read| read > 0),
         () = stop.cancelled() => {}
         () = tokio::time::sleep_until(deadline) => return false,
     }
-    let peeked = tokio::time::timeout(LAST_WORD, stream.peek(&mut first)).await;
+    let peeked = tokio::time::timeout(last_word, stream.peek(&mut first)).await;
     matches!(peeked, Ok(Ok(1)))
 }

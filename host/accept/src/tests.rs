@@ -31,6 +31,7 @@ async fn server(
         connections,
         silence,
         drain: Duration::ZERO,
+        idle: Duration::ZERO,
     };
     let until = stop.clone();
     tokio::spawn(async move { serve(&listener, answer, until, limits).await });

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "dev")]
 use std::sync::Arc;
+use std::time::Duration;
 
 use host_accept::Limits;
 #[cfg(feature = "dev")]
@@ -27,6 +28,7 @@ pub(crate) fn limits(env: &Env) -> Limits {
         connections: env.http_max_connections,
         silence: env.http_header_timeout,
         drain: env.drain_timeout,
+        idle: Duration::ZERO, // the next process answers, or nobody waits
     }
 }
 

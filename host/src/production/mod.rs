@@ -1,11 +1,15 @@
 //! `host serve`: the linked-in app, its pool, and graceful shutdown. No watcher, no loader, no second process.
 
 // Until the app can serve.
+mod listener;
 mod start;
 
 // What is answered in its place.
 mod database;
 mod health;
+
+// Who has started the process.
+mod systemd;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +18,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, Version, header},
 };
 use clap::Args;
-use host_accept::{Answer, Tether};
+use host_accept::{Answer, Limits, Tether};
 use hyper::{Request, body::Incoming};
 use shared::{AppState, BoxError, Db, abi::Building};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -27,7 +31,12 @@ use crate::{
     logs,
 };
 use health::Health;
+pub(crate) use listener::Passed;
 use start::{Started, start};
+
+/// How long a client that keeps its connection may take to send one more request after a signal: the answer tells it to
+/// open another. Without this, a request that is on its way would find the connection closed.
+const ONE_MORE: Duration = Duration::from_secs(1);
 
 /// `host serve`'s own flags.
 #[derive(Args)]
@@ -40,10 +49,11 @@ pub(crate) struct ServeOptions {
 pub(crate) async fn serve(
     options: ServeOptions,
     app: impl FnOnce(AppState) -> Building + Send + 'static,
+    passed: Passed,
     log: Dispatch,
 ) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
-    let starting = start(options, app, &mut signals, log.clone());
+    let starting = start(options, app, &mut signals, passed, log.clone());
     let started = logs::heard(log.clone(), starting).await;
     logs::install(log);
     let Some(started) = started? else {
@@ -57,7 +67,8 @@ pub(crate) async fn serve(
         listener,
         router,
     } = started;
-    let address = listener.local_addr()?;
+    let address = listener.address()?;
+    let note = listener.note();
 
     let stop = CancellationToken::new();
     let ending = CancellationToken::new();
@@ -79,16 +90,19 @@ pub(crate) async fn serve(
             response
         })
     });
-    let mut serving = tokio::spawn({
-        let (stop, limits) = (stop.clone(), settings::limits(&env));
-        async move { host_accept::serve(&listener, answer, stop, limits).await }
-    });
-    tracing::info!("serving on http://{address}/");
+    let limits = Limits {
+        idle: ONE_MORE,
+        ..settings::limits(&env)
+    };
+    let mut serving = tokio::spawn(listener.serve(answer, stop.clone(), limits));
+    tracing::info!("serving on http://{address}/{note}");
+    systemd::ready();
 
     let signal = tokio::select! {
         signal = signals.next() => signal,
         ended = &mut serving => return Err(format!("the server stopped unexpectedly: {ended:?}").into()),
     };
+    systemd::stopping();
     ending.cancel();
     if !env.drain_delay.is_zero() {
         let delay = env.drain_delay.as_millis();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use shared::{
     AppState, BoxError, Db, PoolOwner, abi::Building, db::DbConfig, env::Env, keep::Kept,
 };
-use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Dispatch;
 
-use super::{ServeOptions, close};
-use crate::{config::settings, failure, lifecycle::Signals, logs, server::listen};
+use super::{
+    ServeOptions, close,
+    listener::{Listener, Passed},
+};
+use crate::{config::settings, failure, lifecycle::Signals, logs};
 
 /// The app, ready to serve.
 pub(super) struct Started {
@@ -18,7 +20,7 @@ pub(super) struct Started {
     pub(super) db: Db,
     pub(super) db_config: DbConfig,
     pub(super) shutdown: CancellationToken,
-    pub(super) listener: TcpListener,
+    pub(super) listener: Listener,
     pub(super) router: axum::Router,
 }
 
@@ -27,6 +29,7 @@ pub(super) async fn start(
     options: ServeOptions,
     app: impl FnOnce(AppState) -> Building + Send + 'static,
     signals: &mut Signals,
+    passed: Passed,
     log: Dispatch,
 ) -> Result<Option<Started>, BoxError> {
     logs::read_filter();
@@ -40,8 +43,7 @@ pub(super) async fn start(
             .unwrap_or_default();
         return Err(format!("DATABASE_URL is not set, and `serve` starts no database of its own.{unread}\n    example: DATABASE_URL=postgres://user:password@host/database").into());
     };
-    let listener = listen::bind(env.host, env.port)?;
-    let listener = TcpListener::from_std(listener)?;
+    let listener = Listener::new(passed, &env)?;
 
     let db_config = env.db_config(url, format!("host-serve:{}", std::process::id()));
     let db = Db::new(&db_config);

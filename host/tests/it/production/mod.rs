@@ -5,7 +5,9 @@ mod built;
 mod serving;
 
 // What it offers to those who run it.
+mod drain;
 mod health;
+mod systemd;
 
 use std::{path::Path, process::Stdio};
 
