@@ -7,6 +7,7 @@
 //! the host, which is compiled again after every change of `shared` and must compile fast. So this crate depends on
 //! neither, and nothing public in it is generic, since generic functions are compiled in the crate that uses them.
 
+mod places;
 mod tether;
 
 #[cfg(test)]
@@ -34,12 +35,14 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
+use places::Place;
+pub use places::Places;
 pub use tether::Tether;
 use tether::Tethered;
 
@@ -48,10 +51,10 @@ pub type Answer =
     Arc<dyn Fn(Request<Incoming>, Tether) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// The limits for clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// How many sockets may be open at once, including WebSockets. Further clients wait in the kernel's queue.
-    pub connections: usize,
+    pub places: Places,
     /// How long a connection may take to send the head of its next request. An HTTP/2 connection may be idle between
     /// requests; for it this is how long the client may take to answer a keep-alive ping.
     pub silence: Duration,
@@ -81,9 +84,10 @@ pub async fn serve(
     stop: CancellationToken,
     limits: Limits,
 ) -> usize {
+    let drain = limits.drain;
     let mut server = Server::new(answer, stop, limits);
     server.accept(listener).await;
-    server.finish(Instant::now() + limits.drain).await
+    server.finish(Instant::now() + drain).await
 }
 
 /// The same where no process takes the listener over: clients that the kernel has accepted by `stop` are answered, and
@@ -96,9 +100,10 @@ pub async fn serve_and_close(
     limits: Limits,
     refuse: fn(&TcpListener) -> io::Result<()>,
 ) -> usize {
+    let drain = limits.drain;
     let mut server = Server::new(answer, stop, limits);
     server.accept(&listener).await;
-    let deadline = Instant::now() + limits.drain;
+    let deadline = Instant::now() + drain;
     let queue_deadline = match refuse(&listener) {
         Ok(()) => deadline,
         Err(error) => {
@@ -112,7 +117,6 @@ pub async fn serve_and_close(
 }
 
 struct Server {
-    places: Arc<Semaphore>,
     connections: JoinSet<()>,
     answer: Answer,
     stop: CancellationToken,
@@ -122,7 +126,6 @@ struct Server {
 impl Server {
     fn new(answer: Answer, stop: CancellationToken, limits: Limits) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(limits.connections)),
             connections: JoinSet::new(),
             answer,
             stop,
@@ -135,15 +138,15 @@ impl Server {
         let mut told = false;
         loop {
             // Warn only once: a full server usually stays full for a while.
-            if self.places.available_permits() == 0 && !std::mem::replace(&mut told, true) {
+            if self.limits.places.are_taken() && !std::mem::replace(&mut told, true) {
                 tracing::warn!(
                     "{} connections are open (HTTP_MAX_CONNECTIONS): further clients wait for one of them to close",
-                    self.limits.connections
+                    self.limits.places.limit()
                 );
             }
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                accepted = next(listener, &self.places) => match accepted {
+                accepted = next(listener, &self.limits.places) => match accepted {
                     Ok((stream, place)) => self.spawn(stream, place),
                     Err(error) => {
                         tracing::warn!("cannot accept a connection: {error}");
@@ -159,11 +162,10 @@ impl Server {
     /// Takes what the kernel has accepted, until nothing has come for a moment.
     async fn empty_queue(&mut self, listener: &TcpListener, deadline: Instant) {
         loop {
-            let place = self.places.clone().acquire_owned();
+            let place = self.limits.places.free();
             let Ok(place) = tokio::time::timeout_at(deadline, place).await else {
                 return;
             };
-            let place = place.expect("nobody closes the semaphore");
             match tokio::time::timeout(LAST_WORD, listener.accept()).await {
                 Ok(Ok((stream, _))) => self.spawn(stream, place),
                 Ok(Err(error)) => {
@@ -181,7 +183,9 @@ impl Server {
 
     fn spawn(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
         let (answer, stop) = (self.answer.clone(), self.stop.clone());
-        let connection = connection(stream, place, answer, stop, self.limits);
+        let (silence, idle) = (self.limits.silence, self.limits.idle);
+        let place = self.limits.places.take(place);
+        let connection = connection(stream, place, answer, stop, silence, idle);
         self.connections.spawn(connection);
     }
 
@@ -198,26 +202,25 @@ impl Server {
 /// Accepts the next connection, once there is a permit for it. Cancel-safe.
 async fn next(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    places: &Places,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await;
-    let place = place.expect("nobody closes the semaphore");
+    let place = places.free().await;
     Ok((listener.accept().await?.0, place))
 }
 
 async fn connection(
     stream: TcpStream,
-    place: OwnedSemaphorePermit,
+    place: Place,
     answer: Answer,
     stop: CancellationToken,
-    limits: Limits,
+    silence: Duration,
+    idle: Duration,
 ) {
-    let (silence, last_word) = (limits.silence, limits.idle.max(LAST_WORD));
     let deadline = Instant::now() + silence;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}"); // only makes answers slower
     }
-    if !has_spoken(&stream, &stop, deadline, last_word).await {
+    if !has_spoken(&stream, &stop, deadline, idle.max(LAST_WORD)).await {
         return;
     }
     let (stream, tether) = Tethered::new(stream, place);
@@ -246,7 +249,7 @@ async fn connection(
         biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
-            let one_more = if is_http2.load(Relaxed) { Duration::ZERO } else { limits.idle };
+            let one_more = if is_http2.load(Relaxed) { Duration::ZERO } else { idle };
             match tokio::time::timeout(one_more, connection.as_mut()).await {
                 Ok(ended) => ended,
                 Err(_) => {

@@ -28,7 +28,7 @@ async fn server(
         async { Response::new(Body::from("here")) }.boxed()
     });
     let limits = Limits {
-        connections,
+        places: Places::new(connections),
         silence,
         drain: Duration::ZERO,
         idle: Duration::ZERO,

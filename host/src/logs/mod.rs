@@ -11,6 +11,8 @@ mod kept;
 mod lines;
 #[cfg(feature = "dev")]
 mod of_request;
+#[cfg(feature = "production")]
+mod panics;
 
 // What they are made of.
 #[cfg(feature = "dev")]
@@ -24,6 +26,9 @@ pub(crate) use self::{
     origin::{Origin, know},
 };
 
+#[cfg(feature = "production")]
+pub(crate) use self::panics::log_panics;
+
 use std::sync::OnceLock;
 #[cfg(feature = "production")]
 use std::{
@@ -35,7 +40,7 @@ use tracing::Dispatch;
 #[cfg(feature = "production")]
 use tracing::{dispatcher, subscriber::NoSubscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, Registry,
     fmt::{MakeWriter, time::FormatTime},
     layer::SubscriberExt,
     reload,
@@ -56,19 +61,37 @@ type SetFilters = Box<dyn Fn(&str) -> Result<(), reload::Error> + Send + Sync>;
 /// Sets what this process's subscriber shows.
 static FILTERS: OnceLock<SetFilters> = OnceLock::new();
 
-/// The host's subscriber.
+/// The host's subscriber, for people.
 pub(crate) fn subscriber<W, T>(writer: W, clock: T, coloured: bool) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     T: FormatTime + Clone + Send + Sync + 'static,
 {
-    let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(coloured)
-        .event_format(Lines::new(clock, coloured))
-        .with_filter(filter);
-    let log = tracing_subscriber::registry().with(lines);
+        .event_format(Lines::new(clock, coloured));
+    filtered(lines)
+}
+
+/// The host's subscriber, for programs: an object on each line, with the fields of the record in it.
+#[cfg(feature = "production")]
+pub(crate) fn json<W>(writer: W) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false) // the innermost is enough
+        .with_writer(writer);
+    filtered(lines)
+}
+
+/// Call it once: the filter that it makes is the one that [`read_filter`] sets.
+fn filtered(lines: impl Layer<Registry> + Send + Sync) -> Dispatch {
+    let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
+    let log = tracing_subscriber::registry().with(lines.with_filter(filter));
     #[cfg(feature = "dev")]
     let (log, traced, listed) = {
         let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));

@@ -8,6 +8,11 @@ mod start;
 mod database;
 mod health;
 
+// Who watches it.
+mod exporter;
+mod metrics;
+mod watch;
+
 // Who has started the process.
 mod systemd;
 
@@ -20,7 +25,11 @@ use axum::{
 use clap::Args;
 use host_accept::{Answer, Limits, Tether};
 use hyper::{Request, body::Incoming};
-use shared::{AppState, BoxError, Db, abi::Building};
+use shared::{
+    AppState, BoxError, Db,
+    abi::Building,
+    env::{Env, LogFormat},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
 use tracing::Dispatch;
@@ -32,7 +41,9 @@ use crate::{
 };
 use health::Health;
 pub(crate) use listener::Passed;
+use metrics::Metrics;
 use start::{Started, start};
+use watch::Watch;
 
 /// How long a client that keeps its connection may take to send one more request after a signal: the answer tells it to
 /// open another. Without this, a request that is on its way would find the connection closed.
@@ -50,10 +61,17 @@ pub(crate) async fn serve(
     options: ServeOptions,
     app: impl FnOnce(AppState) -> Building + Send + 'static,
     passed: Passed,
-    log: Dispatch,
+    log: fn(LogFormat) -> Dispatch,
 ) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
-    let starting = start(options, app, &mut signals, passed, log.clone());
+    // The lowest precedence: anything else overrides it.
+    let production = [("APP_ENV".to_owned(), "production".to_owned())];
+    let env = Arc::new(settings::read(production, &options.flags.0)?);
+    let log = log(env.log_format);
+    if env.log_format == LogFormat::Json {
+        logs::log_panics();
+    }
+    let starting = start(env, app, &mut signals, passed, log.clone());
     let started = logs::heard(log.clone(), starting).await;
     logs::install(log);
     let Some(started) = started? else {
@@ -74,26 +92,36 @@ pub(crate) async fn serve(
     let ending = CancellationToken::new();
     let (health, _checking) = Health::new(db.clone(), db_config, ending.clone());
     let health = env.http_health.then_some(health);
+    let limits = Limits {
+        idle: ONE_MORE,
+        ..settings::limits(&env)
+    };
+    let (watch, _exporting) = watch(&env, &db, &limits).await?;
+    let router = watch.noting_routes(router);
     let over = ending.clone();
-    let answer: Answer = Arc::new(move |request: Request<Incoming>, _: Tether| {
+    let answer: Answer = Arc::new(move |mut request: Request<Incoming>, _: Tether| {
         let (over, version) = (over.clone(), request.version());
         let probe = health.clone().zip(Health::probe(&request));
+        // A probe is no request of the app's.
+        let watched = match probe {
+            Some(_) => None,
+            None => watch.begin(&mut request),
+        };
         let router = router.clone();
         Box::pin(async move {
             let mut response = match probe {
                 Some((health, probe)) => health.respond(probe).await,
                 None => respond(router, request).await,
             };
+            if let Some(watched) = watched {
+                response = watched.answered(response);
+            }
             if over.is_cancelled() {
                 is_the_last(&mut response, version);
             }
             response
         })
     });
-    let limits = Limits {
-        idle: ONE_MORE,
-        ..settings::limits(&env)
-    };
     let mut serving = tokio::spawn(listener.serve(answer, stop.clone(), limits));
     tracing::info!("serving on http://{address}/{note}");
     systemd::ready();
@@ -130,6 +158,25 @@ pub(crate) async fn serve(
     }
     close(&db).await;
     Ok(())
+}
+
+/// Who wants to know of requests; and the metrics, which are served until the handle is dropped.
+async fn watch(
+    env: &Env,
+    db: &Db,
+    limits: &Limits,
+) -> Result<(Watch, Option<AbortOnDropHandle<usize>>), BoxError> {
+    let mut watch = Watch {
+        metrics: None,
+        access_log: env.http_access_log,
+    };
+    let Some(address) = env.metrics_address else {
+        return Ok((watch, None));
+    };
+    let metrics = Arc::new(Metrics::new(db.clone(), limits.places.clone())?);
+    watch.metrics = Some(metrics.clone());
+    let exporting = exporter::serve(address, metrics).await?;
+    Ok((watch, Some(exporting)))
 }
 
 /// Within a second: the exit of the process closes what is left.

@@ -9,10 +9,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Dispatch;
 
 use super::{
-    ServeOptions, close,
+    close,
     listener::{Listener, Passed},
 };
-use crate::{config::settings, failure, lifecycle::Signals, logs};
+use crate::{failure, lifecycle::Signals, logs};
 
 /// The app, ready to serve.
 pub(super) struct Started {
@@ -26,16 +26,13 @@ pub(super) struct Started {
 
 /// Starts the app; `None` if a signal came first.
 pub(super) async fn start(
-    options: ServeOptions,
+    env: Arc<Env>,
     app: impl FnOnce(AppState) -> Building + Send + 'static,
     signals: &mut Signals,
     passed: Passed,
     log: Dispatch,
 ) -> Result<Option<Started>, BoxError> {
     logs::read_filter();
-    // The lowest precedence: anything else overrides it.
-    let production = [("APP_ENV".to_owned(), "production".to_owned())];
-    let env = Arc::new(settings::read(production, &options.flags.0)?);
     let Some(url) = env.database_url.clone() else {
         let unread = env
             .unread()

@@ -11,12 +11,17 @@ mod table;
 mod unread;
 
 pub use own::Own;
-use parse::{address, up_to};
+use parse::{address, address_with_port, up_to};
 pub use parse::{milliseconds, on_or_off};
 pub use setting::{Change, Reader, Setting, ShownSetting};
 pub use table::{HOST, PORT, SETTINGS};
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -56,6 +61,12 @@ pub struct Env {
     pub http_header_timeout: Duration,
     /// `HTTP_HEALTH`, default `on`: production answers `/healthz` and `/readyz` itself.
     pub http_health: bool,
+    /// `HTTP_ACCESS_LOG`, default `off`: production logs a line for each request.
+    pub http_access_log: bool,
+    /// `METRICS_ADDRESS`: where production serves its metrics, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+    /// `LOG_FORMAT`, default `text`.
+    pub log_format: LogFormat,
     /// All of it, to be shown.
     entries: Vec<ShownSetting>,
     /// Where each variable came from: for the faults of [`Env::own`].
@@ -74,6 +85,15 @@ pub enum AppEnv {
     Test,
     /// In production.
     Production,
+}
+
+/// How production writes its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object on each line, for programs.
+    Json,
 }
 
 /// The raw variables, each with its source; a later layer wins.
@@ -206,6 +226,9 @@ impl Env {
             http_max_connections: reader.take(&table::HTTP_MAX_CONNECTIONS, up_to(100_000)),
             http_header_timeout: reader.take(&table::HTTP_HEADER_TIMEOUT_MS, milliseconds(1)),
             http_health: reader.take(&table::HTTP_HEALTH, on_or_off),
+            http_access_log: reader.take(&table::HTTP_ACCESS_LOG, on_or_off),
+            metrics_address: reader.take(&table::METRICS_ADDRESS, address_with_port),
+            log_format: reader.take(&table::LOG_FORMAT, str::parse),
             entries: Vec::new(),
             sources: variables
                 .values

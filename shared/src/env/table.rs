@@ -3,7 +3,7 @@
 use super::{Change, Setting};
 
 /// All of them, in the order in which they are shown.
-pub static SETTINGS: [&Setting; 15] = [
+pub static SETTINGS: [&Setting; 18] = [
     &DATABASE_URL,
     &APP_ENV,
     &HOST,
@@ -19,6 +19,9 @@ pub static SETTINGS: [&Setting; 15] = [
     &HTTP_MAX_CONNECTIONS,
     &HTTP_HEADER_TIMEOUT_MS,
     &HTTP_HEALTH,
+    &HTTP_ACCESS_LOG,
+    &METRICS_ADDRESS,
+    &LOG_FORMAT,
 ];
 
 pub(super) static DATABASE_URL: Setting = Setting {
@@ -157,6 +160,33 @@ pub(super) static HTTP_HEALTH: Setting = Setting {
     default: "on",
     example: "off",
     help: "Whether production answers /healthz and /readyz itself; off leaves both paths to the app",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static HTTP_ACCESS_LOG: Setting = Setting {
+    variable: "HTTP_ACCESS_LOG",
+    default: "off",
+    example: "on",
+    help: "Whether production logs a line for each request, with the target access",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static METRICS_ADDRESS: Setting = Setting {
+    variable: "METRICS_ADDRESS",
+    default: "",
+    example: "127.0.0.1:9100",
+    help: "Where production serves /metrics for Prometheus, apart from the app; without it there are none",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static LOG_FORMAT: Setting = Setting {
+    variable: "LOG_FORMAT",
+    default: "text",
+    example: "json",
+    help: "How production writes its log: text, or json with an object on each line",
     note: "",
     change: Change::Restart,
 };

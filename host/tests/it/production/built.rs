@@ -11,6 +11,13 @@ use crate::support::Checkout;
 const LAB: &str = r#"
         Router::new().route("/slow", get(async || { std::fs::write("entered", "").unwrap(); gate("open").await; "finished" }))
             .route("/healthz", get(async || "the app's own"))
+            .route("/item/{id}", get(async || "an item"))
+            .route("/panic", get(async || { if true { panic!("as it may") } }))
+            .route("/streamed", get(async || Body::from_stream(futures_util::stream::unfold(0, async |n| match n {
+                0 => Some((Ok::<_, std::io::Error>("first"), 1)),
+                1 => { gate("open").await; Some((Ok("last"), 2)) }
+                _ => None,
+            }))))
             .route("/transaction", get(in_a_transaction))
     }
 

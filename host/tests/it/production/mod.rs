@@ -7,6 +7,8 @@ mod serving;
 // What it offers to those who run it.
 mod drain;
 mod health;
+mod log;
+mod metrics;
 mod systemd;
 
 use std::{path::Path, process::Stdio};

@@ -75,9 +75,9 @@ impl Serving {
             let ended = serving.process.try_wait().unwrap();
             assert_eq!(ended, None, "{}", serving.said());
             let said = serving.said();
-            let (_, rest) = said.split_once("serving on ")?;
-            let address = rest.split_once("/\n").or_else(|| rest.split_once("/ "));
-            address.map(|(address, _)| address.to_owned())
+            let (_, rest) = said.split_once("serving on http://")?;
+            let (address, _) = rest.split_once('/')?;
+            Some(format!("http://{address}"))
         })
         .await;
         serving
