@@ -92,7 +92,7 @@ fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
     #[cfg(not(feature = "production"))]
     let app_may_set_the_log = false;
     if !app_may_set_the_log {
-        logs::install(log_to_stderr());
+        logs::install(log_to_stderr(None));
         logs::read_filter();
     }
     match command {
@@ -144,19 +144,19 @@ fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
 
 /// For production, which knows its format once it has read the settings.
 #[cfg(feature = "production")]
-fn log_as(format: LogFormat) -> Dispatch {
+fn log_as(format: LogFormat, more: logs::More) -> Dispatch {
     match format {
-        LogFormat::Text => log_to_stderr(),
-        LogFormat::Json => logs::json(std::io::stderr),
+        LogFormat::Text => log_to_stderr(more),
+        LogFormat::Json => logs::json(std::io::stderr, more),
     }
 }
 
-fn log_to_stderr() -> Dispatch {
+fn log_to_stderr(more: logs::More) -> Dispatch {
     // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
     let (writer, clock) = (crate::terminal::Log, crate::terminal::Clock);
     #[cfg(not(feature = "dev"))]
     let (writer, clock) = (std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
     let coloured = std::io::stderr().is_terminal() && !settings::wants_plain_output();
-    logs::subscriber(writer, clock, coloured)
+    logs::subscriber(writer, clock, coloured, more)
 }

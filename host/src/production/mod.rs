@@ -9,8 +9,13 @@ mod database;
 mod health;
 
 // Who watches it.
+#[cfg(feature = "otlp")]
+mod context;
 mod exporter;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod span;
 mod watch;
 
 // Who has started the process.
@@ -32,18 +37,20 @@ use shared::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::ServiceExt;
-use tracing::Dispatch;
+use tracing::{Dispatch, Instrument, Span};
 
 use crate::{
     config::{ServeFlags, settings},
     lifecycle::Signals,
-    logs,
+    logs::{self, More},
 };
 use health::Health;
 pub(crate) use listener::Passed;
 use metrics::Metrics;
+#[cfg(feature = "otlp")]
+use otlp::Traces;
 use start::{Started, start};
-use watch::Watch;
+use watch::{Watch, Watched};
 
 /// How long a client that keeps its connection may take to send one more request after a signal: the answer tells it to
 /// open another. Without this, a request that is on its way would find the connection closed.
@@ -61,19 +68,25 @@ pub(crate) async fn serve(
     options: ServeOptions,
     app: impl FnOnce(AppState) -> Building + Send + 'static,
     passed: Passed,
-    log: fn(LogFormat) -> Dispatch,
+    log: fn(LogFormat, More) -> Dispatch,
 ) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
     // The lowest precedence: anything else overrides it.
     let production = [("APP_ENV".to_owned(), "production".to_owned())];
     let env = Arc::new(settings::read(production, &options.flags.0)?);
-    let log = log(env.log_format);
+    #[cfg(feature = "otlp")]
+    let traces = env.otlp_endpoint.as_deref().map(Traces::new).transpose()?;
+    #[cfg(feature = "otlp")]
+    let more = traces.as_ref().map(Traces::layer);
+    #[cfg(not(feature = "otlp"))]
+    let more = None;
+    let log = log(env.log_format, more);
     if env.log_format == LogFormat::Json {
         logs::log_panics();
     }
     let starting = start(env, app, &mut signals, passed, log.clone());
     let started = logs::heard(log.clone(), starting).await;
-    logs::install(log);
+    let is_ours = logs::install(log);
     let Some(started) = started? else {
         return Ok(());
     };
@@ -85,6 +98,9 @@ pub(crate) async fn serve(
         listener,
         router,
     } = started;
+    if let (Some(because), Some(_)) = (untraced(is_ours), &env.otlp_endpoint) {
+        tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but no traces are sent: {because}");
+    }
     let address = listener.address()?;
     let note = listener.note();
 
@@ -107,11 +123,12 @@ pub(crate) async fn serve(
             Some(_) => None,
             None => watch.begin(&mut request),
         };
+        let span = watched.as_ref().map_or_else(Span::none, Watched::span);
         let router = router.clone();
         Box::pin(async move {
             let mut response = match probe {
                 Some((health, probe)) => health.respond(probe).await,
-                None => respond(router, request).await,
+                None => respond(router, request, span).await,
             };
             if let Some(watched) = watched {
                 response = watched.answered(response);
@@ -157,7 +174,19 @@ pub(crate) async fn serve(
         );
     }
     close(&db).await;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     Ok(())
+}
+
+/// Why no request is traced, if none is. `is_ours` is whether the log is the host's.
+fn untraced(is_ours: bool) -> Option<&'static str> {
+    if !cfg!(feature = "otlp") {
+        return Some("build the package host with its feature `otlp`, or unset the variable");
+    }
+    (!is_ours).then_some("the app has set up its own log, which has to export them itself")
 }
 
 /// Who wants to know of requests; and the metrics, which are served until the handle is dropped.
@@ -169,6 +198,7 @@ async fn watch(
     let mut watch = Watch {
         metrics: None,
         access_log: env.http_access_log,
+        traced: cfg!(feature = "otlp") && env.otlp_endpoint.is_some(),
     };
     let Some(address) = env.metrics_address else {
         return Ok((watch, None));
@@ -191,8 +221,8 @@ pub(super) async fn close(db: &Db) {
 }
 
 /// Runs the request in its own task, so that a panic becomes a 500 instead of a dropped connection.
-async fn respond(router: axum::Router, request: Request<Incoming>) -> Response<Body> {
-    let running = tokio::spawn(router.oneshot(request.map(Body::new)));
+async fn respond(router: axum::Router, request: Request<Incoming>, span: Span) -> Response<Body> {
+    let running = tokio::spawn(router.oneshot(request.map(Body::new)).instrument(span));
     match AbortOnDropHandle::new(running).await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},

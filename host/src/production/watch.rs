@@ -19,8 +19,9 @@ use axum::{
     middleware::{Next, from_fn},
 };
 use hyper::body::{Frame, SizeHint};
+use tracing::Span;
 
-use super::metrics::Metrics;
+use super::{metrics::Metrics, span};
 
 /// For a request that no route of the app matches.
 const UNMATCHED: &str = "unmatched";
@@ -33,6 +34,8 @@ const LEFT: u16 = 499;
 pub(super) struct Watch {
     pub(super) metrics: Option<Arc<Metrics>>,
     pub(super) access_log: bool,
+    /// Whether a request has a span.
+    pub(super) traced: bool,
 }
 
 /// The pattern of a request's route, noted as soon as the app's router knows it: a handler that panics has one too.
@@ -48,7 +51,7 @@ impl Route {
 impl Watch {
     /// Whether anybody wants to know.
     pub(super) fn is_on(&self) -> bool {
-        self.metrics.is_some() || self.access_log
+        self.metrics.is_some() || self.access_log || self.traced
     }
 
     /// Makes the app's router note which route a request takes.
@@ -69,9 +72,15 @@ impl Watch {
         if let Some(metrics) = &self.metrics {
             metrics.begun();
         }
+        let method = name_of(request.method());
+        let span = match self.traced {
+            true => span::of(request, method),
+            false => Span::none(),
+        };
         Some(Watched {
             watch: self.clone(),
-            method: name_of(request.method()),
+            span,
+            method,
             route,
             since: Instant::now(),
             status: None,
@@ -113,11 +122,18 @@ pub(super) struct Watched {
     method: &'static str,
     route: Route,
     since: Instant,
+    /// Of nothing, unless requests are traced.
+    span: Span,
     /// None until the app has answered.
     status: Option<StatusCode>,
 }
 
 impl Watched {
+    /// What the request does belongs into it.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     /// The head of the answer is there; its body carries the rest of the watch.
     pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
         self.status = Some(response.status());
@@ -136,6 +152,10 @@ impl Drop for Watched {
         let status = self.status.map_or(LEFT, |status| status.as_u16());
         if let Some(metrics) = &self.watch.metrics {
             metrics.ended(method, route, status, took);
+        }
+        if self.watch.traced {
+            let route = self.route.0.get().map(MatchedPath::as_str);
+            span::record(&self.span, method, route, self.status);
         }
         if self.watch.access_log {
             let duration_ms = took.as_secs_f64() * 1_000.0;

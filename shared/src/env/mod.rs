@@ -67,6 +67,9 @@ pub struct Env {
     pub metrics_address: Option<SocketAddr>,
     /// `LOG_FORMAT`, default `text`.
     pub log_format: LogFormat,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where production sends traces, if anywhere. As it is written: in development it may
+    /// be there for others.
+    pub otlp_endpoint: Option<String>,
     /// All of it, to be shown.
     entries: Vec<ShownSetting>,
     /// Where each variable came from: for the faults of [`Env::own`].
@@ -229,6 +232,9 @@ impl Env {
             http_access_log: reader.take(&table::HTTP_ACCESS_LOG, on_or_off),
             metrics_address: reader.take(&table::METRICS_ADDRESS, address_with_port),
             log_format: reader.take(&table::LOG_FORMAT, str::parse),
+            otlp_endpoint: reader.take(&table::OTEL_EXPORTER_OTLP_ENDPOINT, |text| {
+                Ok((!text.is_empty()).then(|| text.to_owned()))
+            }),
             entries: Vec::new(),
             sources: variables
                 .values

@@ -3,7 +3,7 @@
 use super::{Change, Setting};
 
 /// All of them, in the order in which they are shown.
-pub static SETTINGS: [&Setting; 18] = [
+pub static SETTINGS: [&Setting; 19] = [
     &DATABASE_URL,
     &APP_ENV,
     &HOST,
@@ -22,6 +22,7 @@ pub static SETTINGS: [&Setting; 18] = [
     &HTTP_ACCESS_LOG,
     &METRICS_ADDRESS,
     &LOG_FORMAT,
+    &OTEL_EXPORTER_OTLP_ENDPOINT,
 ];
 
 pub(super) static DATABASE_URL: Setting = Setting {
@@ -187,6 +188,15 @@ pub(super) static LOG_FORMAT: Setting = Setting {
     default: "text",
     example: "json",
     help: "How production writes its log: text, or json with an object on each line",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static OTEL_EXPORTER_OTLP_ENDPOINT: Setting = Setting {
+    variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    default: "",
+    example: "http://127.0.0.1:4318",
+    help: "The collector to which production sends traces by OTLP over HTTP, if it is built with the feature otlp",
     note: "",
     change: Change::Restart,
 };

@@ -66,14 +66,26 @@ pub(super) fn built() -> (&'static Checkout, &'static Path) {
     static BUILT: OnceLock<(Checkout, PathBuf)> = OnceLock::new();
     let (checkout, binary) = BUILT.get_or_init(|| {
         let checkout = Checkout::new();
-        build(&checkout);
+        build(&checkout, "host/bundled-app");
         let binary = checkout.path("target/hot/host");
         (checkout, binary)
     });
     (checkout, binary)
 }
 
-fn build(checkout: &Checkout) {
+/// The same with traces. In a checkout of its own: the other one's is in use.
+pub(super) fn built_with_traces() -> (&'static Checkout, &'static Path) {
+    static BUILT: OnceLock<(Checkout, PathBuf)> = OnceLock::new();
+    let (checkout, binary) = BUILT.get_or_init(|| {
+        let checkout = Checkout::new();
+        build(&checkout, "host/bundled-app,host/otlp");
+        let binary = checkout.path("target/hot/host");
+        (checkout, binary)
+    });
+    (checkout, binary)
+}
+
+fn build(checkout: &Checkout, features: &str) {
     checkout.add_lab(LAB);
     checkout.edit(
         "app_lib/src/lib.rs",
@@ -93,7 +105,7 @@ fn build(checkout: &Checkout) {
     add_union(checkout);
     let mut build = checkout.command("cargo");
     build.args(["build", "--profile", "hot", "--package", "host"]);
-    build.args(["--no-default-features", "--features", "host/bundled-app"]);
+    build.args(["--no-default-features", "--features", features]);
     build.args(["--package", "union", "--bin", "host", "--offline"]);
     // As in a release: what is not code is in the binary.
     for package in ["app_lib", "rust-embed", "rust-embed-utils"] {
@@ -116,6 +128,7 @@ fn add_union(checkout: &Checkout) {
         .split_inclusive('\n')
         .filter(|line| line.contains(", optional = true"))
         .filter(|line| !line.starts_with("app_lib") && !line.starts_with("shared_dylib"))
+        .filter(|line| !line.contains("opentelemetry")) // nothing of it is compiled
         .filter(|line| !line.contains("path = ")) // of the workspace
         .map(|line| line.replace(", optional = true", ""))
         .collect();

@@ -10,6 +10,7 @@ mod health;
 mod log;
 mod metrics;
 mod systemd;
+mod traces;
 
 use std::{path::Path, process::Stdio};
 
@@ -20,7 +21,7 @@ use nix::{
 use tokio::io::AsyncBufReadExt;
 
 use crate::support::{Checkout, Host, client, eventually};
-use built::built;
+use built::{built, built_with_traces};
 
 #[tokio::test]
 async fn the_production_binary_serves_alone_and_ends_orderly() {
