@@ -7,6 +7,8 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "production")]
+use shared::env::LogFormat;
 use shared::{AppState, BoxError, abi::Building};
 use tracing::Dispatch;
 
@@ -64,7 +66,7 @@ pub(crate) type LinkedApp = Option<Box<dyn FnOnce(AppState) -> Building + Send>>
 /// Parses the command line and runs the command.
 pub(crate) fn run(app: LinkedApp) -> ExitCode {
     let cli = Cli::parse();
-    match execute(cli.command, app, log_to_stderr()) {
+    match execute(cli.command, app) {
         Ok(code) => code,
         Err(error) => {
             tracing::debug!(?error, "the command failed");
@@ -78,7 +80,9 @@ pub(crate) fn run(app: LinkedApp) -> ExitCode {
     not(feature = "production"),
     expect(unused_variables, reason = "only `serve` runs a linked app")
 )]
-fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, BoxError> {
+fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
+    #[cfg(feature = "production")]
+    let passed = matches!(command, Command::Serve(_)).then(crate::production::Passed::take);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("host")
@@ -88,7 +92,7 @@ fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, 
     #[cfg(not(feature = "production"))]
     let app_may_set_the_log = false;
     if !app_may_set_the_log {
-        logs::install(log.clone());
+        logs::install(log_to_stderr(None));
         logs::read_filter();
     }
     match command {
@@ -128,7 +132,9 @@ fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, 
         Command::Serve(options) => {
             let app =
                 app.ok_or("no app is linked into this binary: call `host::serve` in its `main`")?;
-            let served = runtime.block_on(crate::production::serve(options, app, log));
+            let passed = passed.expect("it was taken for this command");
+            let serving = crate::production::serve(options, app, passed, log_as);
+            let served = runtime.block_on(serving);
             // App code that never awaits must not keep the process.
             runtime.shutdown_timeout(THREADS_LIMIT);
             served.map(|()| ExitCode::SUCCESS)
@@ -136,12 +142,21 @@ fn execute(command: Command, app: LinkedApp, log: Dispatch) -> Result<ExitCode, 
     }
 }
 
-fn log_to_stderr() -> Dispatch {
+/// For production, which knows its format once it has read the settings.
+#[cfg(feature = "production")]
+fn log_as(format: LogFormat, more: logs::More) -> Dispatch {
+    match format {
+        LogFormat::Text => log_to_stderr(more),
+        LogFormat::Json => logs::json(std::io::stderr, more),
+    }
+}
+
+fn log_to_stderr(more: logs::More) -> Dispatch {
     // Write through the screen, which must finish its last line first, and with its clock.
     #[cfg(feature = "dev")]
     let (writer, clock) = (crate::terminal::Log, crate::terminal::Clock);
     #[cfg(not(feature = "dev"))]
     let (writer, clock) = (std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
     let coloured = std::io::stderr().is_terminal() && !settings::wants_plain_output();
-    logs::subscriber(writer, clock, coloured)
+    logs::subscriber(writer, clock, coloured, more)
 }

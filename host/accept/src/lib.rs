@@ -7,6 +7,7 @@
 //! the host, which is compiled again after every change of `shared` and must compile fast. So this crate depends on
 //! neither, and nothing public in it is generic, since generic functions are compiled in the crate that uses them.
 
+mod places;
 mod tether;
 
 #[cfg(test)]
@@ -22,7 +23,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, http::Response};
+use axum::{
+    body::Body,
+    http::{Response, Version},
+};
 use futures_util::future::BoxFuture;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
@@ -31,12 +35,14 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
+use places::Place;
+pub use places::Places;
 pub use tether::Tether;
 use tether::Tethered;
 
@@ -45,22 +51,28 @@ pub type Answer =
     Arc<dyn Fn(Request<Incoming>, Tether) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// The limits for clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// How many sockets may be open at once, including WebSockets. Further clients wait in the kernel's queue.
-    pub connections: usize,
+    pub places: Places,
     /// How long a connection may take to send the head of its next request. An HTTP/2 connection may be idle between
     /// requests; for it this is how long the client may take to answer a keep-alive ping.
     pub silence: Duration,
     /// How long running requests may continue after `stop`.
     pub drain: Duration,
+    /// How long a connection that is idle at `stop` may take to send one more request, which its client may have sent
+    /// already. HTTP/2 needs none of it: there a client is told which of its requests are still answered.
+    pub idle: Duration,
 }
 
 /// How long to wait after `accept` has failed, usually because there are no file descriptors left, which is temporary.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a silent connection may take to begin its request after `stop`.
+/// How long a silent connection may take to begin its request after `stop`, and the kernel to hand over another one.
 const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// How long the kernel's queue is emptied while further clients can come: under load that has no end.
+const QUEUE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Serves until `stop`, then accepts no more connections and gives running requests `limits.drain` to finish.
 ///
@@ -72,63 +84,143 @@ pub async fn serve(
     stop: CancellationToken,
     limits: Limits,
 ) -> usize {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let mut connections = JoinSet::new();
-    let mut told = false;
-    loop {
-        // Warn only once: a full server usually stays full for a while.
-        if places.available_permits() == 0 && !std::mem::replace(&mut told, true) {
-            tracing::warn!(
-                "{} connections are open (HTTP_MAX_CONNECTIONS): further clients wait for one of them to close",
-                limits.connections
-            );
+    let drain = limits.drain;
+    let mut server = Server::new(answer, stop, limits);
+    server.accept(listener).await;
+    server.finish(Instant::now() + drain).await
+}
+
+/// The same where no process takes the listener over: clients that the kernel has accepted by `stop` are answered, and
+/// then the listener is closed. `refuse` keeps further ones out; without it, one that connects between the last look
+/// into the queue and the close would be cut off.
+pub async fn serve_and_close(
+    listener: TcpListener,
+    answer: Answer,
+    stop: CancellationToken,
+    limits: Limits,
+    refuse: fn(&TcpListener) -> io::Result<()>,
+) -> usize {
+    let drain = limits.drain;
+    let mut server = Server::new(answer, stop, limits);
+    server.accept(&listener).await;
+    let deadline = Instant::now() + drain;
+    let queue_deadline = match refuse(&listener) {
+        Ok(()) => deadline,
+        Err(error) => {
+            tracing::debug!("cannot keep further clients out: {error}");
+            deadline.min(Instant::now() + QUEUE_LIMIT)
         }
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = next(listener, &places) => match accepted {
-                Ok((stream, place)) => {
-                    connections.spawn(connection(stream, place, answer.clone(), stop.clone(), limits.silence));
-                }
-                Err(error) => {
-                    tracing::warn!("cannot accept a connection: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            // Remove finished tasks, or the set would grow with every connection.
-            Some(_) = connections.join_next() => {}
+    };
+    server.empty_queue(&listener, queue_deadline).await;
+    drop(listener);
+    server.finish(deadline).await
+}
+
+struct Server {
+    connections: JoinSet<()>,
+    answer: Answer,
+    stop: CancellationToken,
+    limits: Limits,
+}
+
+impl Server {
+    fn new(answer: Answer, stop: CancellationToken, limits: Limits) -> Self {
+        Self {
+            connections: JoinSet::new(),
+            answer,
+            stop,
+            limits,
         }
     }
 
-    let finished = async { while connections.join_next().await.is_some() {} };
-    // Dropping the set at the end of this function cuts off what is left.
-    match tokio::time::timeout(limits.drain, finished).await {
-        Ok(()) => 0,
-        Err(_) => connections.len(),
+    /// Until `stop`.
+    async fn accept(&mut self, listener: &TcpListener) {
+        let mut told = false;
+        loop {
+            // Warn only once: a full server usually stays full for a while.
+            if self.limits.places.are_taken() && !std::mem::replace(&mut told, true) {
+                tracing::warn!(
+                    "{} connections are open (HTTP_MAX_CONNECTIONS): further clients wait for one of them to close",
+                    self.limits.places.limit()
+                );
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                accepted = next(listener, &self.limits.places) => match accepted {
+                    Ok((stream, place)) => self.spawn(stream, place),
+                    Err(error) => {
+                        tracing::warn!("cannot accept a connection: {error}");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                // Remove finished tasks, or the set would grow with every connection.
+                Some(_) = self.connections.join_next() => {}
+            }
+        }
+    }
+
+    /// Takes what the kernel has accepted, until nothing has come for a moment.
+    async fn empty_queue(&mut self, listener: &TcpListener, deadline: Instant) {
+        loop {
+            let place = self.limits.places.free();
+            let Ok(place) = tokio::time::timeout_at(deadline, place).await else {
+                return;
+            };
+            match tokio::time::timeout(LAST_WORD, listener.accept()).await {
+                Ok(Ok((stream, _))) => self.spawn(stream, place),
+                Ok(Err(error)) => {
+                    // Such as a client that has left; without descriptors, the requests that end free some.
+                    tracing::debug!("cannot accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                Err(_) => return,
+            }
+            if Instant::now() >= deadline {
+                return;
+            }
+        }
+    }
+
+    fn spawn(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        let (answer, stop) = (self.answer.clone(), self.stop.clone());
+        let (silence, idle) = (self.limits.silence, self.limits.idle);
+        let place = self.limits.places.take(place);
+        let connection = connection(stream, place, answer, stop, silence, idle);
+        self.connections.spawn(connection);
+    }
+
+    async fn finish(mut self, deadline: Instant) -> usize {
+        let finished = async { while self.connections.join_next().await.is_some() {} };
+        // Dropping the set at the end of this function cuts off what is left.
+        match tokio::time::timeout_at(deadline, finished).await {
+            Ok(()) => 0,
+            Err(_) => self.connections.len(),
+        }
     }
 }
 
 /// Accepts the next connection, once there is a permit for it. Cancel-safe.
 async fn next(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    places: &Places,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await;
-    let place = place.expect("nobody closes the semaphore");
+    let place = places.free().await;
     Ok((listener.accept().await?.0, place))
 }
 
 async fn connection(
     stream: TcpStream,
-    place: OwnedSemaphorePermit,
+    place: Place,
     answer: Answer,
     stop: CancellationToken,
     silence: Duration,
+    idle: Duration,
 ) {
     let deadline = Instant::now() + silence;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY: {error}"); // only makes answers slower
     }
-    if !has_spoken(&stream, &stop, deadline).await {
+    if !has_spoken(&stream, &stop, deadline, idle.max(LAST_WORD)).await {
         return;
     }
     let (stream, tether) = Tethered::new(stream, place);
@@ -142,9 +234,11 @@ async fn connection(
         .keep_alive_timeout(silence);
 
     let begun = Arc::new(AtomicBool::new(false));
-    let begins = begun.clone();
-    let service = service_fn(move |request| {
+    let is_http2 = Arc::new(AtomicBool::new(false));
+    let (begins, as_http2) = (begun.clone(), is_http2.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
         begins.store(true, Relaxed);
+        as_http2.store(request.version() == Version::HTTP_2, Relaxed);
         let response = answer(request, tether.clone());
         async move { Ok::<_, Infallible>(response.await) }
     });
@@ -155,8 +249,14 @@ async fn connection(
         biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            let one_more = if is_http2.load(Relaxed) { Duration::ZERO } else { idle };
+            match tokio::time::timeout(one_more, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
         // hyper's timeout covers the head of a request, but not the first bytes, which tell HTTP/1.1 from HTTP/2.
         () = silent_until(deadline, &begun) => {
@@ -180,13 +280,18 @@ async fn silent_until(deadline: Instant, begun: &AtomicBool) {
 /// Waits for the first byte. A connection that was accepted just before `stop` may have a request on the way, and
 /// hyper's graceful shutdown would close it unread. So it gets a little longer; if it stays silent, it was opened in
 /// advance.
-async fn has_spoken(stream: &TcpStream, stop: &CancellationToken, deadline: Instant) -> bool {
+async fn has_spoken(
+    stream: &TcpStream,
+    stop: &CancellationToken,
+    deadline: Instant,
+    last_word: Duration,
+) -> bool {
     let mut first = [0];
     tokio::select! {
         peeked = stream.peek(&mut first) => return peeked.is_ok_and(|read| read > 0),
         () = stop.cancelled() => {}
         () = tokio::time::sleep_until(deadline) => return false,
     }
-    let peeked = tokio::time::timeout(LAST_WORD, stream.peek(&mut first)).await;
+    let peeked = tokio::time::timeout(last_word, stream.peek(&mut first)).await;
     matches!(peeked, Ok(Ok(1)))
 }

@@ -28,9 +28,10 @@ async fn server(
         async { Response::new(Body::from("here")) }.boxed()
     });
     let limits = Limits {
-        connections,
+        places: Places::new(connections),
         silence,
         drain: Duration::ZERO,
+        idle: Duration::ZERO,
     };
     let until = stop.clone();
     tokio::spawn(async move { serve(&listener, answer, until, limits).await });

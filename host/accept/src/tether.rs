@@ -16,8 +16,9 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
 };
+
+use super::places::Place;
 
 /// The slot. Clones share it, and its content is dropped with the socket.
 #[derive(Clone)]
@@ -44,11 +45,11 @@ pub(crate) struct Tethered {
     stream: TcpStream,
     tether: Tether,
     /// Counts it among the sockets that may be open at once.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Tethered {
-    pub(crate) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> (Self, Tether) {
+    pub(crate) fn new(stream: TcpStream, place: Place) -> (Self, Tether) {
         let tether = Tether {
             held: Arc::default(),
             peer: stream.peer_addr().ok().map(|peer| peer.ip()),

@@ -2,8 +2,9 @@
 
 #[cfg(feature = "dev")]
 use std::sync::Arc;
+use std::time::Duration;
 
-use host_accept::Limits;
+use host_accept::{Limits, Places};
 #[cfg(feature = "dev")]
 use shared::db::DbConfig;
 #[cfg(feature = "dev")]
@@ -24,9 +25,10 @@ pub(crate) fn wants_plain_output() -> bool {
 /// The limits for clients.
 pub(crate) fn limits(env: &Env) -> Limits {
     Limits {
-        connections: env.http_max_connections,
+        places: Places::new(env.http_max_connections),
         silence: env.http_header_timeout,
         drain: env.drain_timeout,
+        idle: Duration::ZERO, // the next process answers, or nobody waits
     }
 }
 

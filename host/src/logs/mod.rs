@@ -11,6 +11,8 @@ mod kept;
 mod lines;
 #[cfg(feature = "dev")]
 mod of_request;
+#[cfg(feature = "production")]
+mod panics;
 
 // The statements of a driver that says in the log what it sends.
 #[cfg(feature = "dev")]
@@ -28,6 +30,9 @@ pub(crate) use self::{
     origin::{Origin, know},
 };
 
+#[cfg(feature = "production")]
+pub(crate) use self::panics::log_panics;
+
 use std::sync::OnceLock;
 #[cfg(feature = "production")]
 use std::{
@@ -35,13 +40,11 @@ use std::{
     pin::{Pin, pin},
 };
 
-use tracing::Dispatch;
-#[cfg(feature = "production")]
-use tracing::{dispatcher, subscriber::NoSubscriber};
+use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 #[cfg(feature = "dev")]
 use tracing_subscriber::filter::{FilterExt, dynamic_filter_fn};
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, Registry,
     fmt::{MakeWriter, time::FormatTime},
     layer::SubscriberExt,
     reload,
@@ -57,24 +60,47 @@ const VARIABLE: &str = "RUST_LOG";
 const DEFAULT: &str =
     "info,tokio_postgres=warn,hot_lib_reloader=warn,notify=error,rmcp=warn,sqlx::query=warn";
 
+/// What hears records besides, with a filter of its own.
+pub(crate) type More = Option<Box<dyn Layer<Registry> + Send + Sync>>;
+
 type SetFilters = Box<dyn Fn(&str) -> Result<(), reload::Error> + Send + Sync>;
 
 /// Sets what this process's subscriber shows.
 static FILTERS: OnceLock<SetFilters> = OnceLock::new();
 
-/// The host's subscriber.
-pub(crate) fn subscriber<W, T>(writer: W, clock: T, coloured: bool) -> Dispatch
+/// The host's subscriber, for people.
+pub(crate) fn subscriber<W, T>(writer: W, clock: T, coloured: bool, more: More) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     T: FormatTime + Clone + Send + Sync + 'static,
 {
-    let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(coloured)
-        .event_format(Lines::new(clock, coloured))
-        .with_filter(filter);
-    let log = tracing_subscriber::registry().with(lines);
+        .event_format(Lines::new(clock, coloured));
+    filtered(lines, more)
+}
+
+/// The host's subscriber, for programs: an object on each line, with the fields of the record in it.
+#[cfg(feature = "production")]
+pub(crate) fn json<W>(writer: W, more: More) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false) // the innermost is enough
+        .with_writer(writer);
+    filtered(lines, more)
+}
+
+/// Call it once: the filter that it makes is the one that [`read_filter`] sets.
+fn filtered(lines: impl Layer<Registry> + Send + Sync, more: More) -> Dispatch {
+    let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
+    let mut heard = vec![lines.with_filter(filter).boxed()];
+    heard.extend(more);
+    let log = tracing_subscriber::registry().with(heard);
     #[cfg(feature = "dev")]
     let (log, traced, listed) = {
         let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));
@@ -106,9 +132,11 @@ where
     log.into()
 }
 
-/// Lets `log` show all records from here on, unless there is a subscriber already.
-pub(crate) fn install(log: Dispatch) {
+/// Lets `log` show all records from here on, unless there is a subscriber already. Returns whether it does.
+pub(crate) fn install(log: Dispatch) -> bool {
+    let is_first = dispatcher::get_default(|set| set.is::<NoSubscriber>());
     drop(log.try_init()); // fails if there is one, or one for records of `log`
+    is_first
 }
 
 /// Lets `log` hear `future` for as long as there is no other subscriber.

@@ -47,6 +47,9 @@ pub struct DbStatus {
     pub opened_total: u64,
     /// Backend of the connection opened last; `None` before the first.
     pub backend_pid: Option<i32>,
+    /// Statements, transactions and checkouts that have used a connection; what runs inside of the latter two is not
+    /// counted.
+    pub uses_total: u64,
     /// How many wait for the connection now.
     pub waiting: usize,
     /// The longest wait so far.

@@ -47,6 +47,7 @@ impl Db {
             size: source.size(),
             opened_total,
             backend_pid,
+            uses_total: counts.usage.total(),
             waiting,
             longest_wait_ms: u64::try_from(longest_wait.as_millis()).unwrap_or(u64::MAX),
             holders: counts.usage.holders(),

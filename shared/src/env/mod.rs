@@ -11,12 +11,17 @@ mod table;
 mod unread;
 
 pub use own::Own;
-use parse::{address, up_to};
+use parse::{address, address_with_port, up_to};
 pub use parse::{milliseconds, on_or_off};
 pub use setting::{Change, Reader, Setting, ShownSetting};
 pub use table::{HOST, PORT, SETTINGS};
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -45,6 +50,8 @@ pub struct Env {
     pub database_pipeline: bool,
     /// `DRAIN_TIMEOUT_MS`, default 10000: how long requests may go on in a generation, or a host, that is ending.
     pub drain_timeout: Duration,
+    /// `DRAIN_DELAY_MS`, default 0: how long production serves on after a signal, without being ready.
+    pub drain_delay: Duration,
     /// `APP_START_TIMEOUT_MS`, default 10000: how long `app()` may take.
     pub app_start_timeout: Duration,
     /// `HTTP_MAX_CONNECTIONS`, default 512: clients beyond it wait. Each takes a file descriptor, of which a process
@@ -52,6 +59,17 @@ pub struct Env {
     pub http_max_connections: usize,
     /// `HTTP_HEADER_TIMEOUT_MS`, default 30000: how long a connection may take to send the head of its next request.
     pub http_header_timeout: Duration,
+    /// `HTTP_HEALTH`, default `on`: production answers `/healthz` and `/readyz` itself.
+    pub http_health: bool,
+    /// `HTTP_ACCESS_LOG`, default `off`: production logs a line for each request.
+    pub http_access_log: bool,
+    /// `METRICS_ADDRESS`: where production serves its metrics, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+    /// `LOG_FORMAT`, default `text`.
+    pub log_format: LogFormat,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where production sends traces, if anywhere. As it is written: in development it may
+    /// be there for others.
+    pub otlp_endpoint: Option<String>,
     /// All of it, to be shown.
     entries: Vec<ShownSetting>,
     /// Where each variable came from: for the faults of [`Env::own`].
@@ -70,6 +88,15 @@ pub enum AppEnv {
     Test,
     /// In production.
     Production,
+}
+
+/// How production writes its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object on each line, for programs.
+    Json,
 }
 
 /// The raw variables, each with its source; a later layer wins.
@@ -197,9 +224,17 @@ impl Env {
                 .take(&table::DATABASE_STATEMENT_TIMEOUT_MS, milliseconds(0)),
             database_pipeline: reader.take(&table::DATABASE_PIPELINE, on_or_off),
             drain_timeout: reader.take(&table::DRAIN_TIMEOUT_MS, milliseconds(0)),
+            drain_delay: reader.take(&table::DRAIN_DELAY_MS, milliseconds(0)),
             app_start_timeout: reader.take(&table::APP_START_TIMEOUT_MS, milliseconds(1)),
             http_max_connections: reader.take(&table::HTTP_MAX_CONNECTIONS, up_to(100_000)),
             http_header_timeout: reader.take(&table::HTTP_HEADER_TIMEOUT_MS, milliseconds(1)),
+            http_health: reader.take(&table::HTTP_HEALTH, on_or_off),
+            http_access_log: reader.take(&table::HTTP_ACCESS_LOG, on_or_off),
+            metrics_address: reader.take(&table::METRICS_ADDRESS, address_with_port),
+            log_format: reader.take(&table::LOG_FORMAT, str::parse),
+            otlp_endpoint: reader.take(&table::OTEL_EXPORTER_OTLP_ENDPOINT, |text| {
+                Ok((!text.is_empty()).then(|| text.to_owned()))
+            }),
             entries: Vec::new(),
             sources: variables
                 .values

@@ -1,12 +1,12 @@
 //! Parsers for values. Each error is worded to follow the variable's name.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     str::FromStr,
     time::Duration,
 };
 
-use super::AppEnv;
+use super::{AppEnv, LogFormat};
 
 impl FromStr for AppEnv {
     type Err = String;
@@ -23,6 +23,18 @@ impl FromStr for AppEnv {
     }
 }
 
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        match value {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(format!("`{other}` is neither text nor json")),
+        }
+    }
+}
+
 pub(super) fn address(value: &str) -> Result<IpAddr, String> {
     if value == "localhost" {
         return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -30,6 +42,15 @@ pub(super) fn address(value: &str) -> Result<IpAddr, String> {
     value
         .parse()
         .map_err(|_| format!("`{value}` is not an IP address to listen on"))
+}
+
+/// Nothing, or where to listen.
+pub(super) fn address_with_port(value: &str) -> Result<Option<SocketAddr>, String> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let address = value.parse().map(Some);
+    address.map_err(|_| format!("`{value}` is not an IP address with a port to listen on"))
 }
 
 /// `on` or `off`.

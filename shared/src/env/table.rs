@@ -3,7 +3,7 @@
 use super::{Change, Setting};
 
 /// All of them, in the order in which they are shown.
-pub static SETTINGS: [&Setting; 13] = [
+pub static SETTINGS: [&Setting; 19] = [
     &DATABASE_URL,
     &APP_ENV,
     &HOST,
@@ -14,9 +14,15 @@ pub static SETTINGS: [&Setting; 13] = [
     &DATABASE_STATEMENT_TIMEOUT_MS,
     &DATABASE_PIPELINE,
     &DRAIN_TIMEOUT_MS,
+    &DRAIN_DELAY_MS,
     &APP_START_TIMEOUT_MS,
     &HTTP_MAX_CONNECTIONS,
     &HTTP_HEADER_TIMEOUT_MS,
+    &HTTP_HEALTH,
+    &HTTP_ACCESS_LOG,
+    &METRICS_ADDRESS,
+    &LOG_FORMAT,
+    &OTEL_EXPORTER_OTLP_ENDPOINT,
 ];
 
 pub(super) static DATABASE_URL: Setting = Setting {
@@ -114,6 +120,15 @@ pub(super) static DRAIN_TIMEOUT_MS: Setting = Setting {
     change: Change::Generation,
 };
 
+pub(super) static DRAIN_DELAY_MS: Setting = Setting {
+    variable: "DRAIN_DELAY_MS",
+    default: "0",
+    example: "5000",
+    help: "How long production serves on after SIGTERM while /readyz says 503, so that a load balancer can take it out",
+    note: "",
+    change: Change::Restart,
+};
+
 pub(super) static APP_START_TIMEOUT_MS: Setting = Setting {
     variable: "APP_START_TIMEOUT_MS",
     default: "10000",
@@ -137,6 +152,51 @@ pub(super) static HTTP_HEADER_TIMEOUT_MS: Setting = Setting {
     default: "30000",
     example: "30000",
     help: "How long a connection may take to send the head of its next request before it is closed",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static HTTP_HEALTH: Setting = Setting {
+    variable: "HTTP_HEALTH",
+    default: "on",
+    example: "off",
+    help: "Whether production answers /healthz and /readyz itself; off leaves both paths to the app",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static HTTP_ACCESS_LOG: Setting = Setting {
+    variable: "HTTP_ACCESS_LOG",
+    default: "off",
+    example: "on",
+    help: "Whether production logs a line for each request, with the target access",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static METRICS_ADDRESS: Setting = Setting {
+    variable: "METRICS_ADDRESS",
+    default: "",
+    example: "127.0.0.1:9100",
+    help: "Where production serves /metrics for Prometheus, apart from the app; without it there are none",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static LOG_FORMAT: Setting = Setting {
+    variable: "LOG_FORMAT",
+    default: "text",
+    example: "json",
+    help: "How production writes its log: text, or json with an object on each line",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static OTEL_EXPORTER_OTLP_ENDPOINT: Setting = Setting {
+    variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    default: "",
+    example: "http://127.0.0.1:4318",
+    help: "The collector to which production sends traces by OTLP over HTTP, if it is built with the feature otlp",
     note: "",
     change: Change::Restart,
 };

@@ -104,6 +104,11 @@ impl UsageTracker {
         }
     }
 
+    /// How many uses have begun.
+    pub(super) fn total(&self) -> u64 {
+        self.state().next
+    }
+
     pub(super) fn holders(&self) -> Vec<Holder> {
         let state = self.state();
         state

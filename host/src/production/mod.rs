@@ -1,0 +1,244 @@
+//! `host serve`: the linked-in app, its pool, and graceful shutdown. No watcher, no loader, no second process.
+
+// Until the app can serve.
+mod listener;
+mod start;
+
+// What is answered in its place.
+mod database;
+mod health;
+
+// Who watches it.
+#[cfg(feature = "otlp")]
+mod context;
+mod exporter;
+mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod span;
+mod watch;
+
+// Who has started the process.
+mod systemd;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, Version, header},
+};
+use clap::Args;
+use host_accept::{Answer, Limits, Tether};
+use hyper::{Request, body::Incoming};
+use shared::{
+    AppState, BoxError, Db,
+    abi::Building,
+    env::{Env, LogFormat},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tower::ServiceExt;
+use tracing::{Dispatch, Instrument, Span};
+
+use crate::{
+    config::{ServeFlags, settings},
+    lifecycle::Signals,
+    logs::{self, More},
+};
+use health::Health;
+pub(crate) use listener::Passed;
+use metrics::Metrics;
+#[cfg(feature = "otlp")]
+use otlp::Traces;
+use start::{Started, start};
+use watch::{Watch, Watched};
+
+/// How long a client that keeps its connection may take to send one more request after a signal: the answer tells it to
+/// open another. Without this, a request that is on its way would find the connection closed.
+const ONE_MORE: Duration = Duration::from_secs(1);
+
+/// `host serve`'s own flags.
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    flags: ServeFlags,
+}
+
+/// Serves until SIGTERM or Ctrl-C, then finishes what is under way. `log` shows it, unless the app has its own.
+pub(crate) async fn serve(
+    options: ServeOptions,
+    app: impl FnOnce(AppState) -> Building + Send + 'static,
+    passed: Passed,
+    log: fn(LogFormat, More) -> Dispatch,
+) -> Result<(), BoxError> {
+    let mut signals = Signals::new()?;
+    // The lowest precedence: anything else overrides it.
+    let production = [("APP_ENV".to_owned(), "production".to_owned())];
+    let env = Arc::new(settings::read(production, &options.flags.0)?);
+    #[cfg(feature = "otlp")]
+    let traces = env.otlp_endpoint.as_deref().map(Traces::new).transpose()?;
+    #[cfg(feature = "otlp")]
+    let more = traces.as_ref().map(Traces::layer);
+    #[cfg(not(feature = "otlp"))]
+    let more = None;
+    let log = log(env.log_format, more);
+    if env.log_format == LogFormat::Json {
+        logs::log_panics();
+    }
+    let starting = start(env, app, &mut signals, passed, log.clone());
+    let started = logs::heard(log.clone(), starting).await;
+    let is_ours = logs::install(log);
+    let Some(started) = started? else {
+        return Ok(());
+    };
+    let Started {
+        env,
+        db,
+        db_config,
+        shutdown,
+        listener,
+        router,
+    } = started;
+    if let (Some(because), Some(_)) = (untraced(is_ours), &env.otlp_endpoint) {
+        tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but no traces are sent: {because}");
+    }
+    let address = listener.address()?;
+    let note = listener.note();
+
+    let stop = CancellationToken::new();
+    let ending = CancellationToken::new();
+    let (health, _checking) = Health::new(db.clone(), db_config, ending.clone());
+    let health = env.http_health.then_some(health);
+    let limits = Limits {
+        idle: ONE_MORE,
+        ..settings::limits(&env)
+    };
+    let (watch, _exporting) = watch(&env, &db, &limits).await?;
+    let router = watch.noting_routes(router);
+    let over = ending.clone();
+    let answer: Answer = Arc::new(move |mut request: Request<Incoming>, _: Tether| {
+        let (over, version) = (over.clone(), request.version());
+        let probe = health.clone().zip(Health::probe(&request));
+        // A probe is no request of the app's.
+        let watched = match probe {
+            Some(_) => None,
+            None => watch.begin(&mut request),
+        };
+        let span = watched.as_ref().map_or_else(Span::none, Watched::span);
+        let router = router.clone();
+        Box::pin(async move {
+            let mut response = match probe {
+                Some((health, probe)) => health.respond(probe).await,
+                None => respond(router, request, span).await,
+            };
+            if let Some(watched) = watched {
+                response = watched.answered(response);
+            }
+            if over.is_cancelled() {
+                is_the_last(&mut response, version);
+            }
+            response
+        })
+    });
+    let mut serving = tokio::spawn(listener.serve(answer, stop.clone(), limits));
+    tracing::info!("serving on http://{address}/{note}");
+    systemd::ready();
+
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        ended = &mut serving => return Err(format!("the server stopped unexpectedly: {ended:?}").into()),
+    };
+    systemd::stopping();
+    ending.cancel();
+    if !env.drain_delay.is_zero() {
+        let delay = env.drain_delay.as_millis();
+        tracing::info!(
+            "{signal}: not ready any more, and serving on for {delay} ms (DRAIN_DELAY_MS)"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(env.drain_delay) => {}
+            _ = signals.next() => return Ok(()),
+            ended = &mut serving => return Err(format!("the server stopped unexpectedly: {ended:?}").into()),
+        }
+    }
+    tracing::info!("{signal}: finishing open requests");
+    shutdown.cancel();
+    stop.cancel();
+    let ended = tokio::select! {
+        ended = serving => ended?,
+        _ = signals.next() => return Ok(()),
+    };
+    if ended > 0 {
+        tracing::warn!(
+            "{ended} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
+            env.drain_timeout.as_millis()
+        );
+    }
+    close(&db).await;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    Ok(())
+}
+
+/// Why no request is traced, if none is. `is_ours` is whether the log is the host's.
+fn untraced(is_ours: bool) -> Option<&'static str> {
+    if !cfg!(feature = "otlp") {
+        return Some("build the package host with its feature `otlp`, or unset the variable");
+    }
+    (!is_ours).then_some("the app has set up its own log, which has to export them itself")
+}
+
+/// Who wants to know of requests; and the metrics, which are served until the handle is dropped.
+async fn watch(
+    env: &Env,
+    db: &Db,
+    limits: &Limits,
+) -> Result<(Watch, Option<AbortOnDropHandle<usize>>), BoxError> {
+    let mut watch = Watch {
+        metrics: None,
+        access_log: env.http_access_log,
+        traced: cfg!(feature = "otlp") && env.otlp_endpoint.is_some(),
+    };
+    let Some(address) = env.metrics_address else {
+        return Ok((watch, None));
+    };
+    let metrics = Arc::new(Metrics::new(db.clone(), limits.places.clone())?);
+    watch.metrics = Some(metrics.clone());
+    let exporting = exporter::serve(address, metrics).await?;
+    Ok((watch, Some(exporting)))
+}
+
+/// Within a second: the exit of the process closes what is left.
+pub(super) async fn close(db: &Db) {
+    let limit = Duration::from_secs(1);
+    if tokio::time::timeout(limit, db.close()).await.is_err() {
+        tracing::warn!(
+            "the database connection was still in use after {} s",
+            limit.as_secs()
+        );
+    }
+}
+
+/// Runs the request in its own task, so that a panic becomes a 500 instead of a dropped connection.
+async fn respond(router: axum::Router, request: Request<Incoming>, span: Span) -> Response<Body> {
+    let running = tokio::spawn(router.oneshot(request.map(Body::new)).instrument(span));
+    match AbortOnDropHandle::new(running).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            let mut response = Response::new(Body::from("internal error\n"));
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+/// Asks the client to send what it sends next on another connection, which leads to another process. HTTP/2 has a frame
+/// of its own for this.
+fn is_the_last(response: &mut Response<Body>, version: Version) {
+    if version <= Version::HTTP_11 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+}

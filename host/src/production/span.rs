@@ -1,0 +1,44 @@
+//! The span of a request, in the names of OpenTelemetry's conventions.
+
+use axum::http::{Request, StatusCode};
+use tracing::{Span, field::Empty};
+
+/// Of these spans. They are at the level of traces, so that the log does not show them.
+pub(super) const TARGET: &str = "http_request";
+
+/// What is known at the beginning.
+pub(super) fn of<B>(request: &Request<B>, method: &str) -> Span {
+    let span = tracing::trace_span!(
+        target: TARGET,
+        "request",
+        otel.kind = "server",
+        otel.name = method,
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.response.status_code = Empty,
+        http.route = Empty,
+        url.path = request.uri().path(),
+    );
+    #[cfg(feature = "otlp")]
+    super::context::continue_trace(&span, request.headers());
+    span
+}
+
+/// What is known at the end.
+#[cfg_attr(
+    not(feature = "otlp"),
+    expect(unused_variables, reason = "only a collector gets the name")
+)]
+pub(super) fn record(span: &Span, method: &str, route: Option<&str>, status: Option<StatusCode>) {
+    if let Some(route) = route {
+        span.record("http.route", route);
+        #[cfg(feature = "otlp")]
+        super::context::rename(span, format!("{method} {route}"));
+    }
+    if let Some(status) = status {
+        span.record("http.response.status_code", i64::from(status.as_u16()));
+        if status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+}

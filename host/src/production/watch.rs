@@ -1,0 +1,191 @@
+//! What one request was: watched from its head to the last byte of its answer.
+//!
+//! Owns when a request ends, and by which name it is counted: the pattern of its route, never its path, since clients
+//! choose paths and there is no end to them. Says what it has seen to the metrics and to the access log. Where nobody wants
+//! to know, nothing is watched.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::{MatchedPath, Request},
+    http::{Method, Response, StatusCode},
+    middleware::{Next, from_fn},
+};
+use hyper::body::{Frame, SizeHint};
+use tracing::Span;
+
+use super::{metrics::Metrics, span};
+
+/// For a request that no route of the app matches.
+const UNMATCHED: &str = "unmatched";
+
+/// For a client that left before it had an answer, as nginx writes it.
+const LEFT: u16 = 499;
+
+/// Who wants to know of requests.
+#[derive(Clone)]
+pub(super) struct Watch {
+    pub(super) metrics: Option<Arc<Metrics>>,
+    pub(super) access_log: bool,
+    /// Whether a request has a span.
+    pub(super) traced: bool,
+}
+
+/// The pattern of a request's route, noted as soon as the app's router knows it: a handler that panics has one too.
+#[derive(Clone, Default)]
+struct Route(Arc<OnceLock<MatchedPath>>);
+
+impl Route {
+    fn name(&self) -> &str {
+        self.0.get().map_or(UNMATCHED, MatchedPath::as_str)
+    }
+}
+
+impl Watch {
+    /// Whether anybody wants to know.
+    pub(super) fn is_on(&self) -> bool {
+        self.metrics.is_some() || self.access_log || self.traced
+    }
+
+    /// Makes the app's router note which route a request takes.
+    pub(super) fn noting_routes(&self, router: Router) -> Router {
+        match self.is_on() {
+            true => router.layer(from_fn(note)),
+            false => router,
+        }
+    }
+
+    /// A request begins.
+    pub(super) fn begin<B>(&self, request: &mut hyper::Request<B>) -> Option<Watched> {
+        if !self.is_on() {
+            return None;
+        }
+        let route = Route::default();
+        request.extensions_mut().insert(route.clone());
+        if let Some(metrics) = &self.metrics {
+            metrics.begun();
+        }
+        let method = name_of(request.method());
+        let span = match self.traced {
+            true => span::of(request, method),
+            false => Span::none(),
+        };
+        Some(Watched {
+            watch: self.clone(),
+            span,
+            method,
+            route,
+            since: Instant::now(),
+            status: None,
+        })
+    }
+}
+
+async fn note(request: Request, next: Next) -> Response<Body> {
+    let extensions = request.extensions();
+    if let (Some(Route(noted)), Some(path)) = (extensions.get(), extensions.get::<MatchedPath>()) {
+        noted.get_or_init(|| path.clone());
+    }
+    next.run(request).await
+}
+
+/// A client can make up methods too.
+fn name_of(method: &Method) -> &'static str {
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    const NAMES: [&str; 9] = [
+        "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
+    ];
+    let place = known.iter().position(|it| it == method);
+    place.map_or("other", |place| NAMES[place])
+}
+
+/// A request that is under way. It has ended when this is dropped.
+pub(super) struct Watched {
+    watch: Watch,
+    method: &'static str,
+    route: Route,
+    since: Instant,
+    /// Of nothing, unless requests are traced.
+    span: Span,
+    /// None until the app has answered.
+    status: Option<StatusCode>,
+}
+
+impl Watched {
+    /// What the request does belongs into it.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// The head of the answer is there; its body carries the rest of the watch.
+    pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
+        self.status = Some(response.status());
+        response.map(|body| {
+            Body::new(WatchedBody {
+                body,
+                _watched: self,
+            })
+        })
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let (method, route, took) = (self.method, self.route.name(), self.since.elapsed());
+        let status = self.status.map_or(LEFT, |status| status.as_u16());
+        if let Some(metrics) = &self.watch.metrics {
+            metrics.ended(method, route, status, took);
+        }
+        if self.watch.traced {
+            let route = self.route.0.get().map(MatchedPath::as_str);
+            span::record(&self.span, method, route, self.status);
+        }
+        if self.watch.access_log {
+            let duration_ms = took.as_secs_f64() * 1_000.0;
+            tracing::info!(target: "access", method, route, status, duration_ms, "request");
+        }
+    }
+}
+
+/// Ends with the last byte, or when the client is gone.
+struct WatchedBody {
+    body: Body,
+    _watched: Watched,
+}
+
+impl HttpBody for WatchedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
