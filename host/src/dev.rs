@@ -93,7 +93,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         report: report_rx,
         health: health_rx,
         testing: testing_rx,
-        tests_on: watch::Sender::new(host.test),
+        tests_on: watch::Sender::new(carried.tests.unwrap_or(host.test)),
         schema: handle.schema.state(),
         settings: settings_rx,
         database: handle,

@@ -51,6 +51,8 @@ pub(crate) struct Carried {
     pub(crate) why: Option<String>,
     /// The mode, if the user has changed it since the host was started.
     pub(crate) mode: Option<(PoolOwner, Isolation)>,
+    /// Whether tests run after each save, as the user has switched it last.
+    pub(crate) tests: Option<bool>,
 }
 
 /// What this process image got from the previous one; nothing on a first start.

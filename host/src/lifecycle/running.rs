@@ -286,6 +286,7 @@ impl Running {
                 restarts: self.carried.restarts + 1,
                 why: Some(why),
                 mode: switched.or(self.carried.mode),
+                tests: Some(*self.services.tests_on.borrow()),
             },
         }
     }

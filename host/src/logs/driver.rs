@@ -17,10 +17,11 @@ use shared::{
     request::Request,
 };
 use tracing::{
-    Event, Metadata,
+    Event, Metadata, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
 };
+use tracing_subscriber::{filter::dynamic_filter_fn, layer::Filter};
 
 /// The modules of tokio-postgres in which it says what it sends.
 const TARGETS: [&str; 4] = [
@@ -42,10 +43,10 @@ const WORDS: [(&str, &str); 5] = [
 /// Of a line no more is looked at, and of two texts no more is compared.
 const MAX_LINE: usize = 4 << 10;
 
-/// So many statements may be without an answer; beyond that, the oldest are not recorded.
+/// So many statements may be without an answer; beyond that, further ones are not recorded.
 const MAX_SENT: usize = 4096;
 
-/// A wait for one's turn that is shorter is none to speak of.
+/// A shorter wait is not recorded.
 const WAIT: Duration = Duration::from_millis(1);
 
 static SENT: LazyLock<Mutex<Sent>> = LazyLock::new(Mutex::default);
@@ -63,8 +64,15 @@ pub(super) fn directives() -> String {
     directives.join(",")
 }
 
-/// Whether a line is worth being written: formatting the parameters takes time. Those of the `Db` are recorded already.
-pub(super) fn is_wanted(metadata: &Metadata<'_>) -> bool {
+/// Lets a line through only if it is noted: formatting the parameters takes time.
+pub(super) fn filter<S: Subscriber>() -> impl Filter<S> {
+    // The highest, so that only the filter that this one is joined with sets the level of the whole process.
+    let level = LevelFilter::TRACE;
+    dynamic_filter_fn(|metadata, _| is_wanted(metadata)).with_max_level_hint(level)
+}
+
+/// The statements of the `Db` are recorded already.
+fn is_wanted(metadata: &Metadata<'_>) -> bool {
     !is_of_the_driver(metadata.target())
         || (!in_statement() && Request::current().is_some_and(|request| request.is_traced()))
 }
@@ -117,11 +125,23 @@ pub(crate) fn answered(executed: &Executed) {
 impl Sent {
     fn push(&mut self, source: &str, request: &Arc<Request>) {
         if self.count == MAX_SENT {
-            *self = Self::default(); // answers that never came, most likely
+            self.sweep();
+        }
+        if self.count == MAX_SENT {
+            return;
         }
         let queue = self.by_source.entry(source.to_owned()).or_default();
         queue.push_back((Arc::downgrade(request), Instant::now()));
         self.count += 1;
+    }
+
+    /// Without those of requests that are over.
+    fn sweep(&mut self) {
+        self.by_source.retain(|_, queue| {
+            queue.retain(|(of, _)| of.strong_count() > 0);
+            !queue.is_empty()
+        });
+        self.count = self.by_source.values().map(VecDeque::len).sum();
     }
 
     /// The request that has sent this before `since`. Those that ended without waiting for their answers count no more.

@@ -42,7 +42,7 @@ use std::{
 
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 #[cfg(feature = "dev")]
-use tracing_subscriber::filter::{FilterExt, dynamic_filter_fn};
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{MakeWriter, time::FormatTime},
@@ -104,10 +104,7 @@ fn filtered(lines: impl Layer<Registry> + Send + Sync, more: More) -> Dispatch {
     #[cfg(feature = "dev")]
     let (log, traced, listed) = {
         let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));
-        let log =
-            log.with(of_request::RequestLog.with_filter(
-                filter.and(dynamic_filter_fn(|metadata, _| driver::is_wanted(metadata))),
-            ));
+        let log = log.with(of_request::RequestLog.with_filter(filter.and(driver::filter())));
         let (filter, listed) = reload::Layer::new(EnvFilter::new(DEFAULT));
         (
             log.with(kept::KeepLines.with_filter(filter)),

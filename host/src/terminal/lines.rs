@@ -56,7 +56,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         }
         Event::Testing { generation } => format!("{DIM}testing generation {generation} …{DIM:#}"),
         Event::Tested(run) => tested(run),
-        Event::TestsSwitched { on: true } => "tests run after each save; t ends that".to_owned(),
+        Event::TestsSwitched { on: true } => "tests run after each save; press t to stop that".to_owned(),
         Event::TestsSwitched { on: false } => "tests no longer run after each save".to_owned(),
         Event::NotYielding { .. } => return not_yielding(event),
         Event::Unreloadable { path, because } => format!(

@@ -14,21 +14,23 @@ use tokio::sync::watch;
 
 use self::{output::Results, run::run};
 use crate::{
+    database::SchemaState,
     events::{Event, Phase, Report, RunningTests, TestRun, Testing},
     services::Services,
 };
 
-/// Tests that hang are ended. The next save ends them too.
-const LIMIT: Duration = Duration::from_mins(10);
+/// How often progress is shown: each time, every open page and dashboard hears of it.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What is to be tested: the generation, the revision of the files that it reads, and the saves that have changed no
-/// code of it, but perhaps a test.
-type Tested = (u64, u64, u64);
+/// What is to be tested: the generation, the revision of the files that it reads, the saves that have changed no code of
+/// it, but perhaps a test, and how many migrations are applied.
+type Tested = (u64, u64, u64, usize);
 
 /// Runs until the host ends and aborts it.
 pub(crate) async fn watch(services: Services, state: watch::Sender<Testing>) {
     let mut tests = Tests {
         report: services.report.clone(),
+        schema: services.schema.clone(),
         switch: services.tests_on.subscribe(),
         services,
         state,
@@ -43,7 +45,7 @@ pub(crate) async fn watch(services: Services, state: watch::Sender<Testing>) {
         let mut superseded = tests.clone_watches();
         tokio::select! {
             run = tests.run(due.0) => tests.ended(run),
-            () = superseded.until_not(due) => {}
+            () = superseded.until_not(due) => tests.tested = None,
         }
         tests.state.send_modify(|state| state.running = None);
     }
@@ -52,6 +54,7 @@ pub(crate) async fn watch(services: Services, state: watch::Sender<Testing>) {
 struct Tests {
     services: Services,
     report: watch::Receiver<Report>,
+    schema: watch::Receiver<SchemaState>,
     switch: watch::Receiver<bool>,
     state: watch::Sender<Testing>,
     /// What was tested last, or begun to be.
@@ -61,6 +64,7 @@ struct Tests {
 /// What decides whether a run goes on.
 struct Watches {
     report: watch::Receiver<Report>,
+    schema: watch::Receiver<SchemaState>,
     switch: watch::Receiver<bool>,
 }
 
@@ -68,7 +72,10 @@ impl Tests {
     async fn until_due(&mut self) -> Tested {
         loop {
             self.note_switch();
-            let live = live(&self.report.borrow_and_update());
+            let live = live(
+                &self.report.borrow_and_update(),
+                &self.schema.borrow_and_update(),
+            );
             if let Some(live) = live.filter(|live| Some(*live) != self.tested)
                 && *self.switch.borrow()
             {
@@ -76,6 +83,7 @@ impl Tests {
             }
             let ended = tokio::select! {
                 changed = self.report.changed() => changed.is_err(),
+                changed = self.schema.changed() => changed.is_err(),
                 changed = self.switch.changed() => changed.is_err(),
             };
             if ended {
@@ -102,24 +110,26 @@ impl Tests {
     fn clone_watches(&self) -> Watches {
         Watches {
             report: self.report.clone(),
+            schema: self.schema.clone(),
             switch: self.switch.clone(),
         }
     }
 
     async fn run(&self, generation: u64) -> TestRun {
         let since = Instant::now();
-        let show = |results: &Results| {
-            let (done, total) = (results.done(), results.total);
-            let running = Some(RunningTests {
+        let mut shown = None::<Instant>;
+        let mut show = |results: &Results| {
+            if shown.is_some_and(|shown| shown.elapsed() < PROGRESS_INTERVAL) {
+                return;
+            }
+            shown = Some(Instant::now());
+            let running = RunningTests {
                 generation,
-                done,
-                total,
-            });
-            self.state.send_if_modified(|state| {
-                let changed = state.running != running;
-                state.running = running;
-                changed
-            });
+                done: results.done(),
+                total: results.total,
+            };
+            self.state
+                .send_modify(|state| state.running = Some(running));
         };
         let mut results = Results::default();
         show(&results);
@@ -127,18 +137,10 @@ impl Tests {
         let last = self.services.report.borrow().last_reload.clone();
         let files = last.map(|last| last.files).unwrap_or_default();
         let mut errors = Vec::new();
-        let running = async {
-            for package in packages::in_order(&self.services.project, &files) {
-                if let Err(error) = run(&package, &mut results, show).await {
-                    errors.push(error);
-                }
+        for package in packages::in_order(&self.services.project, &files) {
+            if let Err(error) = run(&package, &mut results, &mut show).await {
+                errors.push(error);
             }
-        };
-        if tokio::time::timeout(LIMIT, running).await.is_err() {
-            errors.push(format!(
-                "the tests were ended after {} minutes",
-                LIMIT.as_secs() / 60
-            ));
         }
         TestRun {
             generation,
@@ -162,22 +164,32 @@ impl Tests {
 impl Watches {
     /// Until something else is live, or is being built, or nothing is to be tested.
     async fn until_not(&mut self, due: Tested) {
-        let goes_on = |report: &Report| live(report) == Some(due);
-        // They end only with the host.
-        tokio::select! {
-            _ = self.report.wait_for(|report| !goes_on(report)) => {}
-            _ = self.switch.wait_for(|on| !on) => {}
+        loop {
+            let now = live(
+                &self.report.borrow_and_update(),
+                &self.schema.borrow_and_update(),
+            );
+            if now != Some(due) {
+                return;
+            }
+            // They end only with the host.
+            tokio::select! {
+                _ = self.report.changed() => {}
+                _ = self.schema.changed() => {}
+                _ = self.switch.wait_for(|on| !on) => return,
+            }
         }
     }
 }
 
 /// The newest save, once it is live.
-fn live(report: &Report) -> Option<Tested> {
+fn live(report: &Report, schema: &SchemaState) -> Option<Tested> {
     let last = report.last_reload.as_ref()?;
     let is_live = report.phase == Phase::Active;
     is_live.then_some((
         last.generation,
         report.files.revision,
         report.reloads.unchanged,
+        schema.status.applied.len(),
     ))
 }

@@ -10,8 +10,9 @@ pub(super) fn in_order(project: &Project, files: &[String]) -> Vec<PathBuf> {
     let (root, workspace) = (project.root(), project.workspace());
     let mut folders: Vec<PathBuf> = only_of(&project.app().folder, workspace)
         .into_iter()
-        // What `hot init` has written has no tests.
+        // What `hot init` has written has no tests, and what lies elsewhere is not developed here.
         .filter(|folder| workspace == root || !folder.starts_with(workspace))
+        .filter(|folder| folder.starts_with(root))
         .collect();
     let saved = files.first().map(|file| root.join(file));
     let holds = |folder: &PathBuf| saved.as_ref().is_some_and(|file| file.starts_with(folder));

@@ -69,11 +69,12 @@ async fn after_a_save_the_tests_run_and_every_place_shows_what_came_of_them_unti
         "{second}"
     );
     let words = "1 of 2 failed";
-    let told = host.log();
-    assert!(
-        told.contains(&format!("✗ tests: {words} in ")) && told.contains("sums"),
-        "{told}"
-    );
+    eventually("the terminal to tell", async || {
+        let told = host.log();
+        let all = told.contains(&format!("✗ tests: {words} in ")) && told.contains("sums");
+        all.then_some(())
+    })
+    .await;
     if let Some(browser) = Chromium::start().await {
         browser.open(&host.url("/word")).await;
         let bar = "document.querySelector('html > div:last-of-type')?.shadowRoot?.querySelector('[data-tests]')?.textContent";
@@ -113,8 +114,13 @@ async fn after_a_save_the_tests_run_and_every_place_shows_what_came_of_them_unti
         (&json!(2), &json!([])),
         "{second}"
     );
-    let results = || host.log().matches("tests: ").count();
-    assert_eq!(results(), 4);
+    let results = async |count: usize| {
+        eventually("the terminal to tell", async || {
+            (host.log().matches("tests: ").count() == count).then_some(())
+        })
+        .await;
+    };
+    results(4).await;
 
     let token = token(&host).await;
     let switch = async || act(&host, "tests", "", &[("x-dev-token", &token)]).await.0;
@@ -128,5 +134,5 @@ async fn after_a_save_the_tests_run_and_every_place_shows_what_came_of_them_unti
     assert_eq!(switch().await, 200);
     let third = host.tested("tests when they are on again", of(3)).await;
     assert_eq!(third["failed"][0]["name"], "tests::adds");
-    assert_eq!(results(), 5);
+    results(5).await;
 }

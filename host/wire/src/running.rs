@@ -43,8 +43,8 @@ impl Executed {
 #[derive(Default)]
 pub(crate) struct Running {
     statements: VecDeque<Option<Executed>>,
-    /// What the last Bind was for.
-    bound: Option<Message>,
+    /// What each portal was bound to in this unit.
+    bound: Vec<(String, Message)>,
 }
 
 impl Running {
@@ -53,11 +53,18 @@ impl Running {
         let source = match message.kind() {
             Kind::Bind => {
                 let name = message.statement().unwrap_or_default();
-                self.bound = statements.parse(name).cloned();
+                let portal = message.portal().to_owned();
+                self.bound.retain(|(bound, _)| *bound != portal);
+                let parse = statements.parse(name).cloned();
+                self.bound.extend(parse.map(|parse| (portal, parse)));
                 return;
             }
             Kind::Whole => message.sql().is_some().then(|| message.clone()),
-            Kind::Part if message.executes() => self.bound.clone(),
+            Kind::Part if message.executes() => {
+                let mut bound = self.bound.iter();
+                let bound = bound.find(|(portal, _)| portal == message.portal());
+                bound.map(|(_, parse)| parse.clone())
+            }
             _ => return,
         };
         self.statements.push_back(source.map(|source| Executed {

@@ -1,6 +1,6 @@
 //! An app under test, and the requests to it.
 
-use std::{future::IntoFuture, pin::Pin, sync::Arc};
+use std::{env, ffi::OsString, future::IntoFuture, pin::Pin, sync::Arc};
 
 use axum::{
     Router,
@@ -27,8 +27,8 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// The app that this function makes, on a database of its own, with the variables of this process and
-    /// `APP_ENV=test`.
+    /// The app that this function makes, on a database of its own, with the variables of this process, without those of
+    /// `.env`, and with `APP_ENV=test`.
     ///
     /// # Panics
     /// The database cannot be made, a setting is wrong, or the app fails.
@@ -179,7 +179,8 @@ impl IntoFuture for Call {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let request = self.head.body(self.body);
-            let request = request.unwrap_or_else(|error| panic!("this is no request: {error}"));
+            let request =
+                request.unwrap_or_else(|error| panic!("this is not a valid request: {error}"));
             let answer = match self.router.oneshot(request).await {
                 Ok(answer) => answer,
                 Err(never) => match never {},
@@ -199,18 +200,14 @@ impl IntoFuture for Call {
 /// What the host would hand to the app.
 fn state(database: &TestDatabase, shutdown: CancellationToken) -> AppState {
     let url = database.parsed();
+    let text = |value: OsString| value.into_string().ok();
+    let environment = env::vars_os().filter_map(|(name, value)| text(name).zip(text(value)));
+    let of_the_test = [("APP_ENV", "test"), ("DATABASE_URL", database.url())];
     let variables = Variables::default()
+        .with("the environment", environment)
         .with(
-            "the default for tests",
-            [("APP_ENV".to_owned(), "test".to_owned())],
-        )
-        .with(
-            "the environment",
-            std::env::vars().filter(|(name, _)| name != "DATABASE_URL"),
-        )
-        .with(
-            "the database of this test",
-            [("DATABASE_URL".to_owned(), database.url().to_owned())],
+            "the test",
+            of_the_test.map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
     let env = Env::read(&variables).unwrap_or_else(|faults| panic!("{faults}"));
     let db_config = env.db_config(url, format!("test:{}", std::process::id()));

@@ -28,7 +28,7 @@
 //!
 //! # Panics
 //!
-//! All here panics instead of returning an error, and says what to do: a test that has no database has failed.
+//! Everything here panics instead of returning an error, and says what to do: a test that has no database has failed.
 
 mod app;
 mod copies;

@@ -16,7 +16,7 @@ const WORKSPACE: &str = "dev";
 
 /// The migrations of the project in which cargo runs the tests of a package.
 pub(crate) fn migrations() -> Source {
-    found(&package(), env::var(MIGRATIONS).ok().as_deref())
+    found(&package(), env::var(MIGRATIONS).ok())
 }
 
 /// The folder of the build that this program is part of, which all tests of the project share.
@@ -25,7 +25,12 @@ pub(crate) fn target() -> PathBuf {
     // target/debug/deps/program
     let built = program.parent().filter(|folder| folder.ends_with("deps"));
     let target = built.and_then(|deps| deps.parent()?.parent());
-    target.map_or_else(|| package().join("target"), Path::to_owned)
+    // A documentation test is built elsewhere.
+    let named = || env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target
+        .map(Path::to_owned)
+        .or_else(named)
+        .unwrap_or_else(|| package().join("target"))
 }
 
 /// cargo and nextest set this for the programs that they run.
@@ -37,7 +42,7 @@ fn package() -> PathBuf {
 }
 
 /// For a project that the dev server does not serve, the first folder of migrations from the package upward.
-fn found(package: &Path, named: Option<&str>) -> Source {
+fn found(package: &Path, named: Option<String>) -> Source {
     let manifests = package.ancestors().flat_map(|folder| {
         [folder.to_owned(), folder.join(WORKSPACE)].map(|workspace| workspace.join("Cargo.toml"))
     });
@@ -59,13 +64,27 @@ fn found(package: &Path, named: Option<&str>) -> Source {
             (root.to_owned(), root.join("Cargo.toml"), None)
         }
     };
-    let folder = named.map(str::to_owned).or(declared);
+    let said = |value: &String| !value.is_empty();
+    let folder = named
+        .filter(said)
+        .or_else(|| in_dotenv(&root))
+        .filter(said)
+        .or(declared);
     let folder = folder.unwrap_or_else(|| "migrations".to_owned());
     Source {
         folder: (folder != "none").then(|| root.join(folder)),
         root,
         manifest,
     }
+}
+
+/// What `.env` says.
+fn in_dotenv(root: &Path) -> Option<String> {
+    let variables = dotenvy::from_path_iter(root.join(".env")).ok()?;
+    let mut variables = variables.filter_map(Result::ok);
+    variables
+        .find(|(name, _)| name == MIGRATIONS)
+        .map(|(_, value)| value)
 }
 
 /// `[workspace.metadata.host]` of a manifest.
@@ -88,8 +107,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        let found = |package: &str, named| {
-            let source = found(&folder.join(package), named);
+        let found = |package: &str, named: Option<&str>| {
+            let source = found(&folder.join(package), named.map(str::to_owned));
             let relative = |path: &Path| path.strip_prefix(&folder).unwrap().display().to_string();
             (
                 source.folder.as_deref().map(relative),
@@ -117,6 +136,8 @@ mod tests {
         assert_eq!(found("own/crates/web", None), own("db"));
         assert_eq!(found("own/crates/web", Some("sql")), own("sql"));
         assert_eq!(found("own/crates/web", Some("none")).0, None);
+        write("own/.env", "HOST_MIGRATIONS=of_dotenv\n");
+        assert_eq!(found("own/crates/web", Some("")), own("of_dotenv"));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -45,7 +45,7 @@ impl Response {
     #[track_caller]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body)
-            .unwrap_or_else(|error| panic!("the body is no text: {error}"))
+            .unwrap_or_else(|error| panic!("the body is not text: {error}"))
     }
 
     /// The body as JSON.

@@ -3,7 +3,7 @@
 use std::env;
 
 use shared::{BoxError, db::DatabaseUrl};
-use shared_cluster::{Cluster, Life, Place, USER};
+use shared_cluster::{Cluster, Life, Place, PostgresError, USER};
 use tokio::sync::OnceCell;
 
 use crate::{copies, project::target, users::Starting};
@@ -21,6 +21,8 @@ const FAST: [(&str, &str); 4] = [
 /// A server with a database from which others are made and dropped.
 pub(crate) struct Server {
     url: String,
+    /// Only tests of this project on this machine use it.
+    is_private: bool,
     /// How it copies a database, as CREATE DATABASE takes it.
     pub(crate) strategy: &'static str,
 }
@@ -35,13 +37,17 @@ impl Server {
     async fn find() -> Self {
         let named = env::var(VARIABLE).ok().filter(|url| !url.is_empty());
         let found = match named {
-            Some(url) => Ok(Self { url, strategy: "" }),
+            Some(url) => Ok(Self {
+                url,
+                is_private: false,
+                strategy: "",
+            }),
             None => private().await,
         };
         let server = found.unwrap_or_else(|error| {
             panic!("no database for this test: {error}\nor name a server for tests: {VARIABLE}=postgres://user:password@host/database")
         });
-        copies::drop_forgotten(server.parsed(None)).await;
+        copies::drop_forgotten(server.parsed(None), server.is_private).await;
         server
     }
 
@@ -68,23 +74,32 @@ async fn private() -> Result<Server, BoxError> {
         life: Life::OfItsOwn,
         ..Place::new(&folder, "cluster")
     };
-    let starting = Starting::begin(&folder).await?;
-    let mut cluster = Cluster::of(place)?;
-    cluster
-        .start(&mut |what| eprintln!("tests: {what}"))
-        .await?;
+    let mut cluster = Cluster::of(place).map_err(explained)?;
+    let starting = Starting::begin(&folder, &cluster).await?;
+    let started = cluster.start(&mut |what| eprintln!("tests: {what}")).await;
+    started.map_err(|error| {
+        format!("{error}\nif it was damaged, for example by a power failure, remove {} and run the tests again", folder.display())
+    })?;
     let server = Server {
         url: cluster.url_text(USER),
+        is_private: true,
         // Twice as fast without fsync; on a server that others use, it makes a checkpoint each time.
         strategy: match cluster.major() {
             ..15 => "", // knows no other
             _ => "STRATEGY FILE_COPY",
         },
     };
-    let (pid, pid_file) = (cluster.pid(), cluster.pid_file());
     cluster.keep_running();
-    starting.use_it(pid, &pid_file)?;
+    starting.end()?;
     Ok(server)
+}
+
+/// What to do, for tests.
+fn explained(error: PostgresError) -> BoxError {
+    match error {
+        PostgresError::NotFound => "there is no initdb and postgres in PGBIN, PATH or the usual places: install PostgreSQL, for example by apt-get install postgresql".into(),
+        other => other.into(),
+    }
 }
 
 /// The URL with another database in its path.

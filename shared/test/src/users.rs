@@ -1,4 +1,4 @@
-//! Which test processes use the private server: the first starts it, and a keeper stops it behind the last.
+//! Which test processes use the private server: the first starts it, and a keeper stops it after the last.
 //!
 //! Locks on files, which end with their process. Whoever uses the server shares one of them; whoever starts or stops it
 //! has another one alone; the keeper has the third.
@@ -6,10 +6,12 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use shared_cluster::Cluster;
 
 use crate::keeper::Keeper;
 
@@ -23,21 +25,21 @@ static USED: Mutex<Option<File>> = Mutex::new(None);
 
 /// Held while the server is started.
 pub(crate) struct Starting {
-    folder: PathBuf,
-    users: File,
     lock: File,
 }
 
 impl Starting {
-    /// Waits until no other process starts or stops the server in this folder.
+    /// Waits until no other process starts or stops the server in this folder, and uses it from here on: the server is
+    /// stopped after the last process that does, even if this one is killed while it starts it.
     ///
     /// # Errors
     /// The files cannot be made or locked, or another process does not end.
-    pub(crate) async fn begin(folder: &Path) -> io::Result<Self> {
+    pub(crate) async fn begin(folder: &Path, cluster: &Cluster) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let file = |name: &str| File::create(folder.join(name));
-        let (lock, users) = (file("lock")?, file("users")?);
-        file("keeper")?;
+        let paths = ["lock", "users", "keeper"].map(|name| folder.join(name));
+        let [lock_file, users_file, keeper] = &paths;
+        File::create(keeper)?;
+        let (lock, users) = (File::create(lock_file)?, File::create(users_file)?);
         let since = Instant::now();
         while !is_taken(lock.try_lock())? {
             if since.elapsed() > LIMIT {
@@ -46,21 +48,16 @@ impl Starting {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-            users,
-            lock,
-        })
+        users.lock_shared()?;
+        *USED.lock().unwrap_or_else(PoisonError::into_inner) = Some(users);
+        let (pid_file, socket) = (cluster.pid_file(), cluster.socket_file());
+        let keeper = Keeper::new((lock_file, users_file, keeper), (&pid_file, &socket))?;
+        keeper.start()?;
+        Ok(Self { lock })
     }
 
-    /// The server with this PID and PID file runs: it is stopped behind the last process that uses it.
-    pub(crate) fn use_it(self, server: i32, pid_file: &Path) -> io::Result<()> {
-        self.users.lock_shared()?;
-        let paths = ["lock", "users", "keeper"].map(|name| self.folder.join(name));
-        let [lock, users, keeper] = &paths;
-        // It ends by itself if there is one.
-        Keeper::new((lock, users, keeper), pid_file)?.start(server)?;
-        *USED.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.users);
+    /// The server runs.
+    pub(crate) fn end(self) -> io::Result<()> {
         self.lock.unlock()
     }
 }

@@ -31,7 +31,12 @@ async fn databases(client: &tokio_postgres::Client, like: &str) -> Vec<String> {
 fn program(folder: &Path) -> PathBuf {
     let place = folder.join("debug/deps/it");
     fs::create_dir_all(place.parent().unwrap()).unwrap();
-    fs::copy(env::current_exe().unwrap(), &place).unwrap();
+    // Not by this process: another thread may just start a program, which would have the file open for writing.
+    let copied = Command::new("cp")
+        .arg(env::current_exe().unwrap())
+        .arg(&place)
+        .status();
+    assert!(copied.unwrap().success());
     place
 }
 
@@ -116,8 +121,10 @@ async fn what_a_killed_test_has_left_is_dropped_by_a_later_run() {
     let database = TestDatabase::new().await;
     let client = client(database.url()).await;
     // Of a run long ago, and of one that may be going on.
-    let soon = format!("test_copy_{}_1_0", u32::MAX);
-    for name in ["test_copy_1_1_0", &soon] {
+    let soon = format!("shared_test_copy_{}_1_0", u32::MAX);
+    for name in ["shared_test_copy_1_1_0", &soon] {
+        let drop = format!("DROP DATABASE IF EXISTS {name}");
+        client.batch_execute(&drop).await.unwrap();
         client
             .batch_execute(&format!("CREATE DATABASE {name}"))
             .await
@@ -128,7 +135,7 @@ async fn what_a_killed_test_has_left_is_dropped_by_a_later_run() {
             .output()
             .unwrap(),
     );
-    let left = databases(&client, "test\\_copy\\_%\\_1\\_0").await;
+    let left = databases(&client, "shared\\_test\\_copy\\_%\\_1\\_0").await;
     client
         .batch_execute(&format!("DROP DATABASE {soon}"))
         .await

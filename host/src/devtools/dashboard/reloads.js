@@ -30,7 +30,7 @@ function renderTests(status) {
   const of = running?.total ? `${running.done} of ${running.total} are done` : "they are being compiled";
   if (running) put("tests-word", `testing generation ${running.generation}: ${of}`, "busy");
   else if (last) put("tests-word", `generation ${last.generation}: ${resultOf(last)}`, failedIn(last) ? "bad" : "good");
-  else put("tests-word", on ? "they run after the next save" : "they run after each save once they are switched on", "quiet");
+  else put("tests-word", on ? "they run after the next save" : "switched off", "quiet");
   once("failed-tests", last, () => {
     const shown = (last?.failed ?? []).map(({ name, output }) => frame(`${name}\n\n${output.trim()}`, `the failed test ${name}`, status));
     if (last?.error) shown.push(frame(last.error, "why tests do not run", status));

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::{
     BuildOutcome, Compiler, Diagnostic, Progress,
-    group::{Group, command},
+    group::{Group, compiler},
     message::diagnostic,
 };
 use crate::config::{App, Project};
@@ -75,7 +75,7 @@ async fn run(
     own: &BTreeSet<PathBuf>,
     on_update: impl FnMut(CargoUpdate),
 ) -> Result<(BuildOutcome, CargoOutput), BuildError> {
-    let mut cargo = command("cargo", project.workspace());
+    let mut cargo = compiler("cargo", project.workspace());
     cargo
         .args([
             "build",

@@ -15,7 +15,14 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::config::environment::{give_private_url, restore_user_environment};
 
-/// A command that runs in `root` with piped output, the user's environment, and the URL of the app's database.
+/// The same as [`command`], with the URL of the app's database: macros ask it while they expand.
+pub(super) fn compiler(program: impl AsRef<OsStr>, root: &Path) -> Command {
+    let mut compiler = command(program, root);
+    give_private_url(compiler.as_std_mut());
+    compiler
+}
+
+/// A command that runs in `root` with piped output and the user's environment.
 pub(crate) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -25,7 +32,6 @@ pub(crate) fn command(program: impl AsRef<OsStr>, root: &Path) -> Command {
         .stderr(Stdio::piped())
         .process_group(0);
     restore_user_environment(command.as_std_mut(), root);
-    give_private_url(command.as_std_mut());
     command
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::group::command;
+use super::group::compiler;
 
 /// One run of the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,12 +151,12 @@ impl Invocation {
 
     /// Runs where cargo would run it: in the workspace, or in a package outside of it.
     pub(super) fn command(&self, workspace: &Path) -> Command {
-        self.with_arguments(command(&self.program, self.folder(workspace)))
+        self.with_arguments(compiler(&self.program, self.folder(workspace)))
     }
 
     /// With low priority, for background work: it must not slow down what the user does meanwhile.
     pub(super) fn niced_command(&self, workspace: &Path) -> Command {
-        let mut nice = command("nice", self.folder(workspace));
+        let mut nice = compiler("nice", self.folder(workspace));
         nice.arg(&self.program);
         self.with_arguments(nice)
     }

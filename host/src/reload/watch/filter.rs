@@ -90,7 +90,8 @@ fn in_package(path: &Path, folder: bool) -> bool {
     let mut parts = path.components().map(Component::as_os_str);
     let first = parts.next().and_then(OsStr::to_str);
     let below = parts.next().is_some();
-    !(below && matches!(first, Some("tests" | "benches")))
+    let is_a_tools = folder && path.file_name().is_some_and(is_tool_folder);
+    !(is_a_tools || below && matches!(first, Some("tests" | "benches")))
         && is_user_file(path)
         && (folder || path.extension().is_some())
 }

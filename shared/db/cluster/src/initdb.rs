@@ -16,7 +16,7 @@ use crate::{
     Binaries, PostgresError,
     log::{open_log, tail},
     paths::{Paths, USER},
-    place::Place,
+    place::{Life, Place},
     run_as::RunAs,
     wait::poll,
 };
@@ -45,7 +45,8 @@ pub(super) async fn initialize(
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(errors);
-    run_as.apply(&mut initdb, place);
+    // Half a cluster is of no use to anybody.
+    run_as.apply(&mut initdb, &place.environment, Life::OfTheThread);
     let child = initdb.spawn().map_err(|source| PostgresError::Run {
         program: "initdb".into(),
         source,

@@ -1,7 +1,8 @@
 //! A private PostgreSQL cluster for development: found, initialised, started, recovered, stopped.
 //!
 //! It listens on a Unix socket in a 0700 folder and nowhere else: no port to collide, no password to leak. Its data
-//! stays across runs. It is a child of this process and ends with it, even after `kill -9`.
+//! stays across runs. It ends with the process that has started it, even after `kill -9`, unless it has a
+//! [life of its own](Life).
 //! Refuses to touch any server that it has not started on its own data folder.
 
 // Finds the system's binaries.
@@ -31,7 +32,7 @@ mod wait;
 
 pub use binaries::Binaries;
 pub use paths::USER;
-pub use place::{Life, Place};
+pub use place::{Environment, Life, Place};
 pub use server::Cluster;
 
 use std::{io, path::PathBuf};

@@ -10,12 +10,15 @@ pub struct Place {
     /// The folder of its files, relative to the root. Missing ones are created.
     pub folder: PathBuf,
     /// The environment of its programs, which get no other variable.
-    pub environment: Vec<(OsString, OsString)>,
+    pub environment: Environment,
     /// Settings of the server: `("fsync", "off")`.
     pub settings: Vec<(&'static str, String)>,
     /// When it ends.
     pub life: Life,
 }
+
+/// Variables with their values.
+pub type Environment = Vec<(OsString, OsString)>;
 
 /// When a server ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -21,6 +21,9 @@ use crate::{
     wait::{POLL, poll},
 };
 
+/// An ordinary start takes 40 ms, but recovery after a crash may take minutes.
+pub(super) const READY_LIMIT: Duration = Duration::from_mins(30);
+
 /// A server that does not stop meanwhile is stuck.
 pub(super) const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -36,9 +39,18 @@ pub(super) async fn left_running(
         return Ok(None);
     };
     let pid = Pid::from_raw(file.pid);
-    let has_its_own_life = life == Life::OfItsOwn && file.status == "ready";
-    if file.is_our_child() || has_its_own_life {
+    if file.is_our_child() {
         return Ok(Some(pid));
+    }
+    if life == Life::OfItsOwn {
+        let describe = || format!("PostgreSQL (PID {pid}) is starting");
+        let ready = poll(READY_LIMIT, on_wait, describe, || {
+            let is_ready = PidFile::read(data).is_some_and(|file| file.status == "ready");
+            is_ready
+                .then_some(true)
+                .or_else(|| has_exited(pid).then_some(false))
+        });
+        return Ok(ready.await.unwrap_or(false).then_some(pid));
     }
     if kill(pid, Signal::SIGINT).is_ok() {
         let describe = || format!("a PostgreSQL of an earlier run (PID {pid}) is ending");

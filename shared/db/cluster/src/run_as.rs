@@ -21,7 +21,7 @@ use nix::{
 
 use crate::{
     PostgresError,
-    place::{Life, Place},
+    place::{Environment, Life, Place},
 };
 
 /// The user that PostgreSQL's programs run as.
@@ -46,7 +46,7 @@ impl RunAs {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Self::Namespace.apply(&mut probe, place);
+        Self::Namespace.apply(&mut probe, &place.environment, Life::OfTheThread);
         let namespaces = match probe.status() {
             Ok(_) => return Ok(Self::Namespace),
             Err(error) => error,
@@ -63,12 +63,12 @@ impl RunAs {
         }
     }
 
-    /// Makes `command` run as this user, with the environment of the place, and end as it says: by default when the
-    /// calling THREAD ends, so call it on the main thread.
-    pub(super) fn apply(&self, command: &mut Command, place: &Place) {
-        let environment = place.environment.iter().map(|(name, value)| (name, value));
+    /// Makes `command` run as this user, with this environment alone. [`Life::OfTheThread`]: it ends when the calling
+    /// THREAD ends, so call it on the main thread.
+    pub(super) fn apply(&self, command: &mut Command, environment: &Environment, life: Life) {
+        let environment = environment.iter().map(|(name, value)| (name, value));
         command.env_clear().envs(environment);
-        let ends_with_thread = place.life == Life::OfTheThread;
+        let ends_with_thread = life == Life::OfTheThread;
         let namespace = matches!(self, Self::Namespace);
         if let Self::Other { uid, gid } = self {
             command.uid(uid.as_raw()).gid(gid.as_raw());

@@ -25,13 +25,11 @@ use crate::{
     paths::{PORT, Paths, USER},
     pidfile::PidFile,
     place::Place,
-    process::{STOP_LIMIT, is_alive, left_running, wait_for_exit},
+    process::{READY_LIMIT, STOP_LIMIT, is_alive, left_running, wait_for_exit},
     run_as::RunAs,
     wait::poll,
 };
 
-/// An ordinary start takes 40 ms, but recovery after a crash may take minutes.
-const READY_LIMIT: Duration = Duration::from_mins(30);
 /// A server that is not ready yet has nothing to write: it recovers at its next start.
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
 
@@ -77,7 +75,7 @@ impl Cluster {
     }
 
     /// Starts it, or takes back the one that this process started before a restart. A start that takes long says what
-    /// it waits for. Awaited on the main thread, never spawned: see [`RunAs::apply`].
+    /// it waits for. Awaited on the main thread, never spawned, since the server may end with its thread.
     ///
     /// # Errors
     /// The server could not be made or started; the error says why, with the end of its log. Dropping the future
@@ -98,10 +96,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// The PID of the server. Zero: it does not run.
+    /// The socket at which the server answers while it runs.
     #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.pid.map_or(0, Pid::as_raw)
+    pub fn socket_file(&self) -> PathBuf {
+        self.paths.socket.join(format!(".s.PGSQL.{PORT}"))
     }
 
     /// The file in which the server keeps its PID while it runs.
@@ -173,7 +171,7 @@ impl Cluster {
         self.spawn(on_wait).await
     }
 
-    /// Leaves it running for the next image of this process.
+    /// Leaves it running: for the next image of this process, or because it has a life of its own.
     pub fn keep_running(mut self) {
         self.pid = None;
     }
@@ -234,7 +232,9 @@ impl Cluster {
         for (name, value) in &self.place.settings {
             postgres.arg("-c").arg(format!("{name}={value}"));
         }
-        self.run_as.apply(&mut postgres, &self.place);
+        let place = &self.place;
+        self.run_as
+            .apply(&mut postgres, &place.environment, place.life);
         postgres.spawn().map_err(|source| PostgresError::Run {
             program: "postgres".into(),
             source,
