@@ -4,7 +4,8 @@
 mod listener;
 mod start;
 
-// What is answered in its place.
+// Who answers: the app, or what comes before it.
+mod answer;
 mod database;
 mod health;
 
@@ -23,21 +24,15 @@ mod systemd;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, Response, StatusCode, Version, header},
-};
 use clap::Args;
-use host_accept::{Answer, Limits, Tether};
-use hyper::{Request, body::Incoming};
+use host_accept::Limits;
 use shared::{
     AppState, BoxError, Db,
     abi::Building,
     env::{Env, LogFormat},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tower::ServiceExt;
-use tracing::{Dispatch, Instrument, Span};
+use tracing::Dispatch;
 
 use crate::{
     config::{ServeFlags, settings},
@@ -50,7 +45,7 @@ use metrics::Metrics;
 #[cfg(feature = "otlp")]
 use otlp::Traces;
 use start::{Started, start};
-use watch::{Watch, Watched};
+use watch::Watch;
 
 /// How long a client that keeps its connection may take to send one more request after a signal: the answer tells it to
 /// open another. Without this, a request that is on its way would find the connection closed.
@@ -114,31 +109,7 @@ pub(crate) async fn serve(
     };
     let (watch, _exporting) = watch(&env, &db, &limits).await?;
     let router = watch.noting_routes(router);
-    let over = ending.clone();
-    let answer: Answer = Arc::new(move |mut request: Request<Incoming>, _: Tether| {
-        let (over, version) = (over.clone(), request.version());
-        let probe = health.clone().zip(Health::probe(&request));
-        // A probe is no request of the app's.
-        let watched = match probe {
-            Some(_) => None,
-            None => watch.begin(&mut request),
-        };
-        let span = watched.as_ref().map_or_else(Span::none, Watched::span);
-        let router = router.clone();
-        Box::pin(async move {
-            let mut response = match probe {
-                Some((health, probe)) => health.respond(probe).await,
-                None => respond(router, request, span).await,
-            };
-            if let Some(watched) = watched {
-                response = watched.answered(response);
-            }
-            if over.is_cancelled() {
-                is_the_last(&mut response, version);
-            }
-            response
-        })
-    });
+    let answer = answer::by(router, health, watch, ending.clone());
     let mut serving = tokio::spawn(listener.serve(answer, stop.clone(), limits));
     tracing::info!("serving on http://{address}/{note}");
     systemd::ready();
@@ -217,28 +188,5 @@ pub(super) async fn close(db: &Db) {
             "the database connection was still in use after {} s",
             limit.as_secs()
         );
-    }
-}
-
-/// Runs the request in its own task, so that a panic becomes a 500 instead of a dropped connection.
-async fn respond(router: axum::Router, request: Request<Incoming>, span: Span) -> Response<Body> {
-    let running = tokio::spawn(router.oneshot(request.map(Body::new)).instrument(span));
-    match AbortOnDropHandle::new(running).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
-        Err(_) => {
-            let mut response = Response::new(Body::from("internal error\n"));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
-    }
-}
-
-/// Asks the client to send what it sends next on another connection, which leads to another process. HTTP/2 has a frame
-/// of its own for this.
-fn is_the_last(response: &mut Response<Body>, version: Version) {
-    if version <= Version::HTTP_11 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
     }
 }

@@ -58,7 +58,10 @@ async fn a_change_in_shared_replaces_the_host_and_refuses_nobody() {
             "host/src/reload/live.rs",
             "pool_owner: self.services.mode.pool",
         ),
-        ("host/src/production.rs", "pool_owner: PoolOwner::Host"),
+        (
+            "host/src/production/start.rs",
+            "pool_owner: PoolOwner::Host",
+        ),
     ] {
         host.checkout
             .edit(caller, field, &format!("added: (), {field}"));
