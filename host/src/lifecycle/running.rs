@@ -92,11 +92,8 @@ impl Running {
             Err(error) => return End::Failed(error.into()),
         };
         let (end, notifiers) = (self.end.clone(), self.notifiers.clone());
-        let Notifiers {
-            rebuild,
-            settings,
-            cleaned,
-        } = &notifiers;
+        let (rebuild, settings) = (&notifiers.rebuild, &notifiers.settings);
+        let cleaned = &notifiers.cleaned;
         tokio::select! {
             started = self.database.start(&self.services.database.access) => if let Err(error) = started {
                 return End::Failed(error);
