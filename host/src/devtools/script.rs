@@ -97,7 +97,7 @@ fn tests(now: &Testing) -> Option<Tests> {
         });
     }
     now.last.as_ref().filter(|_| now.on).map(|last| Tests {
-        words: last.in_words(),
+        words: format!("tests: {}", last.in_words()),
         succeeded: Some(last.succeeded()),
     })
 }

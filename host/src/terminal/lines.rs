@@ -93,12 +93,19 @@ fn tested(run: &TestRun) -> String {
         return format!("{GOOD}✓{GOOD:#} tests: {words}");
     }
     let mut text = format!("{BAD}✗ tests: {words}{BAD:#}");
+    // With RUST_BACKTRACE, the calls are on the dashboard.
+    let said = |text: &str| {
+        text.split("\nstack backtrace:")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
     let indented = |text: &str| text.trim().replace('\n', "\n          ");
     for test in run.failed.iter().take(SHOWN_FAILURES) {
         text += &format!(
             "\n          {BAD}{}{BAD:#}\n          {}",
             test.name,
-            indented(&test.output)
+            indented(&said(&test.output))
         );
     }
     if run.failed.len() > SHOWN_FAILURES {

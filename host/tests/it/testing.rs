@@ -79,7 +79,10 @@ async fn after_a_save_the_tests_run_and_every_place_shows_what_came_of_them_unti
         browser.open(&host.url("/word")).await;
         let bar = "document.querySelector('html > div:last-of-type')?.shadowRoot?.querySelector('[data-tests]')?.textContent";
         browser
-            .until("the result in the bar", &format!("{bar} === '{words}'"))
+            .until(
+                "the result in the bar",
+                &format!("{bar} === 'tests: {words}'"),
+            )
             .await;
         browser.open(&host.url("/__dev/reloads")).await;
         let card = "document.getElementById('tests')?.textContent";
