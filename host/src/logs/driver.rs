@@ -6,22 +6,22 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt::{self, Debug, Write},
-    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
+    fmt::{self, Write},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use host_wire::Executed;
+use log::{Level, Log, Metadata, Record};
 use shared::{
-    db::trace::{Statement, What, in_statement},
+    db::trace::{self, Statement, What, in_statement},
     request::Request,
 };
-use tracing::{
-    Event, Metadata, Subscriber,
-    field::{Field, Visit},
-    level_filters::LevelFilter,
-};
-use tracing_subscriber::{filter::dynamic_filter_fn, layer::Filter};
+use tracing::level_filters::LevelFilter;
+use tracing_log::LogTracer;
 
 /// The modules of tokio-postgres in which it says what it sends.
 const TARGETS: [&str; 4] = [
@@ -58,49 +58,82 @@ struct Sent {
     count: usize,
 }
 
-/// The directives with which a filter lets the driver's lines through.
-pub(super) fn directives() -> String {
-    let directives = TARGETS.map(|target| format!("{target}=debug"));
-    directives.join(",")
-}
+/// Records of the crate `log`: shows them as the subscriber shows its own, and notes what the driver sends. Before the
+/// subscriber, whose filters take longer than a short statement.
+pub(super) struct Records(LogTracer);
 
-/// Lets a line through only if it is noted: formatting the parameters takes time.
-pub(super) fn filter<S: Subscriber>() -> impl Filter<S> {
-    // The highest, so that only the filter that this one is joined with sets the level of the whole process.
-    let level = LevelFilter::TRACE;
-    dynamic_filter_fn(|metadata, _| is_wanted(metadata)).with_max_level_hint(level)
-}
+/// Whether the subscriber may show lines of these levels at all.
+static SHOWN: AtomicBool = AtomicBool::new(false);
 
-/// The statements of the `Db` are recorded already.
-fn is_wanted(metadata: &Metadata<'_>) -> bool {
-    !is_of_the_driver(metadata.target())
-        || (!in_statement() && Request::current().is_some_and(|request| request.is_traced()))
-}
+impl Records {
+    /// Makes these the records of the process, unless it has some.
+    pub(super) fn install() {
+        let records = Box::new(Self(LogTracer::new()));
+        drop(log::set_boxed_logger(records)); // fails if another was first
+    }
 
-/// The threshold of `log` that corresponds to that of the subscriber.
-pub(super) fn threshold() -> log::LevelFilter {
-    match LevelFilter::current() {
-        LevelFilter::TRACE => log::LevelFilter::Trace,
-        LevelFilter::DEBUG => log::LevelFilter::Debug,
-        LevelFilter::INFO => log::LevelFilter::Info,
-        LevelFilter::WARN => log::LevelFilter::Warn,
-        LevelFilter::ERROR => log::LevelFilter::Error,
-        _ => log::LevelFilter::Off,
+    /// Lets through what the subscriber shows with this filter, and what is noted.
+    pub(super) fn follow(filter: &str) {
+        let is_shown = ["debug", "trace"]
+            .iter()
+            .any(|level| filter.contains(level));
+        SHOWN.store(is_shown, Relaxed);
+        let of_subscriber = match LevelFilter::current() {
+            LevelFilter::TRACE => log::LevelFilter::Trace,
+            LevelFilter::DEBUG => log::LevelFilter::Debug,
+            LevelFilter::INFO => log::LevelFilter::Info,
+            LevelFilter::WARN => log::LevelFilter::Warn,
+            LevelFilter::ERROR => log::LevelFilter::Error,
+            _ => log::LevelFilter::Off,
+        };
+        let noted = match trace::is_enabled() {
+            true => log::LevelFilter::Debug,
+            false => log::LevelFilter::Off,
+        };
+        log::set_max_level(of_subscriber.max(noted));
     }
 }
 
-/// Notes what the request sends, if the event says that. Whether it does.
-pub(super) fn note(request: &Arc<Request>, event: &Event<'_>) -> bool {
-    let mut line = Line::default();
-    event.record(&mut line);
-    if !is_of_the_driver(&line.target) {
-        return false;
+impl Log for Records {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        match is_of_the_driver(metadata) {
+            true => request().is_some() || (SHOWN.load(Relaxed) && self.0.enabled(metadata)),
+            false => self.0.enabled(metadata),
+        }
     }
-    if let Some(source) = source_in(&line.message) {
+
+    fn log(&self, record: &Record<'_>) {
+        if is_of_the_driver(record.metadata()) {
+            if let Some(request) = request() {
+                note(&request, record);
+            }
+            if !SHOWN.load(Relaxed) {
+                return;
+            }
+        }
+        self.0.log(record);
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+/// The request whose statements are noted. Those of the `Db` are recorded already.
+fn request() -> Option<Arc<Request>> {
+    let current = || Request::current().filter(|request| request.is_traced());
+    (!in_statement()).then(current).flatten()
+}
+
+/// Notes what the request sends, if the record says that.
+fn note(request: &Arc<Request>, record: &Record<'_>) {
+    let mut line = String::new();
+    // Ends early where the parameters are long.
+    write!(Bounded(&mut line), "{}", record.args()).unwrap_or(());
+    if let Some(source) = source_in(&line) {
         let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
         sent.push(source, request);
     }
-    true
 }
 
 /// Records a statement in the request that has sent it, if that is known.
@@ -162,8 +195,8 @@ impl Sent {
     }
 }
 
-fn is_of_the_driver(target: &str) -> bool {
-    TARGETS.contains(&target)
+fn is_of_the_driver(metadata: &Metadata<'_>) -> bool {
+    metadata.level() == Level::Debug && TARGETS.contains(&metadata.target())
 }
 
 /// The name or the text of the statement that a line is about.
@@ -180,29 +213,6 @@ fn source_in(line: &str) -> Option<&str> {
 
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_LINE)]
-}
-
-/// A record of `log`, as far as it is needed.
-#[derive(Default)]
-struct Line {
-    target: String,
-    message: String,
-}
-
-impl Visit for Line {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "log.target" {
-            value.clone_into(&mut self.target);
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            // Ends early where the parameters are long.
-            let written = write!(Bounded(&mut self.message), "{value:?}");
-            written.unwrap_or(());
-        }
-    }
 }
 
 struct Bounded<'a>(&'a mut String);

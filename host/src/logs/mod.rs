@@ -41,8 +41,6 @@ use std::{
 };
 
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
-#[cfg(feature = "dev")]
-use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{MakeWriter, time::FormatTime},
@@ -104,7 +102,7 @@ fn filtered(lines: impl Layer<Registry> + Send + Sync, more: More) -> Dispatch {
     #[cfg(feature = "dev")]
     let (log, traced, listed) = {
         let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));
-        let log = log.with(of_request::RequestLog.with_filter(filter.and(driver::filter())));
+        let log = log.with(of_request::RequestLog.with_filter(filter));
         let (filter, listed) = reload::Layer::new(EnvFilter::new(DEFAULT));
         (
             log.with(kept::KeepLines.with_filter(filter)),
@@ -120,9 +118,8 @@ fn filtered(lines: impl Layer<Registry> + Send + Sync, more: More) -> Dispatch {
                 listed.reload(EnvFilter::new(wanted))?;
             }
             shown.reload(EnvFilter::new(wanted))?;
-            // Records of `log` pass a threshold of their own first, which was set when the subscriber was installed.
             #[cfg(feature = "dev")]
-            log::set_max_level(driver::threshold());
+            driver::Records::follow(wanted);
             Ok(())
         })
     });
@@ -132,6 +129,8 @@ fn filtered(lines: impl Layer<Registry> + Send + Sync, more: More) -> Dispatch {
 /// Lets `log` show all records from here on, unless there is a subscriber already. Returns whether it does.
 pub(crate) fn install(log: Dispatch) -> bool {
     let is_first = dispatcher::get_default(|set| set.is::<NoSubscriber>());
+    #[cfg(feature = "dev")]
+    driver::Records::install();
     drop(log.try_init()); // fails if there is one, or one for records of `log`
     is_first
 }

@@ -1,7 +1,7 @@
 //! Notes each line of the log in the request that it is about, for its trace.
 //!
 //! sqlx, and so SeaORM, says there which statements it runs: those are noted as such. What tokio-postgres says is for
-//! [`driver`]. What a task logs that a handler
+//! [`driver`](super::driver). What a task logs that a handler
 //! has spawned belongs to no request.
 
 use std::{
@@ -19,20 +19,17 @@ use tracing::{
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
-use super::{driver, text::line_of};
+use super::text::line_of;
 
 /// The target of sqlx's lines, which are of the level `DEBUG` unless the app sets another.
 const SQLX: &str = "sqlx::query";
-
-/// The target of all records of the crate `log`, which say their own in a field.
-const OF_LOG: &str = "log";
 
 /// What is noted where the terminal shows `shown`.
 pub(super) fn filter(shown: &str) -> EnvFilter {
     if !trace::is_enabled() {
         return EnvFilter::new("off");
     }
-    EnvFilter::new(format!("{shown},{SQLX}=debug,{}", driver::directives()))
+    EnvFilter::new(format!("{shown},{SQLX}=debug"))
 }
 
 /// See the [module](self).
@@ -52,9 +49,7 @@ impl<S: Subscriber> Layer<S> for RequestLog {
             request.record(since.unwrap_or_else(Instant::now), what);
             return;
         }
-        if metadata.target() != OF_LOG || !driver::note(&request, event) {
-            request.record(Instant::now(), What::Log(Box::new(line_of(event))));
-        }
+        request.record(Instant::now(), What::Log(Box::new(line_of(event))));
     }
 }
 
