@@ -53,7 +53,7 @@ pub struct Limits {
 /// How long to wait after `accept` has failed, usually because there are no file descriptors left, which is temporary.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a silent connection may take to begin its request after `stop`, and the kernel to hand over another one.
+/// How long a silent connection may take to begin its request after `stop`, at least, and the kernel to hand over another one.
 const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// How long the kernel's queue is emptied while further clients can come: under load that has no end.
@@ -144,14 +144,16 @@ impl Server {
         }
     }
 
-    /// Takes what the kernel has accepted, until nothing has come for a moment.
+    /// Takes what the kernel has accepted, until nothing has come for as long as an idle connection would be kept: a
+    /// handshake that has begun may need a round trip to a distant client.
     async fn empty_queue(&mut self, listener: &TcpListener, deadline: Instant) {
+        let patience = self.limits.idle.max(LAST_WORD);
         loop {
             let place = self.limits.places.free();
             let Ok(place) = tokio::time::timeout_at(deadline, place).await else {
                 return;
             };
-            match tokio::time::timeout(LAST_WORD, listener.accept()).await {
+            match tokio::time::timeout(patience, listener.accept()).await {
                 Ok(Ok((stream, _))) => self.spawn(stream, place),
                 Ok(Err(error)) => {
                     // Such as a client that has left; without descriptors, the requests that end free some.

@@ -27,7 +27,9 @@ pub(super) async fn serve(
     metrics: Arc<Metrics>,
 ) -> Result<AbortOnDropHandle<usize>, BoxError> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        format!("cannot listen on {address} for metrics: {error}; choose another METRICS_ADDRESS")
+        format!(
+            "cannot listen on {address} for metrics: {error}; choose another HTTP_METRICS_ADDRESS"
+        )
     })?;
     let address = listener.local_addr()?;
     let answer: Answer = Arc::new(move |request, _| {

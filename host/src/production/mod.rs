@@ -104,7 +104,8 @@ pub(crate) async fn serve(
     let (health, _checking) = Health::new(db.clone(), db_config, ending.clone());
     let health = env.http_health.then_some(health);
     let limits = Limits {
-        idle: ONE_MORE,
+        // Half of it, so that there is time left to close them in good order.
+        idle: ONE_MORE.min(env.drain_timeout / 2),
         ..settings::limits(&env)
     };
     let (watch, _exporting) = watch(&env, &db, &limits).await?;
@@ -134,22 +135,30 @@ pub(crate) async fn serve(
     tracing::info!("{signal}: finishing open requests");
     shutdown.cancel();
     stop.cancel();
-    let ended = tokio::select! {
-        ended = serving => ended?,
-        _ = signals.next() => return Ok(()),
+    let ending = async {
+        let cut_off = serving.await?;
+        if cut_off > 0 {
+            let connections = if cut_off == 1 {
+                "connection"
+            } else {
+                "connections"
+            };
+            tracing::warn!(
+                "{cut_off} {connections} cut off after {} ms (DRAIN_TIMEOUT_MS)",
+                env.drain_timeout.as_millis()
+            );
+        }
+        close(&db).await;
+        #[cfg(feature = "otlp")]
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+        Ok(())
     };
-    if ended > 0 {
-        tracing::warn!(
-            "{ended} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
-            env.drain_timeout.as_millis()
-        );
+    tokio::select! {
+        ended = ending => ended,
+        _ = signals.next() => Ok(()),
     }
-    close(&db).await;
-    #[cfg(feature = "otlp")]
-    if let Some(traces) = traces {
-        traces.end().await;
-    }
-    Ok(())
 }
 
 /// Why no request is traced, if none is. `is_ours` is whether the log is the host's.

@@ -8,7 +8,7 @@ use crate::support::{Server, eventually};
 #[tokio::test]
 async fn each_line_is_an_object_and_each_request_has_one() {
     let server = Server::start().await;
-    let settings = [("LOG_FORMAT", "json"), ("HTTP_ACCESS_LOG", "on")];
+    let settings = [("HTTP_LOG_FORMAT", "json"), ("HTTP_ACCESS_LOG", "on")];
     let serving = Serving::start(&server, &settings).await;
     serving.get("/item/7?key=secret").await;
     serving.get("/panic").await;
