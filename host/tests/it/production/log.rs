@@ -46,6 +46,26 @@ async fn each_line_is_an_object_and_each_request_has_one() {
 }
 
 #[tokio::test]
+async fn a_panic_is_logged_whatever_else_is() {
+    let server = Server::start().await;
+    let settings = [("HTTP_LOG_FORMAT", "json"), ("RUST_LOG", "host=info")];
+    let serving = Serving::start(&server, &settings).await;
+    serving.get("/panic").await;
+    serving.terminate();
+    let (_, said) = serving.ended().await;
+    let is_a_panic = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["target"] == "panic"
+    };
+    assert_eq!(
+        said.lines().filter(|line| is_a_panic(line)).count(),
+        1,
+        "{said}"
+    );
+    assert!(!said.contains("in app()"), "{said}");
+}
+
+#[tokio::test]
 async fn without_the_setting_no_request_is_logged() {
     let server = Server::start().await;
     let serving = Serving::start(&server, &[]).await;
