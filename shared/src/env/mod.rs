@@ -12,7 +12,7 @@ mod unread;
 
 pub use own::Own;
 use parse::{address, address_with_port, up_to};
-pub use parse::{milliseconds, on_or_off};
+pub use parse::{milliseconds, on_or_off, without_user};
 pub use setting::{Change, Reader, Setting, ShownSetting};
 pub use table::{HOST, PORT, SETTINGS};
 
@@ -232,9 +232,11 @@ impl Env {
             http_access_log: reader.take(&table::HTTP_ACCESS_LOG, on_or_off),
             metrics_address: reader.take(&table::HTTP_METRICS_ADDRESS, address_with_port),
             log_format: reader.take(&table::HTTP_LOG_FORMAT, str::parse),
-            otlp_endpoint: reader.take(&table::OTEL_EXPORTER_OTLP_ENDPOINT, |text| {
-                Ok((!text.is_empty()).then(|| text.to_owned()))
-            }),
+            otlp_endpoint: reader.take_masked(
+                &table::OTEL_EXPORTER_OTLP_ENDPOINT,
+                |text| Ok((!text.is_empty()).then(|| text.to_owned())),
+                |_, text| without_user(text),
+            ),
             entries: Vec::new(),
             sources: variables
                 .values
