@@ -31,6 +31,7 @@ use shared::{
     abi::Building,
     env::{Env, LogFormat},
 };
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Dispatch;
 
@@ -91,6 +92,7 @@ pub(crate) async fn serve(
         db_config,
         shutdown,
         listener,
+        metrics,
         router,
     } = started;
     if let (Some(because), Some(_)) = (untraced(is_ours), &env.otlp_endpoint) {
@@ -102,13 +104,14 @@ pub(crate) async fn serve(
     let stop = CancellationToken::new();
     let ending = CancellationToken::new();
     let (health, _checking) = Health::new(db.clone(), db_config, ending.clone());
-    let health = env.http_health.then_some(health);
     let limits = Limits {
         // Half of it, so that there is time left to close them in good order.
         idle: ONE_MORE.min(env.drain_timeout / 2),
+        upgraded: true,
         ..settings::limits(&env)
     };
-    let (watch, _exporting) = watch(&env, &db, &limits).await?;
+    let (watch, _exporting) = watch(&env, &db, &limits, &health, metrics)?;
+    let health = env.http_health.then_some(health);
     let router = watch.noting_routes(router);
     let answer = answer::by(router, health, watch, ending.clone());
     let mut serving = tokio::spawn(listener.serve(answer, stop.clone(), limits));
@@ -170,22 +173,24 @@ fn untraced(is_ours: bool) -> Option<&'static str> {
 }
 
 /// Who wants to know of requests; and the metrics, which are served until the handle is dropped.
-async fn watch(
+fn watch(
     env: &Env,
     db: &Db,
     limits: &Limits,
+    health: &Health,
+    listener: Option<TcpListener>,
 ) -> Result<(Watch, Option<AbortOnDropHandle<usize>>), BoxError> {
     let mut watch = Watch {
         metrics: None,
         access_log: env.http_access_log,
         traced: cfg!(feature = "otlp") && env.otlp_endpoint.is_some(),
     };
-    let Some(address) = env.metrics_address else {
+    let Some(listener) = listener else {
         return Ok((watch, None));
     };
     let metrics = Arc::new(Metrics::new(db.clone(), limits.places.clone())?);
     watch.metrics = Some(metrics.clone());
-    let exporting = exporter::serve(address, metrics).await?;
+    let exporting = exporter::serve(listener, metrics, health.clone())?;
     Ok((watch, Some(exporting)))
 }
 

@@ -79,6 +79,9 @@ async fn requests_are_counted_by_route_and_prometheus_can_read_it() {
     assert!(text.contains("host_build_info{version=\""));
     is_taken_by_promtool(&text);
 
+    let probe = metrics.replace("/metrics", "/readyz");
+    assert_eq!(read(&probe).await, "ok\n");
+
     // Not for the public, and only there.
     assert_eq!(serving.get("/metrics").await.0, 404);
 }
