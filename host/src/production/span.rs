@@ -3,10 +3,11 @@
 use axum::http::{Request, StatusCode};
 use tracing::{Span, field::Empty};
 
-use super::watch::OTHER;
-
 /// Of these spans. They are at the level of traces, so that the log does not show them.
 pub(super) const TARGET: &str = "http_request";
+
+/// How others call a method that HTTP does not define; the conventions have a word of their own for it.
+pub(super) const OTHER: &str = "other";
 
 /// What is known at the beginning.
 pub(super) fn of<B>(request: &Request<B>, method: &str) -> Span {
