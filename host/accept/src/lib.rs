@@ -48,12 +48,15 @@ pub struct Limits {
     /// How long a connection that is idle at `stop` may take to send one more request, which its client may have sent
     /// already. HTTP/2 needs none of it: there a client is told which of its requests are still answered.
     pub idle: Duration,
+    /// Whether sockets that have left HTTP (WebSockets) may continue for `drain` too. Otherwise their end is the caller's
+    /// to wait for.
+    pub upgraded: bool,
 }
 
 /// How long to wait after `accept` has failed, usually because there are no file descriptors left, which is temporary.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a silent connection may take to begin its request after `stop`, and the kernel to hand over another one.
+/// How long a silent connection may take to begin its request after `stop`, at least, and the kernel to hand over another one.
 const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// How long the kernel's queue is emptied while further clients can come: under load that has no end.
@@ -125,8 +128,9 @@ impl Server {
             // Warn only once: a full server usually stays full for a while.
             if self.limits.places.are_taken() && !std::mem::replace(&mut told, true) {
                 tracing::warn!(
-                    "{} connections are open (HTTP_MAX_CONNECTIONS): further clients wait for one of them to close",
-                    self.limits.places.limit()
+                    "{} connections are open ({}): further clients wait for one of them to close",
+                    self.limits.places.limit(),
+                    self.limits.places.name()
                 );
             }
             tokio::select! {
@@ -144,14 +148,16 @@ impl Server {
         }
     }
 
-    /// Takes what the kernel has accepted, until nothing has come for a moment.
+    /// Takes what the kernel has accepted, until nothing has come for as long as an idle connection would be kept: a
+    /// handshake that has begun may need a round trip to a distant client.
     async fn empty_queue(&mut self, listener: &TcpListener, deadline: Instant) {
+        let patience = self.limits.idle.max(LAST_WORD);
         loop {
             let place = self.limits.places.free();
             let Ok(place) = tokio::time::timeout_at(deadline, place).await else {
                 return;
             };
-            match tokio::time::timeout(LAST_WORD, listener.accept()).await {
+            match tokio::time::timeout(patience, listener.accept()).await {
                 Ok(Ok((stream, _))) => self.spawn(stream, place),
                 Ok(Err(error)) => {
                     // Such as a client that has left; without descriptors, the requests that end free some.
@@ -175,10 +181,19 @@ impl Server {
     }
 
     async fn finish(mut self, deadline: Instant) -> usize {
-        let finished = async { while self.connections.join_next().await.is_some() {} };
-        // Dropping the set at the end of this function cuts off what is left.
+        let Limits {
+            places, upgraded, ..
+        } = self.limits;
+        let finished = async {
+            while self.connections.join_next().await.is_some() {}
+            if upgraded {
+                places.all_free().await;
+            }
+        };
+        // Dropping the set at the end of this function cuts off what is left; the end of the process, what is upgraded.
         match tokio::time::timeout_at(deadline, finished).await {
             Ok(()) => 0,
+            Err(_) if upgraded => places.open(),
             Err(_) => self.connections.len(),
         }
     }

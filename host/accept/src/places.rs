@@ -12,15 +12,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Places {
     free: Arc<Semaphore>,
     limit: usize,
+    name: &'static str,
     open: Arc<AtomicUsize>,
 }
 
 impl Places {
-    /// So many of them.
-    pub fn new(limit: usize) -> Self {
+    /// So many of them. `name` tells the user which limit it is.
+    pub fn new(limit: usize, name: &'static str) -> Self {
         Self {
             free: Arc::new(Semaphore::new(limit)),
             limit,
+            name,
             open: Arc::default(),
         }
     }
@@ -35,6 +37,10 @@ impl Places {
         self.open.load(Relaxed)
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
     pub(crate) fn are_taken(&self) -> bool {
         self.free.available_permits() == 0
     }
@@ -43,6 +49,13 @@ impl Places {
     pub(crate) async fn free(&self) -> OwnedSemaphorePermit {
         let place = self.free.clone().acquire_owned().await;
         place.expect("nobody closes the semaphore")
+    }
+
+    /// Until no client is connected. Cancel-safe.
+    pub(crate) async fn all_free(&self) {
+        let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        let places = self.free.acquire_many(all).await;
+        drop(places.expect("nobody closes the semaphore"));
     }
 
     /// The client has come.

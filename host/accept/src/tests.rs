@@ -28,10 +28,11 @@ async fn server(
         async { Response::new(Body::from("here")) }.boxed()
     });
     let limits = Limits {
-        places: Places::new(connections),
+        places: Places::new(connections, "of the test"),
         silence,
         drain: Duration::ZERO,
         idle: Duration::ZERO,
+        upgraded: false,
     };
     let until = stop.clone();
     tokio::spawn(async move { serve(&listener, answer, until, limits).await });

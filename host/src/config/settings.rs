@@ -25,10 +25,11 @@ pub(crate) fn wants_plain_output() -> bool {
 /// The limits for clients.
 pub(crate) fn limits(env: &Env) -> Limits {
     Limits {
-        places: Places::new(env.http_max_connections),
+        places: Places::new(env.http_max_connections, "HTTP_MAX_CONNECTIONS"),
         silence: env.http_header_timeout,
         drain: env.drain_timeout,
         idle: Duration::ZERO, // the next process answers, or nobody waits
+        upgraded: false,      // a generation knows its own
     }
 }
 

@@ -76,7 +76,7 @@ where
         .with_writer(writer)
         .with_ansi(coloured)
         .event_format(Lines::new(clock, coloured));
-    filtered(lines, more)
+    filtered(lines, more, None)
 }
 
 /// The host's subscriber, for programs: an object on each line, with the fields of the record in it.
@@ -90,11 +90,15 @@ where
         .flatten_event(true)
         .with_span_list(false) // the innermost is enough
         .with_writer(writer);
-    filtered(lines, more)
+    filtered(lines, more, Some(panics::SHOWN))
 }
 
-/// Call it once: the filter that it makes is the one that [`read_filter`] sets.
-fn filtered(lines: impl Layer<Registry> + Send + Sync, more: More) -> Dispatch {
+/// Call it once: the filter that it makes is the one that [`read_filter`] sets. `always` is shown whatever the user wants.
+fn filtered(
+    lines: impl Layer<Registry> + Send + Sync,
+    more: More,
+    always: Option<&'static str>,
+) -> Dispatch {
     let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
     let mut heard = vec![lines.with_filter(filter).boxed()];
     heard.extend(more);
@@ -117,7 +121,10 @@ fn filtered(lines: impl Layer<Registry> + Send + Sync, more: More) -> Dispatch {
                 traced.reload(of_request::filter(wanted))?;
                 listed.reload(EnvFilter::new(wanted))?;
             }
-            shown.reload(EnvFilter::new(wanted))?;
+            shown.reload(match always {
+                Some(always) => EnvFilter::new(format!("{always},{wanted}")),
+                None => EnvFilter::new(wanted),
+            })?;
             #[cfg(feature = "dev")]
             driver::Records::follow(wanted);
             Ok(())

@@ -50,11 +50,16 @@ pub(super) async fn ask(db: &Db, config: &DbConfig) -> Result<(), (Trouble, Stri
                 std::future::pending::<()>().await;
             }
         };
-        tokio::select! {
-            answered = db.query_one("SELECT 1", &[]) => match answered {
+        let shared = async {
+            match db.query_one("SELECT 1", &[]).await {
                 Ok(_) => Ok(()),
+                // Others use the connection, for longer than the app is willing to wait.
+                Err(DbError::Wait { .. }) => std::future::pending().await,
                 Err(error) => Err(judged(&error)),
-            },
+            }
+        };
+        tokio::select! {
+            answered = shared => answered,
             () = apart => Ok(()),
         }
     };

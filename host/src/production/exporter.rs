@@ -1,5 +1,5 @@
 //! Serves the metrics, at an address of their own: they are not for the public, leave the app all of its paths, and can be
-//! read while every place for clients is taken.
+//! read while every place for clients is taken. For the same reason the probes are answered here too.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use shared::BoxError;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::metrics::Metrics;
+use super::{health::Health, metrics::Metrics};
 
 /// Few read them.
 const READERS: usize = 16;
@@ -21,24 +21,36 @@ const READERS: usize = 16;
 /// How long a reader may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// Takes the address, so that one that is in use is seen before the app starts.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, BoxError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = "choose another HTTP_METRICS_ADDRESS";
+        format!("cannot listen on {address} for metrics: {error}; {advice}").into()
+    })
+}
+
 /// Serves until the handle is dropped: the end of the process can be watched too.
-pub(super) async fn serve(
-    address: SocketAddr,
+pub(super) fn serve(
+    listener: TcpListener,
     metrics: Arc<Metrics>,
+    health: Health,
 ) -> Result<AbortOnDropHandle<usize>, BoxError> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        format!("cannot listen on {address} for metrics: {error}; choose another METRICS_ADDRESS")
-    })?;
     let address = listener.local_addr()?;
     let answer: Answer = Arc::new(move |request, _| {
-        let response = respond(request.method(), request.uri().path(), &metrics);
-        Box::pin(async { response })
+        let (health, metrics) = (health.clone(), metrics.clone());
+        Box::pin(async move {
+            match Health::probe(&request) {
+                Some(probe) => health.respond(probe).await,
+                None => respond(request.method(), request.uri().path(), &metrics),
+            }
+        })
     });
     let limits = Limits {
-        places: Places::new(READERS),
+        places: Places::new(READERS, "readers of the metrics"),
         silence: SILENCE,
         drain: Duration::ZERO,
         idle: Duration::ZERO,
+        upgraded: false,
     };
     tracing::info!("metrics at http://{address}/metrics");
     let until = CancellationToken::new(); // nobody cancels it

@@ -1,7 +1,7 @@
 //! The listening socket: the one that systemd passes (`LISTEN_FDS`), or one that is bound here.
 //!
-//! Whose it is decides how it ends. Ours is closed, and nobody may be cut off by that. systemd's stays open there, and who
-//! connects later waits in its queue for the next process.
+//! Whose it is decides how it ends. Ours is closed, and nobody may be cut off by that. systemd's stays open there, and
+//! clients that connect later wait in its queue for the next process.
 
 use std::{
     io,

@@ -63,7 +63,7 @@ impl Metrics {
             )?,
             database_waiting: gauge(
                 "database_waiting",
-                "Who waits for the database connection now.",
+                "Callers waiting for the database connection.",
             )?,
             database_opened: counter(
                 "database_connections_opened_total",
@@ -71,7 +71,7 @@ impl Metrics {
             )?,
             database_lost: counter(
                 "database_connections_lost_total",
-                "Connections to PostgreSQL that ended by themselves.",
+                "Connections to PostgreSQL that were lost unexpectedly.",
             )?,
             database_uses: counter(
                 "database_uses_total",
@@ -83,7 +83,7 @@ impl Metrics {
         let labels = ["method", "route", "status"];
         let requests = Opts::new(
             "http_requests_total",
-            "Requests that have ended; status 499: the client left before there was an answer.",
+            "Requests that have ended; status 499: the client left, or was cut off, before there was an answer.",
         );
         let durations = HistogramOpts::new(
             "http_request_duration_seconds",
@@ -107,7 +107,6 @@ impl Metrics {
     }
 
     pub(super) fn ended(&self, method: &str, route: &str, status: u16, took: Duration) {
-        self.in_flight.dec();
         let status = status.to_string();
         self.requests
             .with_label_values(&[method, route, &status])
@@ -115,6 +114,8 @@ impl Metrics {
         self.durations
             .with_label_values(&[method, route])
             .observe(took.as_secs_f64());
+        // Last, so that nobody reads of a request that is neither under way nor counted.
+        self.in_flight.dec();
     }
 
     /// All of it, in Prometheus' text format.

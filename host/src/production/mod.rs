@@ -31,6 +31,7 @@ use shared::{
     abi::Building,
     env::{Env, LogFormat},
 };
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Dispatch;
 
@@ -91,6 +92,7 @@ pub(crate) async fn serve(
         db_config,
         shutdown,
         listener,
+        metrics,
         router,
     } = started;
     if let (Some(because), Some(_)) = (untraced(is_ours), &env.otlp_endpoint) {
@@ -102,12 +104,14 @@ pub(crate) async fn serve(
     let stop = CancellationToken::new();
     let ending = CancellationToken::new();
     let (health, _checking) = Health::new(db.clone(), db_config, ending.clone());
-    let health = env.http_health.then_some(health);
     let limits = Limits {
-        idle: ONE_MORE,
+        // Half of it, so that there is time left to close them in good order.
+        idle: ONE_MORE.min(env.drain_timeout / 2),
+        upgraded: true,
         ..settings::limits(&env)
     };
-    let (watch, _exporting) = watch(&env, &db, &limits).await?;
+    let (watch, _exporting) = watch(&env, &db, &limits, &health, metrics)?;
+    let health = env.http_health.then_some(health);
     let router = watch.noting_routes(router);
     let answer = answer::by(router, health, watch, ending.clone());
     let mut serving = tokio::spawn(listener.serve(answer, stop.clone(), limits));
@@ -134,22 +138,30 @@ pub(crate) async fn serve(
     tracing::info!("{signal}: finishing open requests");
     shutdown.cancel();
     stop.cancel();
-    let ended = tokio::select! {
-        ended = serving => ended?,
-        _ = signals.next() => return Ok(()),
+    let ending = async {
+        let cut_off = serving.await?;
+        if cut_off > 0 {
+            let connections = if cut_off == 1 {
+                "connection"
+            } else {
+                "connections"
+            };
+            tracing::warn!(
+                "{cut_off} {connections} cut off after {} ms (DRAIN_TIMEOUT_MS)",
+                env.drain_timeout.as_millis()
+            );
+        }
+        close(&db).await;
+        #[cfg(feature = "otlp")]
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+        Ok(())
     };
-    if ended > 0 {
-        tracing::warn!(
-            "{ended} connections cut off after {} ms (DRAIN_TIMEOUT_MS)",
-            env.drain_timeout.as_millis()
-        );
+    tokio::select! {
+        ended = ending => ended,
+        _ = signals.next() => Ok(()),
     }
-    close(&db).await;
-    #[cfg(feature = "otlp")]
-    if let Some(traces) = traces {
-        traces.end().await;
-    }
-    Ok(())
 }
 
 /// Why no request is traced, if none is. `is_ours` is whether the log is the host's.
@@ -161,22 +173,24 @@ fn untraced(is_ours: bool) -> Option<&'static str> {
 }
 
 /// Who wants to know of requests; and the metrics, which are served until the handle is dropped.
-async fn watch(
+fn watch(
     env: &Env,
     db: &Db,
     limits: &Limits,
+    health: &Health,
+    listener: Option<TcpListener>,
 ) -> Result<(Watch, Option<AbortOnDropHandle<usize>>), BoxError> {
     let mut watch = Watch {
         metrics: None,
         access_log: env.http_access_log,
         traced: cfg!(feature = "otlp") && env.otlp_endpoint.is_some(),
     };
-    let Some(address) = env.metrics_address else {
+    let Some(listener) = listener else {
         return Ok((watch, None));
     };
     let metrics = Arc::new(Metrics::new(db.clone(), limits.places.clone())?);
     watch.metrics = Some(metrics.clone());
-    let exporting = exporter::serve(address, metrics).await?;
+    let exporting = exporter::serve(listener, metrics, health.clone())?;
     Ok((watch, Some(exporting)))
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use shared::BoxError;
+use shared::{BoxError, env::without_user};
 use tracing::Level;
 use tracing_subscriber::{Layer, Registry, filter::Targets};
 
@@ -18,22 +18,36 @@ use super::span;
 /// How long the collector may take for what is left at the end.
 const LAST_SPANS: Duration = Duration::from_secs(3);
 
+/// OpenTelemetry's variable for traces alone.
+const FOR_TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+
 /// The way to the collector.
 pub(super) struct Traces(SdkTracerProvider);
 
 impl Traces {
     /// Connects when the first spans are sent.
     pub(super) fn new(endpoint: &str) -> Result<Self, BoxError> {
-        if !endpoint.starts_with("http://") {
-            return Err(format!("cannot send traces to {endpoint} (OTEL_EXPORTER_OTLP_ENDPOINT): this needs an http:// address, such as that of a collector on this machine").into());
+        // More exact than `endpoint`, and the whole address.
+        let for_traces = std::env::var(FOR_TRACES).ok().filter(|it| !it.is_empty());
+        let (address, variable) = match for_traces {
+            Some(address) => (address, FOR_TRACES),
+            None => {
+                let address = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
+                (address, "OTEL_EXPORTER_OTLP_ENDPOINT")
+            }
+        };
+        let shown = without_user(&address);
+        if !address.starts_with("http://") {
+            return Err(format!("cannot send traces to {shown} ({variable}): this needs an http:// address, such as that of a collector on this machine").into());
         }
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .with_endpoint(&address)
             .build();
         let exporter = exporter.map_err(|error| {
-            format!("cannot send traces to {endpoint} (OTEL_EXPORTER_OTLP_ENDPOINT): {error}")
+            let error = error.to_string().replace(&address, &shown);
+            format!("cannot send traces to {shown} ({variable}): {error}")
         })?;
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
         Ok(Self(provider.build()))

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use shared::{
     AppState, BoxError, Db, PoolOwner, abi::Building, db::DbConfig, env::Env, keep::Kept,
 };
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Dispatch;
 
 use super::{
-    close,
+    close, exporter,
     listener::{Listener, Passed},
 };
 use crate::{failure, lifecycle::Signals, logs};
@@ -21,6 +22,8 @@ pub(super) struct Started {
     pub(super) db_config: DbConfig,
     pub(super) shutdown: CancellationToken,
     pub(super) listener: Listener,
+    /// For the metrics, if they are wanted.
+    pub(super) metrics: Option<TcpListener>,
     pub(super) router: axum::Router,
 }
 
@@ -41,6 +44,10 @@ pub(super) async fn start(
         return Err(format!("DATABASE_URL is not set, and `serve` starts no database of its own.{unread}\n    example: DATABASE_URL=postgres://user:password@host/database").into());
     };
     let listener = Listener::new(passed, &env)?;
+    let metrics = match env.metrics_address {
+        Some(address) => Some(exporter::bind(address).await?),
+        None => None,
+    };
 
     let db_config = env.db_config(url, format!("host-serve:{}", std::process::id()));
     let db = Db::new(&db_config);
@@ -85,6 +92,7 @@ pub(super) async fn start(
         db_config,
         shutdown,
         listener,
+        metrics,
         router,
     }))
 }

@@ -26,7 +26,7 @@ use super::{metrics::Metrics, span};
 /// For a request that no route of the app matches.
 const UNMATCHED: &str = "unmatched";
 
-/// For a client that left before it had an answer, as nginx writes it.
+/// For a client that left before it had an answer, as nginx writes it; or that was cut off at the end of the process.
 const LEFT: u16 = 499;
 
 /// Who wants to know of requests.
@@ -113,7 +113,7 @@ fn name_of(method: &Method) -> &'static str {
         "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
     ];
     let place = known.iter().position(|it| it == method);
-    place.map_or("other", |place| NAMES[place])
+    place.map_or(span::OTHER, |place| NAMES[place])
 }
 
 /// A request that is under way. It has ended when this is dropped.

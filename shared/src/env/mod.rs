@@ -12,7 +12,7 @@ mod unread;
 
 pub use own::Own;
 use parse::{address, address_with_port, up_to};
-pub use parse::{milliseconds, on_or_off};
+pub use parse::{milliseconds, on_or_off, without_user};
 pub use setting::{Change, Reader, Setting, ShownSetting};
 pub use table::{HOST, PORT, SETTINGS};
 
@@ -63,9 +63,9 @@ pub struct Env {
     pub http_health: bool,
     /// `HTTP_ACCESS_LOG`, default `off`: production logs a line for each request.
     pub http_access_log: bool,
-    /// `METRICS_ADDRESS`: where production serves its metrics, if anywhere.
+    /// `HTTP_METRICS_ADDRESS`: where production serves its metrics, if anywhere.
     pub metrics_address: Option<SocketAddr>,
-    /// `LOG_FORMAT`, default `text`.
+    /// `HTTP_LOG_FORMAT`, default `text`.
     pub log_format: LogFormat,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where production sends traces, if anywhere. As it is written: in development it may
     /// be there for others.
@@ -230,11 +230,13 @@ impl Env {
             http_header_timeout: reader.take(&table::HTTP_HEADER_TIMEOUT_MS, milliseconds(1)),
             http_health: reader.take(&table::HTTP_HEALTH, on_or_off),
             http_access_log: reader.take(&table::HTTP_ACCESS_LOG, on_or_off),
-            metrics_address: reader.take(&table::METRICS_ADDRESS, address_with_port),
-            log_format: reader.take(&table::LOG_FORMAT, str::parse),
-            otlp_endpoint: reader.take(&table::OTEL_EXPORTER_OTLP_ENDPOINT, |text| {
-                Ok((!text.is_empty()).then(|| text.to_owned()))
-            }),
+            metrics_address: reader.take(&table::HTTP_METRICS_ADDRESS, address_with_port),
+            log_format: reader.take(&table::HTTP_LOG_FORMAT, str::parse),
+            otlp_endpoint: reader.take_masked(
+                &table::OTEL_EXPORTER_OTLP_ENDPOINT,
+                |text| Ok((!text.is_empty()).then(|| text.to_owned())),
+                |_, text| without_user(text),
+            ),
             entries: Vec::new(),
             sources: variables
                 .values

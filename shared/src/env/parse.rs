@@ -53,6 +53,25 @@ pub(super) fn address_with_port(value: &str) -> Result<Option<SocketAddr>, Strin
     address.map_err(|_| format!("`{value}` is not an IP address with a port to listen on"))
 }
 
+/// A URL as it may be shown: without the user and the password that it may name.
+///
+/// ```
+/// use shared::env::without_user;
+///
+/// assert_eq!(without_user("http://me:p@ss@collector:4318"), "http://***@collector:4318");
+/// assert_eq!(without_user("http://collector:4318/v1"), "http://collector:4318/v1");
+/// ```
+#[must_use]
+pub fn without_user(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(after_scheme);
+    // The last one: a password in which nothing is escaped may contain all of these.
+    match rest.rfind('@') {
+        Some(at) => format!("{scheme}***{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
 /// `on` or `off`.
 ///
 /// # Errors

@@ -20,8 +20,8 @@ pub static SETTINGS: [&Setting; 19] = [
     &HTTP_HEADER_TIMEOUT_MS,
     &HTTP_HEALTH,
     &HTTP_ACCESS_LOG,
-    &METRICS_ADDRESS,
-    &LOG_FORMAT,
+    &HTTP_METRICS_ADDRESS,
+    &HTTP_LOG_FORMAT,
     &OTEL_EXPORTER_OTLP_ENDPOINT,
 ];
 
@@ -174,8 +174,8 @@ pub(super) static HTTP_ACCESS_LOG: Setting = Setting {
     change: Change::Restart,
 };
 
-pub(super) static METRICS_ADDRESS: Setting = Setting {
-    variable: "METRICS_ADDRESS",
+pub(super) static HTTP_METRICS_ADDRESS: Setting = Setting {
+    variable: "HTTP_METRICS_ADDRESS",
     default: "",
     example: "127.0.0.1:9100",
     help: "Where production serves /metrics for Prometheus, apart from the app; without it there are none",
@@ -183,8 +183,8 @@ pub(super) static METRICS_ADDRESS: Setting = Setting {
     change: Change::Restart,
 };
 
-pub(super) static LOG_FORMAT: Setting = Setting {
-    variable: "LOG_FORMAT",
+pub(super) static HTTP_LOG_FORMAT: Setting = Setting {
+    variable: "HTTP_LOG_FORMAT",
     default: "text",
     example: "json",
     help: "How production writes its log: text, or json with an object on each line",

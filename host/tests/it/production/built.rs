@@ -18,6 +18,11 @@ const LAB: &str = r#"
                 1 => { gate("open").await; Some((Ok("last"), 2)) }
                 _ => None,
             }))))
+            .route("/socket", get(async |State(app): State<AppState>, upgrade: ws::WebSocketUpgrade| upgrade.on_upgrade(async move |mut socket| {
+                app.shutdown.cancelled().await;
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                drop(socket.send(ws::Message::text("goodbye")).await);
+            })))
             .route("/transaction", get(in_a_transaction))
     }
 

@@ -5,10 +5,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use futures_util::StreamExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+use tokio_tungstenite::tungstenite::Message;
 
 use super::serving::Serving;
 use crate::support::{Server, eventually};
@@ -63,6 +66,35 @@ async fn a_signal_under_load_loses_no_request() {
             "an orderly end"
         );
     }
+}
+
+#[tokio::test]
+async fn a_websocket_may_say_goodbye() {
+    let server = Server::start().await;
+    for (limit, cut_off) in [("3600000", false), ("100", true)] {
+        let serving = Serving::start(&server, &[("DRAIN_TIMEOUT_MS", limit)]).await;
+        let url = format!("ws://{}/socket", serving.address());
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        serving.terminate();
+        let said = eventually_said(socket.next()).await;
+        match cut_off {
+            true => assert!(!matches!(said, Some(Ok(_))), "{said:?}"),
+            false => assert_eq!(said.unwrap().unwrap(), Message::text("goodbye")),
+        }
+        drop(socket);
+        let (status, said) = serving.ended().await;
+        assert!(status.success(), "{said}");
+        let line = "1 connection cut off after 100 ms (DRAIN_TIMEOUT_MS)";
+        assert_eq!(said.contains(line), cut_off, "{said}");
+    }
+}
+
+/// Only guards against hanging.
+async fn eventually_said<T>(said: impl Future<Output = T>) -> T {
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, said)
+        .await
+        .expect("it ends or says something")
 }
 
 /// Asks until no connection can be opened any more, and panics if one was opened and there is no answer.

@@ -43,7 +43,12 @@ async fn it_is_ready_while_the_database_answers() {
 
     server.start_again();
     until(&serving, 200).await;
-    let said = serving.said();
+    let said = eventually("the line", async || {
+        let said = serving.said(); // written before the answer, and read by another task
+        said.contains("ready: the database answers again")
+            .then_some(said)
+    })
+    .await;
     assert_eq!(said.matches("not ready: the database").count(), 1, "{said}");
     assert_eq!(
         said.matches("ready: the database answers again").count(),
@@ -55,7 +60,9 @@ async fn it_is_ready_while_the_database_answers() {
 #[tokio::test]
 async fn a_silent_database_is_not_waited_for_and_a_busy_connection_is_no_silence() {
     let server = Server::start().await;
-    let serving = Serving::start(&server, &[]).await;
+    // A caller that waits for the busy connection gives up before the one that is opened apart can answer.
+    let settings = [("DATABASE_WAIT_TIMEOUT_MS", "50")];
+    let serving = Serving::start(&server, &settings).await;
     let slow = tokio::spawn({
         let url = format!("{}/transaction", serving.base);
         async move {
@@ -117,6 +124,13 @@ async fn probes_do_not_load_the_database() {
     })
     .await;
     let serving = Serving::start(&server, &[]).await;
+    let asked = || {
+        let log = std::fs::read_to_string(server.file("log")).unwrap();
+        log.matches("SELECT 1\n").count()
+    };
+    serving.get("/readyz").await; // opens the connection, which may take long
+    let before = asked();
+    assert!(before >= 1, "it asks");
     let since = Instant::now();
     let probes = (0..20).map(async |_| {
         for _ in 0..20 {
@@ -125,13 +139,10 @@ async fn probes_do_not_load_the_database() {
         }
     });
     futures_util::future::join_all(probes).await;
-    let log = std::fs::read_to_string(server.file("log")).unwrap();
-    let asked = log.matches("SELECT 1\n").count();
+    let asked = asked() - before;
     let seconds = usize::try_from(since.elapsed().as_secs()).unwrap();
-    assert!(
-        (1..=seconds + 1).contains(&asked),
-        "{asked} in {seconds} s:\n{log}"
-    );
+    // Twice, on another connection, where the first answer takes long.
+    assert!(asked <= 2 * (seconds + 1), "{asked} in {seconds} s");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::support::{Server, eventually};
 #[tokio::test]
 async fn each_line_is_an_object_and_each_request_has_one() {
     let server = Server::start().await;
-    let settings = [("LOG_FORMAT", "json"), ("HTTP_ACCESS_LOG", "on")];
+    let settings = [("HTTP_LOG_FORMAT", "json"), ("HTTP_ACCESS_LOG", "on")];
     let serving = Serving::start(&server, &settings).await;
     serving.get("/item/7?key=secret").await;
     serving.get("/panic").await;
@@ -43,6 +43,26 @@ async fn each_line_is_an_object_and_each_request_has_one() {
     assert_eq!(with("message", "in app()"), 1, "the app's own");
     assert_eq!(with("target", "access"), 2);
     assert_eq!(with("target", "panic"), 1);
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_whatever_else_is() {
+    let server = Server::start().await;
+    let settings = [("HTTP_LOG_FORMAT", "json"), ("RUST_LOG", "host=info")];
+    let serving = Serving::start(&server, &settings).await;
+    serving.get("/panic").await;
+    serving.terminate();
+    let (_, said) = serving.ended().await;
+    let is_a_panic = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["target"] == "panic"
+    };
+    assert_eq!(
+        said.lines().filter(|line| is_a_panic(line)).count(),
+        1,
+        "{said}"
+    );
+    assert!(!said.contains("in app()"), "{said}");
 }
 
 #[tokio::test]

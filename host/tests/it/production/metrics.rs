@@ -36,7 +36,7 @@ fn value(text: &str, series: &str) -> f64 {
 #[tokio::test]
 async fn requests_are_counted_by_route_and_prometheus_can_read_it() {
     let server = Server::start().await;
-    let settings = [("METRICS_ADDRESS", "127.0.0.1:0")];
+    let settings = [("HTTP_METRICS_ADDRESS", "127.0.0.1:0")];
     let serving = Serving::start(&server, &settings).await;
     let metrics = address(&serving);
     for path in [
@@ -79,6 +79,9 @@ async fn requests_are_counted_by_route_and_prometheus_can_read_it() {
     assert!(text.contains("host_build_info{version=\""));
     is_taken_by_promtool(&text);
 
+    let probe = metrics.replace("/metrics", "/readyz");
+    assert_eq!(read(&probe).await, "ok\n");
+
     // Not for the public, and only there.
     assert_eq!(serving.get("/metrics").await.0, 404);
 }
@@ -86,7 +89,7 @@ async fn requests_are_counted_by_route_and_prometheus_can_read_it() {
 #[tokio::test]
 async fn what_is_under_way_is_seen_until_its_last_byte_or_until_the_client_leaves() {
     let server = Server::start().await;
-    let settings = [("METRICS_ADDRESS", "127.0.0.1:0")];
+    let settings = [("HTTP_METRICS_ADDRESS", "127.0.0.1:0")];
     let serving = Serving::start(&server, &settings).await;
     let metrics = address(&serving);
     let url = |path: &str| format!("{}{path}", serving.base);

@@ -106,9 +106,13 @@ async fn ask(serving: &Serving, path: &str) -> u16 {
 async fn a_collector_gets_a_span_for_each_request_by_the_end() {
     let server = Server::start().await;
     let (endpoint, received) = collector(true).await;
+    let endpoint = endpoint.replace("://", "://me:hunter2@");
     let serving = traced(&server, &endpoint).await;
     assert_eq!(ask(&serving, "/item/7?key=secret").await, 200);
     assert_eq!(ask(&serving, "/panic").await, 500);
+    let made_up = reqwest::Method::from_bytes(b"MADEUP").unwrap();
+    let made_up = client().request(made_up, format!("{}/item/3", serving.base));
+    assert_eq!(made_up.send().await.unwrap().status(), 405);
     serving.terminate(); // before the next batch
     let (status, said) = serving.ended().await;
     assert!(status.success(), "{said}");
@@ -118,6 +122,10 @@ async fn a_collector_gets_a_span_for_each_request_by_the_end() {
         "the shop",
         "GET /item/{id}",
         "GET /panic",
+        "HTTP /item/{id}",
+        "_OTHER",
+        "error.type",
+        "url.scheme",
         "http.request.method",
         "http.route",
         "url.path",
@@ -142,6 +150,7 @@ async fn a_collector_gets_a_span_for_each_request_by_the_end() {
     // Field 6 of a span: 2 is a server.
     assert!(find(&received, &[0x30, 0x02]).is_some(), "{text}");
     assert!(!text.contains("secret"), "{text}");
+    assert!(!said.contains("hunter2"), "{said}");
     // What a handler logs belongs to its span, and the log shows it as without traces.
     assert!(said.contains("INFO app_lib::lab: in app()"), "{said}");
 }
