@@ -17,9 +17,9 @@
 //! # Where the databases are
 //!
 //! On the server that `TEST_DATABASE_URL` names, whose role must be allowed to create databases. Without that variable,
-//! on a private PostgreSQL in cargo's target folder, which is started when a test needs it, and stopped
-//! half a second after the last test process that used it has ended, in whatever way. It has nothing to do with the one of `cargo dev`, and keeps nothing safe: it does without
-//! fsync.
+//! on a private PostgreSQL in cargo's target folder. It is started when a test needs it, and stopped half a second after
+//! the last test process that used it has ended, in whatever way. It has nothing to do with the one of `cargo dev`, and
+//! keeps nothing safe: it does without fsync.
 //!
 //! The first test of a set of migrations applies them, as `cargo dev` would, to a template; each database is a copy of
 //! that, which takes tens of milliseconds. All tests may run at once, in any number of processes: `cargo test` and
