@@ -46,7 +46,7 @@ pub struct Limits {
     /// How long running requests may continue after `stop`.
     pub drain: Duration,
     /// How long a connection that is idle at `stop` may take to send one more request, which its client may have sent
-    /// already. HTTP/2 needs none of it: there a client is told which of its requests are still answered.
+    /// already. Not needed for HTTP/2, where GOAWAY says which requests are still answered.
     pub idle: Duration,
     /// Whether sockets that have left HTTP (WebSockets) may continue for `drain` too. Otherwise their end is the caller's
     /// to wait for.

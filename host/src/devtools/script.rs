@@ -97,8 +97,8 @@ fn tests(now: &Testing) -> Option<Tests> {
         });
     }
     now.last.as_ref().filter(|_| now.on).map(|last| Tests {
-        words: format!("tests: {}", last.in_words()),
-        succeeded: Some(last.succeeded()),
+        words: format!("tests: {}", last.words),
+        succeeded: Some(last.succeeded),
     })
 }
 

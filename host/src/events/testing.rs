@@ -1,5 +1,7 @@
 //! The tests that run after a save: which run now, and what came of the last ones.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// As it is now.
@@ -22,9 +24,12 @@ pub(crate) struct RunningTests {
 }
 
 /// A run that has ended by itself.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct TestRun {
     pub(crate) generation: u64,
+    pub(crate) succeeded: bool,
+    /// `10 passed`, `1 of 10 failed`
+    pub(crate) words: String,
     pub(crate) passed: usize,
     pub(crate) failed: Vec<FailedTest>,
     pub(crate) ignored: usize,
@@ -41,17 +46,27 @@ pub(crate) struct FailedTest {
 }
 
 impl TestRun {
-    pub(crate) fn succeeded(&self) -> bool {
-        self.failed.is_empty() && self.error.is_none()
-    }
-
-    /// `10 passed`, `1 of 10 failed`
-    pub(crate) fn in_words(&self) -> String {
-        let (passed, failed) = (self.passed, self.failed.len());
-        match (&self.error, failed) {
+    pub(crate) fn new(
+        generation: u64,
+        took: Duration,
+        (passed, ignored): (usize, usize),
+        failed: Vec<FailedTest>,
+        error: Option<String>,
+    ) -> Self {
+        let words = match (&error, failed.len()) {
             (Some(_), 0) => "the tests do not run".to_owned(),
             (_, 0) => format!("{passed} passed"),
-            _ => format!("{failed} of {} failed", passed + failed),
+            (_, failed) => format!("{failed} of {} failed", passed + failed),
+        };
+        Self {
+            generation,
+            succeeded: failed.is_empty() && error.is_none(),
+            words,
+            passed,
+            failed,
+            ignored,
+            took_ms: (took.as_secs_f64() * 1e4).round() / 1e1,
+            error,
         }
     }
 }

@@ -21,7 +21,7 @@ use shared::{
     request::Request,
 };
 use tracing::level_filters::LevelFilter;
-use tracing_log::LogTracer;
+use tracing_log::{AsLog, LogTracer};
 
 /// The modules of tokio-postgres in which it says what it sends.
 const TARGETS: [&str; 4] = [
@@ -78,19 +78,11 @@ impl Records {
             .iter()
             .any(|level| filter.contains(level));
         SHOWN.store(is_shown, Relaxed);
-        let of_subscriber = match LevelFilter::current() {
-            LevelFilter::TRACE => log::LevelFilter::Trace,
-            LevelFilter::DEBUG => log::LevelFilter::Debug,
-            LevelFilter::INFO => log::LevelFilter::Info,
-            LevelFilter::WARN => log::LevelFilter::Warn,
-            LevelFilter::ERROR => log::LevelFilter::Error,
-            _ => log::LevelFilter::Off,
-        };
         let noted = match trace::is_enabled() {
             true => log::LevelFilter::Debug,
             false => log::LevelFilter::Off,
         };
-        log::set_max_level(of_subscriber.max(noted));
+        log::set_max_level(LevelFilter::current().as_log().max(noted));
     }
 }
 

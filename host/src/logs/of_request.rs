@@ -1,8 +1,7 @@
 //! Notes each line of the log in the request that it is about, for its trace.
 //!
 //! sqlx, and so SeaORM, says there which statements it runs: those are noted as such. What tokio-postgres says is for
-//! [`driver`](super::driver). What a task logs that a handler
-//! has spawned belongs to no request.
+//! [`driver`](super::driver). What a task logs that a handler has spawned belongs to no request.
 
 use std::{
     fmt::Debug,

@@ -21,7 +21,7 @@ pub(super) fn continue_trace(span: &Span, headers: &HeaderMap) {
     }
 }
 
-/// Names a span anew.
+/// Renames a span.
 pub(super) fn rename(span: &Span, name: String) {
     span.context().span().update_name(name);
 }

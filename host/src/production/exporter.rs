@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{Response, StatusCode, header},
+    response::IntoResponse,
 };
 use host_accept::{Answer, Limits, Places};
 use hyper::Method;
@@ -73,9 +74,6 @@ fn respond(method: &Method, path: &str, metrics: &Metrics) -> Response<Body> {
             "the metrics are at /metrics\n".to_owned(),
         ),
     };
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static(prometheus::TEXT_FORMAT);
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    let kind = [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)];
+    (status, kind, text).into_response()
 }

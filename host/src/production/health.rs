@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use axum::{
     body::Body,
     http::{Method, Response, StatusCode, header},
+    response::IntoResponse,
 };
 use hyper::Request;
 use shared::{Db, db::DbConfig};
@@ -66,16 +67,11 @@ impl Health {
             Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
             Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
         };
-        let mut response = Response::new(Body::from(text));
-        *response.status_mut() = status;
-        for (name, value) in [
+        let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
             (header::CACHE_CONTROL, "no-store"),
-        ] {
-            let value = header::HeaderValue::from_static(value);
-            response.headers_mut().insert(name, value);
-        }
-        response
+        ];
+        (status, headers, text).into_response()
     }
 
     async fn readiness(&self) -> Result<(), String> {

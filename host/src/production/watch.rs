@@ -98,22 +98,11 @@ async fn note(request: Request, next: Next) -> Response<Body> {
 
 /// A client can make up methods too.
 fn name_of(method: &Method) -> &'static str {
-    let known = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::HEAD,
-        Method::OPTIONS,
-        Method::PATCH,
-        Method::CONNECT,
-        Method::TRACE,
-    ];
-    const NAMES: [&str; 9] = [
+    const KNOWN: [&str; 9] = [
         "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
     ];
-    let place = known.iter().position(|it| it == method);
-    place.map_or(span::OTHER, |place| NAMES[place])
+    let name = KNOWN.into_iter().find(|name| *name == method.as_str());
+    name.unwrap_or(span::OTHER)
 }
 
 /// A request that is under way. It has ended when this is dropped.

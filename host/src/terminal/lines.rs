@@ -88,25 +88,17 @@ const SHOWN_FAILURES: usize = 3;
 
 fn tested(run: &TestRun) -> String {
     let seconds = run.took_ms / 1e3;
-    let words = format!("{} in {seconds:.1} s", run.in_words());
-    if run.succeeded() {
+    let words = format!("{} in {seconds:.1} s", run.words);
+    if run.succeeded {
         return format!("{GOOD}✓{GOOD:#} tests: {words}");
     }
     let mut text = format!("{BAD}✗ tests: {words}{BAD:#}");
-    // With RUST_BACKTRACE, the calls are on the dashboard.
-    let said = |text: &str| {
-        text.split("\nstack backtrace:")
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    };
     let indented = |text: &str| text.trim().replace('\n', "\n          ");
     for test in run.failed.iter().take(SHOWN_FAILURES) {
-        text += &format!(
-            "\n          {BAD}{}{BAD:#}\n          {}",
-            test.name,
-            indented(&said(&test.output))
-        );
+        // With RUST_BACKTRACE, the calls are on the dashboard.
+        let said = test.output.split("\nstack backtrace:").next();
+        let (name, said) = (&test.name, indented(said.unwrap_or_default()));
+        text += &format!("\n          {BAD}{name}{BAD:#}\n          {said}");
     }
     if run.failed.len() > SHOWN_FAILURES {
         text += &format!("\n          and {} more", run.failed.len() - SHOWN_FAILURES);

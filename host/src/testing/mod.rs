@@ -19,7 +19,7 @@ use crate::{
     services::Services,
 };
 
-/// How often progress is shown: each time, every open page and dashboard hears of it.
+/// How often progress is published. Each update goes to every open page and dashboard.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What is to be tested: the generation, the revision of the files that it reads, the saves that have changed no code of
@@ -29,39 +29,38 @@ type Tested = (u64, u64, u64, usize);
 /// Runs until the host ends and aborts it.
 pub(crate) async fn watch(services: Services, state: watch::Sender<Testing>) {
     let mut tests = Tests {
-        report: services.report.clone(),
-        schema: services.schema.clone(),
-        switch: services.tests_on.subscribe(),
+        watches: Watches {
+            report: services.report.clone(),
+            schema: services.schema.clone(),
+            switch: services.tests_on.subscribe(),
+        },
         services,
         state,
         tested: None,
     };
     // What the settings say is no news.
-    let on = *tests.switch.borrow_and_update();
+    let on = *tests.watches.switch.borrow_and_update();
     tests.state.send_modify(|state| state.on = on);
     loop {
         let due = tests.until_due().await;
-        tests.tested = Some(due);
-        let mut superseded = tests.clone_watches();
+        let mut watches = tests.watches.clone();
         tokio::select! {
-            run = tests.run(due.0) => tests.ended(run),
-            () = superseded.until_not(due) => tests.tested = None,
+            run = tests.run(due.0) => tests.ended(due, run),
+            () = watches.until_not(due) => tests.state.send_modify(|state| state.running = None),
         }
-        tests.state.send_modify(|state| state.running = None);
     }
 }
 
 struct Tests {
     services: Services,
-    report: watch::Receiver<Report>,
-    schema: watch::Receiver<SchemaState>,
-    switch: watch::Receiver<bool>,
+    watches: Watches,
     state: watch::Sender<Testing>,
-    /// What was tested last, or begun to be.
+    /// What was tested last.
     tested: Option<Tested>,
 }
 
-/// What decides whether a run goes on.
+/// What decides when tests run, and whether they go on.
+#[derive(Clone)]
 struct Watches {
     report: watch::Receiver<Report>,
     schema: watch::Receiver<SchemaState>,
@@ -72,29 +71,17 @@ impl Tests {
     async fn until_due(&mut self) -> Tested {
         loop {
             self.note_switch();
-            let live = live(
-                &self.report.borrow_and_update(),
-                &self.schema.borrow_and_update(),
-            );
-            if let Some(live) = live.filter(|live| Some(*live) != self.tested)
-                && *self.switch.borrow()
-            {
-                return live;
+            let due = self.watches.due();
+            if let Some(due) = due.filter(|due| Some(*due) != self.tested) {
+                return due;
             }
-            let ended = tokio::select! {
-                changed = self.report.changed() => changed.is_err(),
-                changed = self.schema.changed() => changed.is_err(),
-                changed = self.switch.changed() => changed.is_err(),
-            };
-            if ended {
-                std::future::pending::<()>().await; // the host ends, and this with it
-            }
+            self.watches.changed().await;
         }
     }
 
     /// The user has asked for tests, or for none.
     fn note_switch(&mut self) {
-        let on = *self.switch.borrow_and_update();
+        let on = *self.watches.switch.borrow_and_update();
         let changed = self.state.send_if_modified(|state| {
             let changed = state.on != on;
             state.on = on;
@@ -104,14 +91,6 @@ impl Tests {
             // What is live is tested at once.
             self.tested = None;
             self.services.events.emit(Event::TestsSwitched { on });
-        }
-    }
-
-    fn clone_watches(&self) -> Watches {
-        Watches {
-            report: self.report.clone(),
-            schema: self.schema.clone(),
-            switch: self.switch.clone(),
         }
     }
 
@@ -142,17 +121,14 @@ impl Tests {
                 errors.push(error);
             }
         }
-        TestRun {
-            generation,
-            passed: results.passed,
-            failed: results.failed,
-            ignored: results.ignored,
-            took_ms: (since.elapsed().as_secs_f64() * 1e4).round() / 1e1,
-            error: (!errors.is_empty()).then(|| errors.join("\n\n")),
-        }
+        let took = since.elapsed();
+        let error = (!errors.is_empty()).then(|| errors.join("\n\n"));
+        let (passed, ignored) = (results.passed, results.ignored);
+        TestRun::new(generation, took, (passed, ignored), results.failed, error)
     }
 
-    fn ended(&self, run: TestRun) {
+    fn ended(&mut self, tested: Tested, run: TestRun) {
+        self.tested = Some(tested);
         self.state.send_modify(|state| {
             state.running = None;
             state.last = Some(run.clone());
@@ -162,34 +138,35 @@ impl Tests {
 }
 
 impl Watches {
+    /// The newest save, if it is live and tests are wanted.
+    fn due(&mut self) -> Option<Tested> {
+        let report = self.report.borrow_and_update();
+        let last = report.last_reload.as_ref()?;
+        // Not marked as seen: `note_switch` has to hear of it.
+        let is_due = report.phase == Phase::Active && *self.switch.borrow();
+        is_due.then_some((
+            last.generation,
+            report.files.revision,
+            report.reloads.unchanged,
+            self.schema.borrow_and_update().status.applied.len(),
+        ))
+    }
+
     /// Until something else is live, or is being built, or nothing is to be tested.
     async fn until_not(&mut self, due: Tested) {
-        loop {
-            let now = live(
-                &self.report.borrow_and_update(),
-                &self.schema.borrow_and_update(),
-            );
-            if now != Some(due) {
-                return;
-            }
-            // They end only with the host.
-            tokio::select! {
-                _ = self.report.changed() => {}
-                _ = self.schema.changed() => {}
-                _ = self.switch.wait_for(|on| !on) => return,
-            }
+        while self.due() == Some(due) {
+            self.changed().await;
         }
     }
-}
 
-/// The newest save, once it is live.
-fn live(report: &Report, schema: &SchemaState) -> Option<Tested> {
-    let last = report.last_reload.as_ref()?;
-    let is_live = report.phase == Phase::Active;
-    is_live.then_some((
-        last.generation,
-        report.files.revision,
-        report.reloads.unchanged,
-        schema.status.applied.len(),
-    ))
+    async fn changed(&mut self) {
+        let ended = tokio::select! {
+            changed = self.report.changed() => changed.is_err(),
+            changed = self.schema.changed() => changed.is_err(),
+            changed = self.switch.changed() => changed.is_err(),
+        };
+        if ended {
+            std::future::pending::<()>().await; // the host ends, and this with it
+        }
+    }
 }

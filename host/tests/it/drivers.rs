@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::support::{DEPENDENCIES, Foreign, Host, client, eventually, give_back};
+use crate::support::{Foreign, Host, client, eventually, give_back, manifest};
 
 const APP: &str = r#"
 use axum::{Router, routing::get};
@@ -149,12 +149,7 @@ async fn statements_of(host: &Host, path: &str) -> Vec<String> {
 async fn an_app_with_pools_of_any_driver_is_saved_under_load_on_one_backend() {
     let saves: usize = env::var("SAVES").map_or(3, |saves| saves.parse().unwrap());
     let project = Foreign::new(&[
-        (
-            "Cargo.toml",
-            &format!(
-                "[package]\nname = \"counters\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
-            ),
-        ),
+        ("Cargo.toml", &manifest("counters")),
         ("src/lib.rs", APP),
         ("src/with_sqlx.rs", WITH_SQLX),
         ("src/with_sea_orm.rs", WITH_SEA_ORM),

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{DEPENDENCIES, Foreign, Host, eventually, give_back};
+use crate::support::{DEPENDENCIES, Foreign, Host, eventually, give_back, manifest};
 
 /// Replaces `from` in a file of the project and waits until the path answers with `now`.
 async fn edit(host: &Host, file: &str, from: &str, to: &str, path: &str, now: &str) -> Value {
@@ -35,12 +35,7 @@ async fn edit_of_a_runtime_file(host: &Host, file: &str, text: &str) {
 #[tokio::test]
 async fn an_app_with_sqlx_reloads_and_reaches_the_private_database() {
     let project = Foreign::new(&[
-        (
-            "Cargo.toml",
-            &format!(
-                "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
-            ),
-        ),
+        ("Cargo.toml", &manifest("shop")),
         (
             "src/lib.rs",
             r#"
@@ -299,15 +294,7 @@ async fn main() {
     axum::serve(listener, router()).await.unwrap();
 }
 "#;
-    let project = Foreign::new(&[
-        (
-            "Cargo.toml",
-            &format!(
-                "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
-            ),
-        ),
-        ("src/main.rs", main),
-    ]);
+    let project = Foreign::new(&[("Cargo.toml", &manifest("tiny")), ("src/main.rs", main)]);
     let (succeeded, said) = project.init(&["--yes"]);
     assert!(
         !succeeded && said.contains("src/main.rs") && said.contains("src/lib.rs"),

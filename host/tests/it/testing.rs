@@ -91,7 +91,7 @@ async fn after_a_save_the_tests_run_and_every_place_shows_what_came_of_them_unti
         browser.close().await;
     }
 
-    // One that does not compile is told in the compiler's words.
+    // A test that does not compile is reported in the compiler's words.
     host.checkout
         .write(TESTS, "#[test] fn adds() { no_such_thing(); }");
     let third = host.tested("an error", |it| !it["error"].is_null()).await;

@@ -68,7 +68,7 @@ pub(crate) struct Core {
     pub(crate) unblocked: Vec<BackendId>,
     /// What clients are still to be told that are gone.
     pub(crate) last_words: BTreeMap<ClientId, BytesMut>,
-    /// Whether somebody wants to know what becomes of statements.
+    /// Whether executed statements are reported.
     pub(crate) traces: bool,
     /// What has become of them, until it is reported.
     pub(crate) executed: Vec<Executed>,

@@ -40,7 +40,7 @@ pub struct Config {
     pub runtime: Handle,
     /// The user and the database that clients must name.
     pub identity: Identity,
-    /// Is told of each statement of a client once it is answered, before the client gets the answer. Must not block.
+    /// Called for each statement of a client once it is answered, before the client gets the answer. Must not block.
     pub executed: Option<Report>,
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct InFlight {
     pub(crate) failed: bool,
     /// The columns of the last row, if the exchange itself has asked.
     pub(crate) row: Vec<Option<String>>,
-    /// What it executes, if somebody wants to know.
+    /// What it executes, if that is reported.
     pub(crate) running: Running,
 }
 

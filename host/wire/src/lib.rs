@@ -17,7 +17,7 @@
 //! 6. `settle` looks up what has changed in the session, before others use it: a client's `settings` move with it, and
 //!    a client that keeps a lock, a temporary table or a cursor has a backend of its own until it gives that back.
 //! 7. `patience` gives those who wait for a silent transaction a backend of their own.
-//! 8. `running` reports what became of each statement, if somebody traces requests.
+//! 8. `running` reports how each statement ended, where requests are traced.
 //! 9. `end` undoes what a client that leaves has begun.
 //!
 //! All state is one value, `core`, without sockets and tasks. `exchange` puts it behind a lock and does the rest.

@@ -1,6 +1,7 @@
 //! The databases of tests on a server: named, made from a template, dropped.
 //!
-//! A name says when its database was made, so that one of a killed test is told from those in use.
+//! A name says when its database was made, and by which process: so a database that a killed test has left can be
+//! recognized.
 
 use std::{
     process,
@@ -31,6 +32,11 @@ pub(crate) fn name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let number = COUNT.fetch_add(1, Relaxed);
     format!("{PREFIX}{}_{}_{number}", now(), process::id())
+}
+
+/// The statement that drops a database together with its connections.
+pub(crate) fn dropping(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 }
 
 /// Runs a statement on a connection of its own.
@@ -76,9 +82,8 @@ pub(crate) async fn drop_forgotten(server: DatabaseUrl, is_private: bool) {
         for row in rows.map_err(|error| describe(&error))? {
             let name: String = row.get(0);
             if is_forgotten(&name, is_private) {
-                let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
                 client
-                    .batch_execute(&sql)
+                    .batch_execute(&dropping(&name))
                     .await
                     .map_err(|error| describe(&error))?;
             }

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use shared::db::DatabaseUrl;
+use shared::{BoxError, db::DatabaseUrl};
 
 use crate::{copies, server::Server, template::template};
 
@@ -28,16 +28,14 @@ impl TestDatabase {
     /// There is no server, or a migration fails. The message says which, and what to do.
     pub async fn new() -> Self {
         let server = Server::get().await;
-        let template = template(server)
-            .await
-            .unwrap_or_else(|error| panic!("the database for this test cannot be made: {error}"));
         let name = copies::name();
-        let copy = format!(
-            "CREATE DATABASE {name} TEMPLATE {template} {}",
-            server.strategy
-        );
-        let made = copies::run(server.parsed(None), &copy).await;
-        if let Err(error) = made {
+        let made = async {
+            let template = template(server).await?;
+            let strategy = server.strategy;
+            let copy = format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}");
+            copies::run(server.parsed(None), &copy).await
+        };
+        if let Err(error) = made.await {
             panic!("the database for this test cannot be made: {error}");
         }
         Self {
@@ -61,18 +59,15 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // In a thread with a runtime of its own: that of the test may be the one that waits here.
-        let (server, sql) = (
-            self.server.parsed(None),
-            format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
-        );
+        let (server, sql) = (self.server.parsed(None), copies::dropping(&self.name));
         let dropping = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            match runtime.map(|runtime| runtime.block_on(copies::run(server, &sql))) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => eprintln!("tests: {error}; a later run tries again: {sql}"),
-                Err(error) => eprintln!("tests: {error}; a later run tries again: {sql}"),
+            let runtime = runtime.map_err(BoxError::from);
+            let dropped = runtime.and_then(|runtime| runtime.block_on(copies::run(server, &sql)));
+            if let Err(error) = dropped {
+                eprintln!("tests: {error}; a later run tries again: {sql}");
             }
         });
         drop(dropping.join()); // it has said what went wrong

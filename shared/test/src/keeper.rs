@@ -33,8 +33,10 @@ use nix::{
 /// How long the server stays after its last user: a next test process usually follows at once.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How long a server may take to stop before it is told to stop at once, and then until it is left alone.
+/// A fast shutdown first, then an immediate one.
 const STOP_STEPS: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
+
+/// How often it is checked, after each signal, whether the server has stopped.
 const STOP_POLLS: u32 = 500;
 
 /// How often it is asked whether a server that has begun to start answers.

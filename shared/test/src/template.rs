@@ -1,7 +1,7 @@
 //! The template: an empty database with all migrations, of which each test gets a copy. Named by the migrations, so that
 //! a changed one gets another.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use shared::{BoxError, db::describe};
 use shared_migrate::{RunControl, load, run};
@@ -18,8 +18,8 @@ const OLD: &str =
     "SELECT datname FROM pg_database WHERE datname ~ '^shared_test_template_[0-9a-f]{16}$'
     ORDER BY oid DESC OFFSET 8";
 
-/// What became of the templates that this process has asked for.
-static MADE: Mutex<Option<HashMap<u64, String>>> = Mutex::const_new(None);
+/// The fingerprints of the templates that this process has found or made.
+static READY: Mutex<BTreeSet<u64>> = Mutex::const_new(BTreeSet::new());
 
 /// The name of the template for the migrations as they are now. Makes it, if there is none.
 ///
@@ -28,12 +28,11 @@ static MADE: Mutex<Option<HashMap<u64, String>>> = Mutex::const_new(None);
 pub(crate) async fn template(server: &Server) -> Result<String, BoxError> {
     let files = load(&project::migrations())?;
     let fingerprint = files.fingerprint();
-    let mut made = MADE.lock().await;
-    let made = made.get_or_insert_default();
-    if let Some(name) = made.get(&fingerprint) {
-        return Ok(name.clone());
-    }
     let name = format!("shared_test_template_{fingerprint:016x}");
+    let mut ready = READY.lock().await;
+    if ready.contains(&fingerprint) {
+        return Ok(name);
+    }
     let half_made = format!("{name}_unfinished");
     let create = async |client: &mut tokio_postgres::Client| {
         let said = |error| describe(&error);
@@ -52,7 +51,7 @@ pub(crate) async fn template(server: &Server) -> Result<String, BoxError> {
         }
         // Each needs a message of its own: neither runs in a transaction.
         for sql in [
-            format!("DROP DATABASE IF EXISTS {half_made} WITH (FORCE)"),
+            copies::dropping(&half_made),
             format!("CREATE DATABASE {half_made}"),
         ] {
             client.batch_execute(&sql).await.map_err(said)?;
@@ -78,6 +77,6 @@ pub(crate) async fn template(server: &Server) -> Result<String, BoxError> {
         Ok(())
     };
     copies::on_connection(server.parsed(None), create).await?;
-    made.insert(fingerprint, name.clone());
+    ready.insert(fingerprint);
     Ok(name)
 }

@@ -98,7 +98,7 @@ function renderBuild(status) {
 function warningsOf(status) {
   const { unreloadable, requests, db, tests, schema: { pending, ignored } } = status;
   const found = [];
-  if (tests.on && tests.last && failedIn(tests.last)) found.push([`tests: ${resultOf(tests.last)}`, "/__dev/reloads#tests"]);
+  if (tests.on && tests.last && !tests.last.succeeded) found.push([`tests: ${resultOf(tests.last)}`, "/__dev/reloads#tests"]);
   const limit = limitOf(status);
   if (limit !== null && db.backends > Math.max(db.max, limit * 0.8)) {
     found.push([`${db.backends} of ${limit} usable backends are open`, "/__dev/database"]);

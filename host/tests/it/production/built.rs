@@ -68,22 +68,22 @@ const LAB: &str = r#"
 
 /// The binary, and the checkout that it was built in, which is never given back. Most is compiled there already.
 pub(super) fn built() -> (&'static Checkout, &'static Path) {
-    static BUILT: OnceLock<(Checkout, PathBuf)> = OnceLock::new();
-    let (checkout, binary) = BUILT.get_or_init(|| {
-        let checkout = Checkout::new();
-        build(&checkout, "host/bundled-app");
-        let binary = checkout.path("target/hot/host");
-        (checkout, binary)
-    });
-    (checkout, binary)
+    static BUILT: Built = Built::new();
+    built_once(&BUILT, "host/bundled-app")
 }
 
 /// The same with traces. In a checkout of its own: the other one's is in use.
 pub(super) fn built_with_traces() -> (&'static Checkout, &'static Path) {
-    static BUILT: OnceLock<(Checkout, PathBuf)> = OnceLock::new();
-    let (checkout, binary) = BUILT.get_or_init(|| {
+    static BUILT: Built = Built::new();
+    built_once(&BUILT, "host/bundled-app,host/otlp")
+}
+
+type Built = OnceLock<(Checkout, PathBuf)>;
+
+fn built_once(built: &'static Built, features: &str) -> (&'static Checkout, &'static Path) {
+    let (checkout, binary) = built.get_or_init(|| {
         let checkout = Checkout::new();
-        build(&checkout, "host/bundled-app,host/otlp");
+        build(&checkout, features);
         let binary = checkout.path("target/hot/host");
         (checkout, binary)
     });

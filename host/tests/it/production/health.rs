@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::serving::Serving;
+use super::serving::{Serving, text_at};
 use crate::support::{Server, eventually};
 
 const READY: (u16, &str) = (200, "ok\n");
@@ -63,18 +63,8 @@ async fn a_silent_database_is_not_waited_for_and_a_busy_connection_is_no_silence
     // A caller that waits for the busy connection gives up before the one that is opened apart can answer.
     let settings = [("DATABASE_WAIT_TIMEOUT_MS", "50")];
     let serving = Serving::start(&server, &settings).await;
-    let slow = tokio::spawn({
-        let url = format!("{}/transaction", serving.base);
-        async move {
-            crate::support::client()
-                .get(url)
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-        }
-    });
+    let url = format!("{}/transaction", serving.base);
+    let slow = tokio::spawn(async move { text_at(&url).await });
     let backend = eventually("the transaction", async || {
         let pid = std::fs::read_to_string(serving.folder.path().join("inside")).ok()?;
         pid.parse::<i32>().ok()
@@ -93,7 +83,7 @@ async fn a_silent_database_is_not_waited_for_and_a_busy_connection_is_no_silence
     server.signal(Signal::SIGCONT);
     until(&serving, 200).await;
     std::fs::write(serving.folder.path().join("open"), "").unwrap();
-    assert_eq!(slow.await.unwrap().unwrap(), "committed");
+    assert_eq!(slow.await.unwrap(), "committed");
 
     // The one that answers the app is silent, and nothing has it.
     let (backend, postmaster) = (Pid::from_raw(backend), &server);

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::serving::Serving;
+use super::serving::{Serving, text_at};
 use crate::support::{Server, client, eventually};
 
 /// Where the process says that its metrics are.
@@ -13,17 +13,6 @@ fn address(serving: &Serving) -> String {
     let said = serving.said();
     let (_, rest) = said.split_once("metrics at ").expect("it says where");
     rest.lines().next().unwrap().to_owned()
-}
-
-async fn read(url: &str) -> String {
-    client()
-        .get(url)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap()
 }
 
 /// The value of a line that begins like this.
@@ -53,7 +42,7 @@ async fn requests_are_counted_by_route_and_prometheus_can_read_it() {
     let made_up = client().request(made_up, format!("{}/item/3", serving.base));
     assert_eq!(made_up.send().await.unwrap().status(), 405);
     let text = eventually("all to be counted", async || {
-        let text = read(&metrics).await;
+        let text = text_at(&metrics).await;
         (value(&text, "http_requests_in_flight") == 0.0).then_some(text)
     })
     .await;
@@ -80,7 +69,7 @@ async fn requests_are_counted_by_route_and_prometheus_can_read_it() {
     is_taken_by_promtool(&text);
 
     let probe = metrics.replace("/metrics", "/readyz");
-    assert_eq!(read(&probe).await, "ok\n");
+    assert_eq!(text_at(&probe).await, "ok\n");
 
     // Not for the public, and only there.
     assert_eq!(serving.get("/metrics").await.0, 404);
@@ -95,7 +84,7 @@ async fn what_is_under_way_is_seen_until_its_last_byte_or_until_the_client_leave
     let url = |path: &str| format!("{}{path}", serving.base);
     let in_flight = async |wanted: f64| {
         eventually(&format!("{wanted} in flight"), async || {
-            let text = read(&metrics).await;
+            let text = text_at(&metrics).await;
             (value(&text, "http_requests_in_flight") == wanted).then_some(text)
         })
         .await

@@ -19,6 +19,12 @@ use tokio::{
 use super::built;
 use crate::support::{Server, client, eventually};
 
+/// What is answered there.
+pub(super) async fn text_at(url: &str) -> String {
+    let answer = client().get(url).send().await.unwrap();
+    answer.text().await.unwrap()
+}
+
 /// Killed when dropped.
 pub(super) struct Serving {
     pub(super) base: String,

@@ -66,6 +66,6 @@ async fn next(socket: &tokio::net::UnixDatagram) -> String {
     let mut said = [0; 256];
     let limit = std::time::Duration::from_secs(60);
     let received = tokio::time::timeout(limit, socket.recv(&mut said)).await;
-    let length = received.expect("systemd is told").unwrap();
+    let length = received.expect("a message for systemd").unwrap();
     String::from_utf8_lossy(&said[..length]).trim().to_owned()
 }

@@ -34,6 +34,13 @@ tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
 tower-http = { version = "0.6", features = ["fs"] }
 "#;
 
+/// Of a package with these dependencies.
+pub(crate) fn manifest(name: &str) -> String {
+    format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
+    )
+}
+
 pub(crate) struct Foreign {
     pub(crate) checkout: Checkout,
 }

@@ -12,7 +12,7 @@ use std::{
 use host_demo::copy;
 
 use super::{
-    foreign::{DEPENDENCIES, Foreign, build_in, workspace},
+    foreign::{Foreign, build_in, manifest, workspace},
     seed::{runs, seed},
 };
 
@@ -36,12 +36,7 @@ fn standing() -> PathBuf {
     let name = workspace().display().to_string().replace('/', "-");
     let standing = env::temp_dir().join("host-it-idle").join(name);
     let made = Foreign::new(&[
-        (
-            "Cargo.toml",
-            &format!(
-                "[package]\nname = \"idle\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]{DEPENDENCIES}"
-            ),
-        ),
+        ("Cargo.toml", &manifest("idle")),
         (
             "src/lib.rs",
             "pub fn router() -> axum::Router { axum::Router::new() }\n",
