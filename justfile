@@ -81,6 +81,14 @@ migration name:
 psql *arguments:
     cargo host psql "$@"
 
-# Drop everything in the development database and migrate again
+# Drop everything in the development database, migrate again and run seeds/
 db-reset *flags:
     cargo host db-reset {{ flags }}
+
+# Keep a copy of the private database as it is now
+db-snapshot name="latest":
+    cargo host db-snapshot {{ quote(name) }}
+
+# Put that copy in its place
+db-restore name="latest":
+    cargo host db-restore {{ quote(name) }}

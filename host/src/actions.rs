@@ -22,7 +22,7 @@ pub(crate) struct ActionInfo {
 }
 
 /// All of them, in the order of the terminal's help.
-pub(crate) const ACTIONS: [ActionInfo; 8] = [
+pub(crate) const ACTIONS: [ActionInfo; 10] = [
     ActionInfo {
         kind: ActionKind::Rebuild,
         name: "rebuild",
@@ -50,6 +50,20 @@ pub(crate) const ACTIONS: [ActionInfo; 8] = [
         key: None,
         title: "Cancel the migration",
         help: "cancel the migration that runs",
+    },
+    ActionInfo {
+        kind: ActionKind::Snapshot,
+        name: "snapshot",
+        key: None,
+        title: "Keep a copy of the database",
+        help: "keep a copy of the private database under a name",
+    },
+    ActionInfo {
+        kind: ActionKind::Restore,
+        name: "restore",
+        key: None,
+        title: "Restore",
+        help: "put a snapshot in the database's place",
     },
     ActionInfo {
         kind: ActionKind::NewPool,
@@ -87,6 +101,9 @@ pub(crate) enum ActionKind {
     Tests,
     Migrate,
     CancelMigration,
+    /// Needs a name, as the next one does.
+    Snapshot,
+    Restore,
     NewPool,
     /// Needs the PID of a backend.
     Terminate,
@@ -122,7 +139,12 @@ impl ActionKind {
             Self::Tests => Some(Action::Tests),
             Self::Migrate => Some(Action::Migrate),
             Self::NewPool => Some(Action::NewPool),
-            Self::CancelMigration | Self::Terminate | Self::Drop | Self::Mode => None,
+            Self::CancelMigration
+            | Self::Snapshot
+            | Self::Restore
+            | Self::Terminate
+            | Self::Drop
+            | Self::Mode => None,
         }
     }
 
@@ -146,6 +168,8 @@ mod tests {
             ActionKind::Tests,
             ActionKind::Migrate,
             ActionKind::CancelMigration,
+            ActionKind::Snapshot,
+            ActionKind::Restore,
             ActionKind::NewPool,
             ActionKind::Terminate,
             ActionKind::Drop,

@@ -44,12 +44,35 @@ enum Command {
     /// Print the DATABASE_URL at which the running host offers the database: any program there shares the app's backend
     #[cfg(feature = "dev")]
     Url,
-    /// Drop everything in the development database and migrate again
+    /// Drop everything in the development database, migrate again and run the seeds
     #[cfg(feature = "dev")]
     DbReset {
         /// Name of the database, required when DATABASE_URL is set
         #[arg(long)]
         confirm: Option<String>,
+    },
+    /// Keep a copy of the private database as it is now
+    #[cfg(feature = "dev")]
+    DbSnapshot {
+        #[arg(default_value = "latest")]
+        name: String,
+    },
+    /// Put a snapshot in the place of the private database
+    #[cfg(feature = "dev")]
+    DbRestore {
+        #[arg(default_value = "latest")]
+        name: String,
+    },
+    /// List snapshots and the databases of branches
+    #[cfg(feature = "dev")]
+    DbList,
+    /// Drop a snapshot, or the database of a branch
+    #[cfg(feature = "dev")]
+    DbDrop {
+        #[arg(long)]
+        branch: Option<String>,
+        #[arg(long)]
+        snapshot: Option<String>,
     },
     /// Serve the app that is linked into this binary
     #[cfg(feature = "production")]
@@ -127,6 +150,22 @@ fn execute(command: Command, app: LinkedApp) -> Result<ExitCode, BoxError> {
         #[cfg(feature = "dev")]
         Command::DbReset { confirm } => runtime
             .block_on(crate::commands::reset(confirm))
+            .map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "dev")]
+        Command::DbSnapshot { name } => runtime
+            .block_on(crate::commands::snapshot(&name))
+            .map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "dev")]
+        Command::DbRestore { name } => runtime
+            .block_on(crate::commands::restore(&name))
+            .map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "dev")]
+        Command::DbList => runtime
+            .block_on(crate::commands::list())
+            .map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "dev")]
+        Command::DbDrop { branch, snapshot } => runtime
+            .block_on(crate::commands::drop(branch, snapshot))
             .map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "production")]
         Command::Serve(options) => {

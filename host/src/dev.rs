@@ -58,7 +58,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         listener,
         address,
         database,
-        lock,
+        mut lock,
     } = start;
     let mode = host.mode;
     panics::belongs_to(&project);
@@ -138,6 +138,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             stop.clone(),
             host.mcp.then(|| cookies.clone()),
         )?;
+        lock.offer(address, devtools.token())?;
         Arc::new(Gateway {
             services: services.clone(),
             requests: sources.requests,

@@ -150,6 +150,16 @@ fn database_trouble(state: &AccessState, schema: &SchemaState, private: bool) ->
 
 pub(crate) fn slow_migration(state: &SchemaState) -> Option<Trouble> {
     let applying = state.applying.as_ref().filter(|applying| applying.slow)?;
+    if let Some(what) = &applying.apart {
+        return Some(Trouble {
+            since: applying.since,
+            ..Trouble::new(
+                Cause::Database,
+                what.clone(),
+                "Wait: it copies the database's files.",
+            )
+        });
+    }
     let mut what = match &applying.file {
         Some(file) => format!("{file} is being applied"),
         None => "the migrations are being compared with the database".to_owned(),

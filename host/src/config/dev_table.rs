@@ -65,6 +65,24 @@ pub(super) static HOST_MIGRATE: Setting = Setting {
     change: Change::Restart,
 };
 
+pub(super) static HOST_BRANCH_DATABASES: Setting = Setting {
+    variable: "HOST_BRANCH_DATABASES",
+    default: "off",
+    example: "on",
+    help: "Whether each git branch has a database of its own, in the private PostgreSQL",
+    note: "",
+    change: Change::Restart,
+};
+
+pub(super) static HOST_SEEDS: Setting = Setting {
+    variable: "HOST_SEEDS",
+    default: "seeds",
+    example: "db/seeds",
+    help: "The folder of SQL files that fill an empty database, relative to the project's root; none runs none",
+    note: "",
+    change: Change::Restart,
+};
+
 pub(super) static HOST_HOLD_MS: Setting = Setting {
     variable: "HOST_HOLD_MS",
     default: "2000",

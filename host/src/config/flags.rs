@@ -39,6 +39,11 @@ impl Flags {
                 .long(flag.long)
                 .value_name(flag.value)
                 .help(format!("{} {default}({})", setting.help, setting.variable));
+            let arg = match flag.value {
+                // `--test` is `--test on`.
+                "on|off" => arg.num_args(0..=1).default_missing_value("on"),
+                _ => arg,
+            };
             let arg = match flag.short {
                 Some(short) => arg.short(short),
                 None => arg,

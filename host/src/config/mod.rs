@@ -19,6 +19,10 @@ mod options;
 pub(crate) mod packages;
 #[cfg(feature = "dev")]
 mod project;
+#[cfg(feature = "dev")]
+mod repository;
+#[cfg(feature = "dev")]
+mod running;
 pub(crate) mod settings;
 mod table;
 
@@ -32,6 +36,8 @@ pub(crate) use self::{
     description::App,
     mode::{Isolation, Mode, Switches},
     options::{HostSettings, Options, Policy},
-    project::{Lock, Project, ProjectError},
+    project::{Project, ProjectError},
+    repository::Repository,
+    running::{Lock, RunningHost},
     settings::Settings,
 };

@@ -35,6 +35,10 @@ pub(crate) struct HostSettings {
     pub(crate) watch: Vec<PathBuf>,
     pub(crate) mode: Mode,
     pub(crate) migrate: Policy,
+    /// Whether each branch has a database of its own.
+    pub(crate) branch_databases: bool,
+    /// The folder of seeds, as it was written.
+    pub(crate) seeds: Option<PathBuf>,
     /// How long a page waits for a running build.
     pub(crate) hold: Duration,
     /// Whether rustc may be run without cargo.
@@ -122,6 +126,8 @@ impl HostSettings {
                 max_connections: reader.take(&dev_table::HOST_MAX_CONNECTIONS, connections),
             },
             migrate: reader.take(&dev_table::HOST_MIGRATE, policy),
+            branch_databases: reader.take(&dev_table::HOST_BRANCH_DATABASES, on_or_off),
+            seeds: reader.take(&dev_table::HOST_SEEDS, folder),
             hold: reader.take(&dev_table::HOST_HOLD_MS, milliseconds(0)),
             replay: reader.take(&dev_table::HOST_REPLAY, on_or_off),
             test: reader.take(&dev_table::HOST_TEST, on_or_off),

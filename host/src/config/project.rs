@@ -1,15 +1,10 @@
 //! The project folder: found from the working folder, used by one host at a time.
 
 use std::{
-    env,
-    fs::{self, File, TryLockError},
-    io,
-    net::SocketAddr,
+    env, io,
     path::{Path, PathBuf},
 };
 
-use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
-use serde::{Deserialize, Serialize};
 use shared_migrate::Source;
 
 use super::{
@@ -18,6 +13,7 @@ use super::{
     dotenv,
     options::HostSettings,
     packages::normalize,
+    repository::{Repository, RepositoryError},
 };
 
 /// The folder of the workspace in a project that has its own.
@@ -64,13 +60,10 @@ pub(crate) struct Project {
     declared_migrations: Option<String>,
     /// Folders that the app reads at run time, besides the usual ones; once the settings are known.
     watch: Vec<PathBuf>,
-}
-
-/// How to find a running host.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct RunningHost {
-    pub(crate) pid: u32,
-    pub(crate) address: SocketAddr,
+    /// The folder of seeds, once the settings are known.
+    seeds: Option<PathBuf>,
+    /// The repository whose branches have a database each, if they have.
+    repository: Option<Repository>,
 }
 
 impl Project {
@@ -94,6 +87,8 @@ impl Project {
                         workspace,
                         app: found.app,
                         watch: Vec::new(),
+                        seeds: None,
+                        repository: None,
                     });
                 }
                 Err(message) => {
@@ -118,6 +113,8 @@ impl Project {
             migrations: Some(root.join("migrations")),
             declared_migrations: None,
             watch: vec![root.join("content/pages")],
+            seeds: None,
+            repository: None,
             root,
             workspace,
             app,
@@ -151,7 +148,25 @@ impl Project {
         let in_root = |folder: &PathBuf| normalize(&self.root.join(folder));
         let migrations = settings.migrations.as_ref().filter(|_| settings.database);
         self.migrations = migrations.map(in_root);
+        self.seeds = settings.seeds.as_ref().map(in_root);
         self.watch = settings.watch.iter().map(in_root).collect();
+    }
+
+    /// From now on each branch has a database of its own.
+    pub(crate) fn follow_branches(&mut self) -> Result<(), RepositoryError> {
+        self.repository = Some(Repository::around(&self.root)?);
+        Ok(())
+    }
+
+    /// The repository whose branches have a database each.
+    pub(crate) fn repository(&self) -> Option<&Repository> {
+        self.repository.as_ref()
+    }
+
+    /// Whether a change of this file is a change of branches that matters.
+    pub(crate) fn is_head(&self, path: &Path) -> bool {
+        let repository = self.repository.as_ref();
+        repository.is_some_and(|repository| repository.head() == path)
     }
 
     /// Further folders that the app reads at run time, absolute. They may be missing.
@@ -162,6 +177,11 @@ impl Project {
     /// The folder of migrations, absolute. It may be missing.
     pub(crate) fn migrations(&self) -> Option<&Path> {
         self.migrations.as_deref()
+    }
+
+    /// The folder of seeds, absolute. It may be missing.
+    pub(crate) fn seeds(&self) -> Option<&Path> {
+        self.seeds.as_deref()
     }
 
     /// The manifest that describes the project.
@@ -190,87 +210,5 @@ impl Project {
     pub(crate) fn dotenv(&self) -> Result<Vec<(String, String)>, ProjectError> {
         let path = self.root.join(".env");
         dotenv::read(&path).map_err(|source| ProjectError::Dotenv { path, source })
-    }
-
-    /// Locks the project for this process: two hosts would conflict over the cluster and the published library.
-    ///
-    /// The lock is on the folder itself, which `git clean` cannot remove.
-    pub(crate) fn lock(&self) -> Result<Lock, ProjectError> {
-        let root = self.open_root()?;
-        match root.try_lock() {
-            Ok(()) => Ok(Lock {
-                _root: root,
-                announced: self.announced(),
-            }),
-            Err(TryLockError::WouldBlock) => {
-                let running = self.read_announced().ok_or(ProjectError::Busy)?;
-                let running = format!("pid {}, http://{}", running.pid, running.address);
-                Err(ProjectError::InUse { running })
-            }
-            Err(TryLockError::Error(source)) => Err(ProjectError::File {
-                path: self.root.clone(),
-                source,
-            }),
-        }
-    }
-
-    /// The host that runs here.
-    pub(crate) fn running(&self) -> Result<RunningHost, ProjectError> {
-        // A shared lock, so that two commands that check at the same time do not mistake each other for a host.
-        match self.open_root()?.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => self.read_announced().ok_or(ProjectError::NotRunning),
-            _ => Err(ProjectError::NotRunning),
-        }
-    }
-
-    fn open_root(&self) -> Result<File, ProjectError> {
-        File::open(&self.root).map_err(|source| ProjectError::File {
-            path: self.root.clone(),
-            source,
-        })
-    }
-
-    fn read_announced(&self) -> Option<RunningHost> {
-        let running: RunningHost =
-            serde_json::from_slice(&fs::read(self.announced()).ok()?).ok()?;
-        // A host leaves the file behind.
-        let pid = Pid::from_raw(running.pid.cast_signed());
-        (kill(pid, None) != Err(Errno::ESRCH)).then_some(running)
-    }
-
-    fn announced(&self) -> PathBuf {
-        self.root.join(".dev/host.json")
-    }
-}
-
-/// Holds the project's lock until it is dropped or the process ends.
-pub(crate) struct Lock {
-    _root: File,
-    announced: PathBuf,
-}
-
-impl Lock {
-    /// Writes PID and address to `.dev/host.json`, for other commands and for a second `host dev`.
-    pub(crate) fn announce(&self, address: SocketAddr) -> Result<(), ProjectError> {
-        let running = serde_json::to_vec(&RunningHost {
-            pid: std::process::id(),
-            address,
-        })
-        .expect("a number and an address");
-        let folder = self.announced.parent().unwrap_or(&self.announced);
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&self.announced, &running))
-            .map_err(|source| ProjectError::File {
-                path: self.announced.clone(),
-                source,
-            })
-    }
-
-    /// Writes the file again if it was deleted.
-    pub(crate) fn announce_again(&self, address: SocketAddr) -> Result<(), ProjectError> {
-        match self.announced.exists() {
-            true => Ok(()),
-            false => self.announce(address),
-        }
     }
 }

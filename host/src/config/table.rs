@@ -7,9 +7,10 @@ use shared::env::{HOST, PORT, Setting};
 
 #[cfg(feature = "dev")]
 use super::dev_table::{
-    EDITOR_URL, HOST_ALLOW, HOST_BAR, HOST_DATABASE, HOST_HOLD_MS, HOST_ISOLATION,
-    HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MCP, HOST_MIGRATE, HOST_MIGRATIONS, HOST_MORPH,
-    HOST_POOL, HOST_REPLAY, HOST_TEST, HOST_TRACES, HOST_WATCH,
+    EDITOR_URL, HOST_ALLOW, HOST_BAR, HOST_BRANCH_DATABASES, HOST_DATABASE, HOST_HOLD_MS,
+    HOST_ISOLATION, HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MCP, HOST_MIGRATE,
+    HOST_MIGRATIONS, HOST_MORPH, HOST_POOL, HOST_REPLAY, HOST_SEEDS, HOST_TEST, HOST_TRACES,
+    HOST_WATCH,
 };
 
 /// A flag that sets a variable.
@@ -45,7 +46,7 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 17] = [
+pub(crate) static DEV_FLAGS: [Flag; 19] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     Flag {
@@ -56,6 +57,8 @@ pub(crate) static DEV_FLAGS: [Flag; 17] = [
     flag(&HOST_ISOLATION, "isolation", "on|off"),
     flag(&HOST_MAX_CONNECTIONS, "max-connections", "NUMBER"),
     flag(&HOST_MIGRATE, "migrate", "auto|ask"),
+    flag(&HOST_BRANCH_DATABASES, "branch-databases", "on|off"),
+    flag(&HOST_SEEDS, "seeds", "FOLDER"),
     flag(&HOST_HOLD_MS, "hold", "MS"),
     flag(&HOST_REPLAY, "replay", "on|off"),
     flag(&HOST_TEST, "test", "on|off"),

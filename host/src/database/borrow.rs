@@ -5,9 +5,17 @@ use std::time::Duration;
 
 use shared::{BoxError, db::DatabaseUrl, env::Env};
 use shared_cluster::Cluster;
+use shared_migrate::{self as migrate, RunControl, Style};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
-use super::{development::Database, private, temporary::on_connection};
+use super::{
+    copies::{Copies, among, report_switch},
+    development::Database,
+    on_watched_connection, private,
+    schema::plant,
+    temporary::on_connection,
+};
 use crate::{
     config::{Lock, Project},
     events::{Event, Events},
@@ -39,9 +47,81 @@ impl Database {
             return Ok(Self::borrowed(url));
         };
         let slow = &mut |what| events.emit(Event::DatabaseSlow { what });
-        Self::find(project, env, None)?
-            .started_with(lock, slow)
-            .await
+        let database = Self::find(project, env, None)?;
+        let database = database.started_with(lock, slow).await?;
+        database.follow_branch(project, env, events).await?;
+        Ok(database)
+    }
+
+    /// Applies pending migrations on a temporary connection, so that the pool stays unopened until the first query.
+    pub(crate) async fn migrate(
+        &self,
+        project: &Project,
+        env: &Env,
+        events: &Events,
+    ) -> Result<(), BoxError> {
+        let files = migrate::load(&project.migration_source())?;
+        let control = RunControl {
+            before_file: &|_| {},
+            stop: &CancellationToken::new(),
+        };
+        let outcome =
+            on_watched_connection(&self.url(), env, (events, files.style), async |client| {
+                Ok(migrate::run(client, &files, true, &control).await)
+            })
+            .await?;
+        for migration in outcome.now {
+            events.emit(Event::Migrated { migration });
+        }
+        outcome
+            .failure
+            .map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// Fills the database, which is empty but for its tables.
+    pub(crate) async fn seed(
+        &self,
+        project: &Project,
+        env: &Env,
+        events: &Events,
+    ) -> Result<(), BoxError> {
+        on_watched_connection(
+            &self.url(),
+            env,
+            (events, Style::default()),
+            async |client| Ok(plant(project, client, events).await?),
+        )
+        .await
+    }
+
+    /// Copies and renames databases beside this one, while no host uses it.
+    pub(crate) async fn among<T>(
+        &self,
+        env: &Env,
+        work: impl AsyncFnOnce(Copies<'_>) -> Result<T, BoxError>,
+    ) -> Result<T, BoxError> {
+        among(&self.url(), env, work).await
+    }
+
+    /// Brings the database of the branch that is checked out into use.
+    async fn follow_branch(
+        &self,
+        project: &Project,
+        env: &Env,
+        events: &Events,
+    ) -> Result<(), BoxError> {
+        let branch = match project.repository() {
+            Some(repository) => repository.branch()?,
+            None => None,
+        };
+        if let Some(branch) = branch {
+            let since = std::time::Instant::now();
+            let switched = self
+                .among(env, async |copies| copies.use_branch(&branch).await)
+                .await?;
+            report_switch(branch, switched, since.elapsed(), events);
+        }
+        Ok(())
     }
 }
 

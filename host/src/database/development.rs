@@ -6,13 +6,11 @@ use shared::{
     env::Env,
 };
 use shared_cluster::{Cluster, USER};
-use shared_migrate::{self as migrate, RunControl};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{Access, ClusterState},
     endpoint::{Endpoint, refuse_own},
-    on_connection, on_watched_connection, private,
+    on_connection, private,
 };
 use crate::{
     config::{Lock, Mode, Project},
@@ -85,7 +83,11 @@ impl Database {
         if let Some(cluster) = &mut self.cluster {
             access.set_cluster(ClusterState::Starting);
             let slow = &mut |what| access.set_cluster(ClusterState::Slow(what));
+            let new = cluster.has_lost_data();
             cluster.start(slow).await?;
+            if new {
+                access.set_new();
+            }
             access.set_cluster(ClusterState::Ready);
         }
         Ok(())
@@ -186,31 +188,6 @@ impl Database {
         cluster.is_some_and(|cluster| cluster.url() == self.url)
     }
 
-    /// Applies pending migrations on a temporary connection, so that the pool stays unopened until the first query.
-    pub(crate) async fn migrate(
-        &self,
-        project: &Project,
-        env: &Env,
-        events: &Events,
-    ) -> Result<(), BoxError> {
-        let files = migrate::load(&project.migration_source())?;
-        let control = RunControl {
-            before_file: &|_| {},
-            stop: &CancellationToken::new(),
-        };
-        let outcome =
-            on_watched_connection(&self.url, env, (events, files.style), async |client| {
-                Ok(migrate::run(client, &files, true, &control).await)
-            })
-            .await?;
-        for migration in outcome.now {
-            events.emit(Event::Migrated { migration });
-        }
-        outcome
-            .failure
-            .map_or(Ok(()), |failure| Err(failure.into()))
-    }
-
     /// Whether the private cluster should be running but is not.
     pub(crate) fn has_ended(&self) -> bool {
         self.cluster.as_ref().is_some_and(Cluster::has_ended)
@@ -233,6 +210,9 @@ impl Database {
         match cluster.revive(slow).await {
             Ok(()) => {
                 self.failed_revivals = 0;
+                if self.data_lost {
+                    access.set_new();
+                }
                 access.set_cluster(ClusterState::Ready);
                 let data_lost = std::mem::take(&mut self.data_lost);
                 events.emit(Event::ClusterRestarted { data_lost });
@@ -254,21 +234,6 @@ impl Database {
             cluster.keep_running();
         }
     }
-}
-
-/// Only backends of this database.
-const TERMINATE: &str = "\
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE pid = $1 AND datname = current_database() AND backend_type = 'client backend'";
-
-/// Ends a backend of the database. Uses its own connection, since the shared one may be the blocked one. `false`: there
-/// is no backend with this PID.
-pub(crate) async fn terminate(url: &DatabaseUrl, env: &Env, pid: i32) -> Result<bool, BoxError> {
-    on_connection(url, env, async |client| {
-        let ended = client.query(TERMINATE, &[&pid]).await;
-        Ok(!ended.map_err(|error| describe(&error))?.is_empty())
-    })
-    .await
 }
 
 /// Creates the role that the app uses in the private cluster.

@@ -8,6 +8,7 @@ mod endpoint;
 
 // Which database it is, and whose.
 mod borrow;
+mod copies;
 mod development;
 mod private;
 
@@ -26,13 +27,16 @@ mod schema;
 
 // Connections other than the app's.
 mod temporary;
+mod terminate;
 
 pub(crate) use self::{
     access::{AccessState, ClusterState, ServerState},
-    development::{Database, terminate},
+    copies::{Listed, Owner},
+    development::Database,
     endpoint::{ClientStatus, Endpoint, offered},
     handle::{Handle, Refusals},
     observer::{Backend, CENSUS, Census, Observer},
     schema::{Schema, SchemaState},
     temporary::{on_connection, on_watched_connection},
+    terminate::terminate,
 };

@@ -74,6 +74,8 @@ struct Sent {
     /// Where to redirect a page without scripts afterwards.
     back: Option<String>,
     pid: Option<i32>,
+    /// The name of a snapshot.
+    name: Option<String>,
     /// The name of a kept value.
     kept: Option<String>,
     pool: Option<PoolOwner>,
@@ -138,6 +140,27 @@ impl Buttons {
             ActionKind::CancelMigration => {
                 self.schema.cancel();
                 Ok("the server was asked to cancel the migration".to_owned())
+            }
+            ActionKind::Snapshot | ActionKind::Restore => {
+                let Some(snapshot) = sent.name else {
+                    return incomplete("name");
+                };
+                let schema = self.schema.clone();
+                let is_new = entry.kind == ActionKind::Snapshot;
+                // In its own task: a client that disconnects must not leave it half-way.
+                let copied = tokio::spawn(async move {
+                    match is_new {
+                        true => schema.snapshot(&snapshot).await,
+                        false => schema.restore(&snapshot).await,
+                    }
+                    .map_err(|error| error.to_string())
+                });
+                copied
+                    .await
+                    .map_err(|error| error.to_string())
+                    .flatten()
+                    .map(|()| "done".to_owned())
+                    .map_err(|why| (StatusCode::CONFLICT, why))
             }
             ActionKind::Terminate => {
                 let Some(pid) = sent.pid else {

@@ -74,6 +74,11 @@ pub(crate) struct Devtools {
 }
 
 impl Devtools {
+    /// What commands of this project show to be let in.
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_str()
+    }
+
     /// Also returns the routes. `stop` ends their streams with the host; pages then wait for the next one. `mcp`: with
     /// those for coding agents.
     pub(crate) fn new(

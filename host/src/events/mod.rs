@@ -135,6 +135,27 @@ pub(crate) enum Event {
     ClusterRestarted {
         data_lost: bool,
     },
+    /// The database of another branch is in use: the one that was there, unless it was copied from that of `from`.
+    BranchDatabase {
+        branch: String,
+        from: Option<String>,
+        copied: bool,
+        #[serde(rename = "took_ms", serialize_with = "milliseconds")]
+        took: Duration,
+    },
+    SnapshotMade {
+        name: String,
+    },
+    SnapshotRestored {
+        name: String,
+    },
+    /// A file has filled an empty database.
+    Seeded {
+        file: String,
+    },
+    SeedFailed {
+        message: String,
+    },
     /// The demonstration modes use a role without superuser rights, which could not be made.
     NoPlainRole {
         message: String,

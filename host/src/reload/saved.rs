@@ -34,6 +34,12 @@ pub(super) fn classify(
     let mut classified = Classified::default();
     for file in changes {
         let path = project.root().join(&file);
+        if project.is_head(&path) {
+            // The app may read other rows now, whatever else has changed.
+            classified.schema = true;
+            classified.runtime_files.insert(file);
+            continue;
+        }
         let schema = project
             .migrations()
             .is_some_and(|folder| path.starts_with(folder));

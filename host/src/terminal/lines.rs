@@ -31,6 +31,15 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::ClusterRestarted { data_lost: false } => {
             "PostgreSQL stopped unexpectedly and was restarted".to_owned()
         }
+        Event::BranchDatabase { branch, from, copied, took } => match (from, copied) {
+            (Some(from), true) => format!("branch {branch}: its database is a copy of that of {from}, made in {} ms", took.as_millis()),
+            (Some(_), false) => format!("branch {branch}: its database is in use again"),
+            (None, _) => format!("branch {branch}: the database belongs to it from now on; other branches get copies"),
+        },
+        Event::SnapshotMade { name } => format!("snapshot {name} is made; get it back with `cargo host db-restore {name}`"),
+        Event::SnapshotRestored { name } => format!("the database is as in snapshot {name}"),
+        Event::Seeded { file } => format!("seeded {file}"),
+        Event::SeedFailed { message } => format!("✗ {message}\n          correct it, and fill the database with `cargo host db-reset`"),
         Event::NoPlainRole { message } => format!("✗ no role for the app: {message}"),
         Event::PoolReplaced => {
             "connection pool replaced; the next query opens a connection".to_owned()

@@ -45,6 +45,7 @@ mod failover;
 
 mod reconnect;
 
+mod branches;
 mod migrations;
 mod no_database;
 mod slow_migrations;

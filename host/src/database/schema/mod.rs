@@ -7,8 +7,17 @@
 // While the database differs from the files.
 mod blocked;
 
+// Another takes its place.
+mod elsewhere;
+
+// Which database it is.
+mod place;
+
 // One migration run.
 mod run;
+
+// What a new database is filled with.
+mod seeds;
 
 // The state after a run.
 mod state;
@@ -20,8 +29,7 @@ use std::{
 
 use shared::{
     BoxError, Db,
-    db::{Cancel, DatabaseUrl, unreached_because},
-    env::Env,
+    db::{Cancel, unreached_because},
     request::Request,
 };
 use shared_migrate::{self as migrate, MigrationFailure, RunOutcome};
@@ -33,7 +41,9 @@ use crate::{
     config::{Policy, Project},
     events::{Event, Events},
 };
+use place::Place;
 use run::Run;
+pub(super) use seeds::plant;
 pub(crate) use state::SchemaState;
 use state::is_unreachable;
 
@@ -63,9 +73,6 @@ pub(crate) struct Schema {
     /// The host is ending: no new run may begin.
     ending: CancellationToken,
 }
-
-/// A server, and the settings it is used with.
-pub(crate) type Place = (DatabaseUrl, Arc<Env>);
 
 impl Schema {
     pub(crate) fn new(
@@ -100,21 +107,6 @@ impl Schema {
     /// Whether pending migrations are applied automatically.
     pub(crate) fn auto_applies(&self) -> bool {
         self.policy == Policy::Auto
-    }
-
-    /// The current database.
-    pub(crate) fn place(&self) -> Place {
-        self.place.borrow().clone()
-    }
-
-    /// The current database, with updates.
-    pub(crate) fn place_updates(&self) -> watch::Receiver<Place> {
-        self.place.subscribe()
-    }
-
-    /// Switches to another database, which [`prepare`](Self::prepare) has migrated before anything used it.
-    pub(crate) fn set_place(&self, url: DatabaseUrl, env: Arc<Env>) {
-        self.place.send_replace((url, env));
     }
 
     /// Cancels the current run at the server. An unfinished migration is not applied.
@@ -158,7 +150,7 @@ impl Schema {
     }
 
     async fn run(&self, apply: bool) -> Result<usize, BoxError> {
-        if self.project.migrations().is_none() {
+        if self.project.migrations().is_none() && self.project.repository().is_none() {
             return Ok(0);
         }
         let _alone = self.running.lock().await;
@@ -169,18 +161,28 @@ impl Schema {
             ..RunOutcome::default()
         };
         let mut ignored = before.ignored.clone();
-        let (outcome, error) = match migrate::load(&self.project.migration_source()) {
-            Ok(files) => {
-                ignored.clone_from(&files.ignored);
-                match self.run_on_current(&files, apply).await {
-                    Ok(outcome) => (outcome, None),
-                    Err(error) => {
-                        let failure = MigrationFailure::new(None, unreached_because(&*error));
-                        (as_before(failure), Some(error))
-                    }
-                }
+        let ran = async {
+            if let Some(failure) = self.follow_branch().await? {
+                return Ok(as_before(failure));
             }
-            Err(failure) => (as_before(failure), None),
+            if self.project.migrations().is_none() {
+                return Ok(RunOutcome::default());
+            }
+            Ok(match migrate::load(&self.project.migration_source()) {
+                Ok(files) => {
+                    ignored.clone_from(&files.ignored);
+                    self.run_on_current(&files, apply).await?
+                }
+                Err(failure) => as_before(failure),
+            })
+        };
+        let (outcome, error) = match ran.await {
+            Ok(outcome) => (outcome, None),
+            Err(error) => {
+                let error: BoxError = error;
+                let failure = MigrationFailure::new(None, unreached_because(&*error));
+                (as_before(failure), Some(error))
+            }
         };
         let RunOutcome {
             status,
@@ -188,6 +190,9 @@ impl Schema {
             failure,
         } = outcome;
         self.report_applied(&now);
+        if failure.is_none() && status.pending.is_empty() {
+            self.seed_if_new().await;
+        }
         let unreached = error.as_deref().is_some_and(is_unreachable);
         if unreached {
             self.access.report_failure();
@@ -201,6 +206,7 @@ impl Schema {
         let mut state = SchemaState {
             status,
             failure,
+            branch: self.state.borrow().branch.clone(),
             ignored,
             applying: None,
             unreached,
@@ -226,20 +232,6 @@ impl Schema {
     /// Fails if a host started now could not read the files.
     pub(crate) fn check_files(&self) -> Result<(), MigrationFailure> {
         migrate::load(&self.project.migration_source()).map(drop)
-    }
-
-    /// Migrates another database before it is used. On an error it must not be used.
-    pub(crate) async fn prepare(&self, place: Place) -> Result<(), BoxError> {
-        if self.project.migrations().is_none() {
-            return Ok(());
-        }
-        let _alone = self.running.lock().await;
-        let files = migrate::load(&self.project.migration_source())?;
-        let outcome = self.run_on(place, &files, self.auto_applies()).await?;
-        self.report_applied(&outcome.now);
-        outcome
-            .failure
-            .map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     fn report_applied(&self, now: &[String]) {

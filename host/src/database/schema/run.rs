@@ -82,6 +82,7 @@ impl Run<'_> {
     fn since_now(&self) -> Applying {
         Applying {
             file: None,
+            apart: None,
             since: Local::now(),
             slow: false,
             waits_for: None,

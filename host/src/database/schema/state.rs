@@ -12,6 +12,8 @@ use crate::events::Event;
 pub(crate) struct Applying {
     /// `None` while files and database are compared.
     pub(crate) file: Option<String>,
+    /// What happens to the database instead: another takes its place.
+    pub(crate) apart: Option<String>,
     pub(crate) since: DateTime<Local>,
     /// It is slow enough to tell the user.
     pub(crate) slow: bool,
@@ -28,6 +30,8 @@ pub(crate) struct SchemaState {
     #[serde(flatten)]
     pub(crate) status: migrate::MigrationStatus,
     pub(crate) failure: Option<MigrationFailure>,
+    /// The branch whose database is in use, if each has one.
+    pub(crate) branch: Option<String>,
     /// Files that are not applied, since they are no migrations.
     pub(crate) ignored: Vec<migrate::Ignored>,
     /// The run in progress.
@@ -38,6 +42,20 @@ pub(crate) struct SchemaState {
     /// Incremented by each run that changed the state.
     #[serde(skip)]
     pub(super) revision: u64,
+}
+
+impl Applying {
+    /// Begins now.
+    pub(super) fn apart(what: String) -> Self {
+        Self {
+            file: None,
+            apart: Some(what),
+            since: Local::now(),
+            slow: false,
+            waits_for: None,
+            elsewhere: false,
+        }
+    }
 }
 
 impl SchemaState {

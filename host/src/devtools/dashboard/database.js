@@ -44,14 +44,15 @@ function renderPool(status) {
 }
 
 function renderSchema(status) {
-  const { applied, pending, failure, applying, ignored } = status.schema;
+  const { applied, pending, failure, applying, ignored, branch } = status.schema;
   get("cancel").hidden = !applying?.slow;
   // The lists are those from before a run until it ends.
-  const word = applying ? `${applying.file ? `applying ${applying.file}` : "comparing with the database"} since ${clock(new Date(applying.since))}`
+  const word = applying ? `${applying.apart ?? (applying.file ? `applying ${applying.file}` : "comparing with the database")} since ${clock(new Date(applying.since))}`
     : pending.length > 0 ? `${pending.length} pending:`
     : `${applied.length} applied, none pending`;
   const look = applying ? "busy" : failure ? "bad" : pending.length > 0 ? "busy" : applied.length > 0 ? "good" : "quiet";
-  put("schema-word", failure && !applying ? `a migration failed; ${word}` : word, look);
+  const whose = branch ? `branch ${branch}: ` : "";
+  put("schema-word", `${whose}${failure && !applying ? `a migration failed; ${word}` : word}`, look);
   once("schema-failure", failure, () => {
     get("schema-failure").replaceChildren();
     if (!failure) return;

@@ -40,6 +40,10 @@ pub(super) use filter::{RUNTIME_FOLDERS, SETTINGS, undoes};
 /// save.
 const SETTLE: Duration = Duration::from_millis(8);
 
+/// Git writes `HEAD` after the files, and between its locks there is a moment without any: until this long after the
+/// last of them, the files may be those of a branch whose database is not in use yet.
+const GIT_PAUSE: Duration = Duration::from_millis(100);
+
 /// A file last written longer ago than this was moved here, not saved just now.
 const LONG_AGO: Duration = Duration::from_secs(10);
 
@@ -176,11 +180,21 @@ impl Watch {
                 None => std::future::pending().await, // the watcher lives as long as `self`
             }
         }
-        let mut quiet = time::Instant::now() + SETTLE;
-        while let Ok(Some(event)) = timeout_at(quiet, self.events.recv()).await {
-            if self.record(event) {
-                quiet = time::Instant::now() + SETTLE;
+        let (mut quiet, mut git_at) = (time::Instant::now() + SETTLE, None);
+        loop {
+            while let Ok(Some(event)) = timeout_at(quiet, self.events.recv()).await {
+                if self.record(event) {
+                    quiet = time::Instant::now() + SETTLE;
+                }
             }
+            let now = time::Instant::now();
+            if self.places.git_is_at_work() {
+                git_at = Some(now);
+            }
+            if git_at.is_none_or(|at| now - at >= GIT_PAUSE) {
+                break;
+            }
+            quiet = now + SETTLE;
         }
         let newborn = std::mem::take(&mut self.newborn);
         let mut changes = std::mem::take(&mut self.pending);

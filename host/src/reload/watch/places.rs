@@ -16,7 +16,7 @@ use super::{
     links::Links,
 };
 use crate::{
-    config::{Project, packages},
+    config::{Project, Repository, packages},
     reload::build::Inputs,
 };
 
@@ -86,7 +86,7 @@ impl Places {
     /// The relevant names of a changed path, itself or through links; relative to the root if inside it.
     pub(super) fn changes_at(&self, path: &Path, folder: bool) -> Vec<PathBuf> {
         let mut names = self.names_of(path, folder);
-        if names.is_empty() && self.files.contains(path) {
+        if names.is_empty() && (self.files.contains(path) || self.project.is_head(path)) {
             names.push(path.to_owned());
         }
         names
@@ -139,6 +139,12 @@ impl Places {
         path == host_folder || path.parent() == Some(&host_folder)
     }
 
+    /// Whether git is changing the files, in a repository whose branches matter.
+    pub(super) fn git_is_at_work(&self) -> bool {
+        let repository = self.project.repository();
+        repository.is_some_and(Repository::is_at_work)
+    }
+
     /// Whether something has this name now, be it a link that leads nowhere.
     pub(super) fn has(&self, name: &Path) -> bool {
         fs::symlink_metadata(self.project.root().join(name)).is_ok()
@@ -188,6 +194,8 @@ impl Places {
             workspace.join(".cargo"),
             root.join(HOST_FOLDER),
         ]);
+        let repository = self.project.repository();
+        flat.extend(repository.map(|it| it.folder().to_owned()));
         let mut absent = BTreeSet::new();
         for package in &self.packages {
             flat.insert(package.clone());
@@ -224,12 +232,10 @@ impl Places {
         flat.extend(absent.iter().chain(&deep).filter_map(above));
         let is_below_deep = |place: &PathBuf| place.ancestors().any(|it| deep.contains(it));
         flat.retain(|place| !is_below_deep(place));
-        let deep = deep
-            .iter()
-            .map(|place| (place.clone(), RecursiveMode::Recursive));
-        let flat = flat
-            .into_iter()
-            .map(|place| (place, RecursiveMode::NonRecursive));
+        let deep = deep.iter().cloned();
+        let deep = deep.map(|place| (place, RecursiveMode::Recursive));
+        let flat = flat.into_iter();
+        let flat = flat.map(|place| (place, RecursiveMode::NonRecursive));
         flat.chain(deep)
             .filter(|(place, _)| place.is_dir())
             .collect()

@@ -70,3 +70,32 @@ async fn who_sees_a_cookie_has_seen_what_was_saved_before() {
     let cleaned = tokio::time::timeout(Duration::ZERO, cleaned.notified());
     assert!(cleaned.await.is_err());
 }
+
+#[tokio::test]
+async fn what_git_writes_comes_together_with_its_branch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("a path");
+    fs::create_dir_all(root.join("app_lib/src")).expect("folders");
+    fs::create_dir(root.join(".git")).expect("a folder");
+    let (head, lock) = (root.join(".git/HEAD"), root.join(".git/index.lock"));
+    fs::write(&head, "ref: refs/heads/main\n").expect("a file");
+    let mut project = Project::in_folder(&root);
+    project.follow_branches().expect("a repository");
+    let cookies = Cookies::new(&root);
+    let mut watch = Watch::new(&project, SettingsSaves::default(), Arc::default(), cookies)
+        .expect("inotify is there");
+    watch.set_inputs(&BTreeSet::from([root.join("app_lib")]), &Inputs::default());
+    // As `git checkout` does: the files under a lock, the branch after them.
+    fs::write(&lock, "").expect("a file");
+    fs::write(root.join("app_lib/src/page.rs"), "new").expect("a file");
+    let git = tokio::spawn(async move {
+        tokio::time::sleep(10 * SETTLE).await;
+        fs::remove_file(&lock).expect("a file");
+        tokio::time::sleep(SETTLE).await;
+        fs::write(&head, "ref: refs/heads/other\n").expect("a file");
+    });
+    let changes = saved(&mut watch).await;
+    let both = [".git/HEAD", "app_lib/src/page.rs"].map(PathBuf::from);
+    assert_eq!(changes, Changes::from(both));
+    git.await.expect("it has ended");
+}

@@ -215,11 +215,16 @@ impl Host {
 
     /// A connection beside the host's, with another name.
     pub(crate) async fn observe(&self) -> tokio_postgres::Client {
+        self.observe_from("postgres").await
+    }
+
+    /// The same in another database of its server.
+    pub(crate) async fn observe_from(&self, database: &str) -> tokio_postgres::Client {
         let mut config = tokio_postgres::Config::new();
         config
             .host_path(self.checkout.path(".dev/postgres/socket"))
             .user("postgres")
-            .dbname("postgres")
+            .dbname(database)
             .application_name("observer");
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);

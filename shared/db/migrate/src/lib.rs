@@ -25,6 +25,9 @@ mod compare;
 // What a new file is called.
 mod next;
 
+// What fills the tables afterwards.
+mod seeds;
+
 // What the user says of them.
 mod source;
 mod style;
@@ -36,6 +39,7 @@ pub use files::{Files, Ignored};
 pub use load::load;
 pub use lock::{lock_keys, lockers, named};
 pub use next::next;
+pub use seeds::seed;
 pub use source::Source;
 pub use style::Style;
 
@@ -180,7 +184,7 @@ async fn run_locked(
         history.ensure(client).await?;
         apply_one(client, &history, file)
             .await
-            .map_err(|error| failed(file, &error))?;
+            .map_err(|error| failed(&file.path, &file.sql, &error))?;
         history.add(file);
         outcome.status = compare::status(files, &history);
         outcome.now.push(file.named.name.clone());
@@ -211,18 +215,18 @@ fn stopped() -> MigrationFailure {
     MigrationFailure::new(None, "nothing more was begun".to_owned())
 }
 
-fn failed(file: &Migration, error: &tokio_postgres::Error) -> MigrationFailure {
+fn failed(path: &str, sql: &str, error: &tokio_postgres::Error) -> MigrationFailure {
     let position = error.as_db_error().and_then(|db| db.position());
     let line = match position {
         // Counted in characters, from 1. A position inside a function's body refers to another text.
         Some(ErrorPosition::Original(at)) => {
-            let before = file.sql.chars().take((*at as usize).saturating_sub(1));
+            let before = sql.chars().take((*at as usize).saturating_sub(1));
             Some(1 + before.filter(|character| *character == '\n').count())
         }
         _ => None,
     };
     MigrationFailure {
-        file: Some(file.path.clone()),
+        file: Some(path.to_owned()),
         line,
         message: describe(error),
         is_transient: false,

@@ -116,6 +116,21 @@ impl DatabaseUrl {
         }
     }
 
+    /// The same server and role, with another database.
+    ///
+    /// ```
+    /// use shared_db::DatabaseUrl;
+    ///
+    /// let url = DatabaseUrl::parse("postgres://me@localhost/app").unwrap();
+    /// assert_eq!(url.with_database("template1").to_string(), "postgres://me@localhost/template1");
+    /// ```
+    #[must_use]
+    pub fn with_database(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
+    }
+
     /// No server, for a process that runs without a database. Each use of a [`Db`](crate::Db) for it fails with `why`,
     /// and nothing connects.
     ///

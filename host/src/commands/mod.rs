@@ -1,6 +1,10 @@
-//! The commands that need the database but not the app: `migrate`, `psql`, `url`, `db-reset`.
+//! The commands that need the database but not the app: `migrate`, `psql`, `url`, and those of `databases`.
 //!
 //! While a host runs they use its cluster; otherwise they start the cluster and stop it again.
+
+mod databases;
+
+pub(crate) use databases::{drop, list, reset, restore, snapshot};
 
 use std::{
     fs::{self, File},
@@ -10,19 +14,15 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use shared::{
-    BoxError,
-    db::{DatabaseUrl, describe},
-    env::{AppEnv, Env},
-};
+use shared::{BoxError, db::DatabaseUrl, env::Env};
 use shared_cluster::Binaries;
-use shared_migrate::{self as migrate, Style};
+use shared_migrate as migrate;
 use tokio_postgres::config::Host;
 
 use crate::{
     config::{Flags, Project, settings},
-    database::{Database, offered, on_watched_connection},
-    events::{Event, Events},
+    database::{Database, offered},
+    events::Events,
     lifecycle::Signals,
     terminal,
 };
@@ -91,57 +91,6 @@ fn suggestion(name: &str) -> String {
         true => fitting,
         false => "add_colour".to_owned(),
     }
-}
-
-/// With the owner's right to it: a hosted database has extensions and schemas of its provider. In one transaction.
-const DROP_EVERYTHING: &str = "\
-DO $$ DECLARE name text; BEGIN
-    FOR name IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' AND pg_has_role(extowner, 'USAGE') LOOP
-        EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', name);
-    END LOOP;
-    FOR name IN SELECT nspname FROM pg_namespace WHERE nspname = 'public'
-        OR nspname !~ '^pg_' AND nspname <> 'information_schema' AND pg_has_role(nspowner, 'USAGE') LOOP
-        EXECUTE format('DROP SCHEMA %I CASCADE', name);
-    END LOOP;
-END $$;
-CREATE SCHEMA public;
-GRANT USAGE ON SCHEMA public TO PUBLIC";
-
-/// `host db-reset`: drops everything and migrates again. A database other than the private cluster must be confirmed by
-/// name.
-pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
-    let (project, env) = here()?;
-    if env.app_env == AppEnv::Production {
-        return Err(
-            "APP_ENV is production: db-reset drops everything and is for development".into(),
-        );
-    }
-    if let Some(url) = &env.database_url {
-        let name = url.config().get_dbname().unwrap_or_default();
-        if confirmed.as_deref() != Some(name) {
-            return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: cargo host db-reset --confirm {name}").into());
-        }
-    }
-    printing(async |events| {
-        let database = Database::find_or_borrow(&project, &env, events).await?;
-        on_watched_connection(
-            &database.url(),
-            &env,
-            (events, Style::default()),
-            async |client| {
-                Ok(client
-                    .batch_execute(DROP_EVERYTHING)
-                    .await
-                    .map_err(|error| describe(&error))?)
-            },
-        )
-        .await?;
-        let place = env.database_url.as_ref().map(ToString::to_string);
-        let place = place.unwrap_or_else(|| "the private PostgreSQL".to_owned());
-        events.emit(Event::Dropped { place });
-        database.migrate(&project, &env, events).await
-    })
-    .await
 }
 
 /// `host psql`. Replaces this process, unless the cluster has to be stopped afterwards.
@@ -229,6 +178,9 @@ fn here() -> Result<(Project, Env), BoxError> {
         return Err("this project runs without a database: HOST_DATABASE is none".into());
     }
     project.configure(&host);
+    if host.branch_databases && env.database_url.is_none() {
+        project.follow_branches()?;
+    }
     Ok((project, env))
 }
 

@@ -1,0 +1,215 @@
+//! The commands that replace what is in the development database: `db-reset`, `db-snapshot`, `db-restore`; and those for
+//! what is kept beside it: `db-list`, `db-drop`.
+//!
+//! A database is copied only while nobody is connected to it. A running host therefore does it itself, between two
+//! requests; without one the command does.
+
+use std::{io::Write, time::Duration};
+
+use shared::{
+    BoxError,
+    db::describe,
+    env::{AppEnv, Env},
+};
+use shared_migrate::Style;
+
+use super::{here, printing};
+use crate::{
+    config::RunningHost,
+    database::{Database, Listed, Owner, on_watched_connection},
+    events::Event,
+    terminal,
+};
+
+/// For a copy that the host makes: a large database on a slow disk.
+const COPY_LIMIT: Duration = Duration::from_mins(10);
+
+/// With the owner's right to it: a hosted database has extensions and schemas of its provider. In one transaction.
+const DROP_EVERYTHING: &str = "\
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' AND pg_has_role(extowner, 'USAGE') LOOP
+        EXECUTE format('DROP EXTENSION IF EXISTS %I CASCADE', name);
+    END LOOP;
+    FOR name IN SELECT nspname FROM pg_namespace WHERE nspname = 'public'
+        OR nspname !~ '^pg_' AND nspname <> 'information_schema' AND pg_has_role(nspowner, 'USAGE') LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    END LOOP;
+END $$;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC";
+
+/// `host db-reset`: drops everything, migrates again and runs the seeds. A database other than the private cluster must be confirmed by
+/// name.
+pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    if env.app_env == AppEnv::Production {
+        return Err(
+            "APP_ENV is production: db-reset drops everything and is for development".into(),
+        );
+    }
+    if let Some(url) = &env.database_url {
+        let name = url.config().get_dbname().unwrap_or_default();
+        if confirmed.as_deref() != Some(name) {
+            return Err(format!("DATABASE_URL is set: this would drop everything in {url}. If you mean it: cargo host db-reset --confirm {name}").into());
+        }
+    }
+    printing(async |events| {
+        let database = Database::find_or_borrow(&project, &env, events).await?;
+        on_watched_connection(
+            &database.url(),
+            &env,
+            (events, Style::default()),
+            async |client| {
+                Ok(client
+                    .batch_execute(DROP_EVERYTHING)
+                    .await
+                    .map_err(|error| describe(&error))?)
+            },
+        )
+        .await?;
+        let place = env.database_url.as_ref().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "the private PostgreSQL".to_owned());
+        events.emit(Event::Dropped { place });
+        database.migrate(&project, &env, events).await?;
+        database.seed(&project, &env, events).await
+    })
+    .await
+}
+
+/// `host db-snapshot`.
+pub(crate) async fn snapshot(name: &str) -> Result<(), BoxError> {
+    check(name)?;
+    exchange(("snapshot", name), async |database, env| {
+        database
+            .among(env, async |copies| copies.snapshot(name).await)
+            .await
+    })
+    .await?;
+    terminal::line(format_args!(
+        "snapshot {name} is made; get it back with `cargo host db-restore {name}`"
+    ));
+    Ok(())
+}
+
+/// `host db-restore`.
+pub(crate) async fn restore(name: &str) -> Result<(), BoxError> {
+    check(name)?;
+    exchange(("restore", name), async |database, env| {
+        database
+            .among(env, async |copies| copies.restore(name).await)
+            .await
+    })
+    .await?;
+    terminal::line(format_args!("the database is as in snapshot {name}"));
+    Ok(())
+}
+
+/// `host db-list`.
+pub(crate) async fn list() -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    refuse_servers(&env)?;
+    let (in_use, all) = printing(async |events| {
+        let database = Database::find_or_borrow(&project, &env, events).await?;
+        let in_use = database.url().config().get_dbname().map(str::to_owned);
+        let all = database
+            .among(&env, async |copies| copies.list().await)
+            .await?;
+        Ok::<_, BoxError>((in_use, all))
+    })
+    .await?;
+    let mut out = anstream::stdout();
+    if all.is_empty() {
+        writeln!(out, "no snapshots, and no databases of branches")?;
+    }
+    for Listed { name, owner, bytes } in all {
+        let mark = match in_use.as_ref() == Some(&name) {
+            true => "   in use",
+            false => "",
+        };
+        let megabytes = bytes as f64 / 1e6;
+        writeln!(out, "{:<40} {megabytes:>8.1} MB{mark}", owner.to_string())?;
+    }
+    Ok(())
+}
+
+/// `host db-drop`.
+pub(crate) async fn drop(branch: Option<String>, snapshot: Option<String>) -> Result<(), BoxError> {
+    let owner = match (branch, snapshot) {
+        (Some(branch), None) => Owner::Branch(branch),
+        (None, Some(snapshot)) => Owner::Snapshot(snapshot),
+        _ => return Err("say what to drop: --branch NAME or --snapshot NAME; `cargo host db-list` shows what there is".into()),
+    };
+    let (project, env) = here()?;
+    refuse_servers(&env)?;
+    printing(async |events| {
+        let database = Database::find_or_borrow(&project, &env, events).await?;
+        database
+            .among(&env, async |copies| copies.drop(&owner).await)
+            .await
+    })
+    .await?;
+    terminal::line(format_args!("dropped the database of {owner}"));
+    Ok(())
+}
+
+/// Asks the running host for it, or does it.
+async fn exchange(
+    (action, name): (&'static str, &str),
+    alone: impl AsyncFnOnce(&Database, &Env) -> Result<(), BoxError>,
+) -> Result<(), BoxError> {
+    let (project, env) = here()?;
+    refuse_servers(&env)?;
+    if let Ok(host) = project.running() {
+        return ask(host, action, name.to_owned()).await;
+    }
+    printing(async |events| {
+        let database = Database::find_or_borrow(&project, &env, events).await?;
+        alone(&database, &env).await?;
+        database.migrate(&project, &env, events).await
+    })
+    .await
+}
+
+/// As a button of the dashboard does.
+async fn ask(host: RunningHost, action: &'static str, name: String) -> Result<(), BoxError> {
+    let token = host
+        .token
+        .ok_or("`host dev` is starting: try again in a moment")?;
+    let url = format!("http://{}/__dev/actions/{action}", host.address);
+    // A blocking client is enough: the command has nothing else to do.
+    let answer = tokio::task::spawn_blocking(move || {
+        let answer = ureq::post(&url)
+            .config()
+            .timeout_global(Some(COPY_LIMIT))
+            .http_status_as_error(false)
+            .build()
+            .send_form([("token", token), ("name", name)]);
+        let mut answer =
+            answer.map_err(|error| format!("the running host does not answer: {error}"))?;
+        let text = answer.body_mut().read_to_string();
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(text.unwrap_or_else(|error| error.to_string())),
+        }
+    });
+    Ok(answer.await??)
+}
+
+fn refuse_servers(env: &Env) -> Result<(), BoxError> {
+    match env.database_url {
+        None => Ok(()),
+        Some(_) => Err("this is for the private PostgreSQL, and DATABASE_URL names another server: use pg_dump and pg_restore".into()),
+    }
+}
+
+/// A name that can be read in a list and typed again.
+fn check(name: &str) -> Result<(), BoxError> {
+    let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    match !name.is_empty() && name.len() <= 40 && name.chars().all(fits) {
+        true => Ok(()),
+        false => Err(format!(
+            "`{name}` is not a name for a snapshot: use at most 40 letters, digits, and - _ ."
+        )
+        .into()),
+    }
+}

@@ -1,0 +1,87 @@
+//! Whose a database of the private cluster is, and the name under which it is kept.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The longest name that PostgreSQL keeps, in bytes.
+const NAME_LIMIT: usize = 63;
+
+/// Whose a database is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Owner {
+    Branch(String),
+    Snapshot(String),
+}
+
+impl Owner {
+    /// As its comment names it.
+    pub(super) fn read(comment: &str) -> Option<Self> {
+        let (kind, name) = comment.split_once(' ')?;
+        match kind {
+            "branch" => Some(Self::Branch(name.to_owned())),
+            "snapshot" => Some(Self::Snapshot(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// Where it is kept. The comment tells apart what is cut off here.
+    pub(super) fn database(&self) -> String {
+        let name = self.to_string();
+        if name.len() <= NAME_LIMIT {
+            return name;
+        }
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let kept = name.floor_char_boundary(NAME_LIMIT - 17);
+        format!("{}~{hash:016x}", &name[..kept])
+    }
+
+    pub(super) fn label(&self, database: &str) -> String {
+        let comment = self.to_string().replace('\'', "''");
+        format!("COMMENT ON DATABASE {} IS '{comment}'", quoted(database))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Branch(name) => write!(f, "branch {name}"),
+            Self::Snapshot(name) => write!(f, "snapshot {name}"),
+        }
+    }
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_says_whose_a_database_is() {
+        for owner in [
+            Owner::Branch("feature/it's".to_owned()),
+            Owner::Snapshot("before import".to_owned()),
+        ] {
+            assert_eq!(Owner::read(&owner.to_string()), Some(owner));
+        }
+        assert_eq!(
+            Owner::read("default administrative connection database"),
+            None
+        );
+        let label = Owner::Branch("it's".to_owned()).label("a\"b");
+        assert_eq!(label, "COMMENT ON DATABASE \"a\"\"b\" IS 'branch it''s'");
+    }
+
+    #[test]
+    fn long_names_fit_and_differ() {
+        let name = |end: &str| Owner::Branch(format!("{}{end}", "ä".repeat(40))).database();
+        assert!(name("1").len() <= NAME_LIMIT);
+        assert_ne!(name("1"), name("2"));
+    }
+}
