@@ -2,7 +2,10 @@
 //!
 //! The only place that knows both the services and those who show what they report.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use host_accept::{Answer, Limits};
@@ -182,6 +185,7 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         cookies,
         replay: host.replay,
         keep_memory_mb: host.keep_memory_mb,
+        first_heap_kb: OnceLock::new(),
         image,
         last_id: carried.last_id,
         environment: 0,

@@ -203,7 +203,7 @@ impl Sources {
             kept: self.services.kept.list(),
             images: KeptCode {
                 kept: images.map(|images| images.kept),
-                memory_kb: images.map(|images| images.memory_kb),
+                memory_kb: images.map(|images| images.memory_kb()),
                 budget_mb: self.keep_memory_mb,
             },
             db: Connections {

@@ -53,13 +53,28 @@ pub(crate) struct Report {
 pub(crate) struct Images {
     pub(crate) kept: usize,
     /// Their memory that the system cannot read from the files again.
-    pub(crate) memory_kb: u64,
+    pub(crate) code_kb: u64,
+    /// By how much the heap has grown since the first of them, beyond what caches explain.
+    pub(crate) heap_kb: u64,
+}
+
+impl Images {
+    /// What a restart would give back.
+    pub(crate) fn memory_kb(&self) -> u64 {
+        self.code_kb + self.heap_kb
+    }
 }
 
 impl fmt::Display for Images {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kept, memory_kb } = self;
-        write!(f, "kept code of {kept} reloads uses {} MB", memory_kb >> 10)
+        let (kept, megabytes) = (self.kept, self.memory_kb() >> 10);
+        match self.heap_kb > self.code_kb {
+            true => write!(
+                f,
+                "what {kept} reloads have left on the heap uses {megabytes} MB"
+            ),
+            false => write!(f, "kept code of {kept} reloads uses {megabytes} MB"),
+        }
     }
 }
 

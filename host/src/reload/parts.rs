@@ -1,6 +1,9 @@
 //! What the caller passes to the reload loop, and what the loop returns.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use futures_util::future::BoxFuture;
 use shared::BoxError;
@@ -25,6 +28,8 @@ pub(crate) struct Reload {
     pub(crate) replay: bool,
     /// How much memory the code of earlier generations may use; `None` means no limit.
     pub(crate) keep_memory_mb: Option<u64>,
+    /// Anonymous memory of this process with its first generation.
+    pub(crate) first_heap_kb: OnceLock<u64>,
     /// The host's executable files as they were when this process started.
     pub(crate) image: Image,
     /// Id of the latest generation. Counting continues across restarts.

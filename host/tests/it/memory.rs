@@ -172,3 +172,48 @@ async fn without_a_limit_and_within_it_everything_is_kept() {
     assert_eq!(status.number("/restarts"), 0);
     assert!(status.0["restarted"].is_null());
 }
+
+/// Sixty megabytes of a static, or of what ends with its generation.
+fn heap(generation: u64, of_a_static: bool) -> String {
+    let place = match of_a_static {
+        true => "LEAK.get_or_init(|| vec![1_u8; 60 << 20]).len()",
+        false => "std::sync::Arc::new(vec![1_u8; 60 << 20])",
+    };
+    let answer = match of_a_static {
+        true => "kept",
+        false => "kept.len()",
+    };
+    format!(
+        r#"static LEAK: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        std::hint::black_box(&LEAK);
+        let kept = {place};
+        Router::new().route("/lab", get(async move || format!("{generation} {{}}", {answer})))"#
+    )
+}
+
+#[tokio::test]
+async fn what_statics_of_old_code_keep_on_the_heap_counts_too() {
+    let checkout = Checkout::new();
+    checkout.add_lab(&heap(1, false));
+    let host = Host::start_in(checkout, &[("HOST_KEEP_MEMORY_MB", "100")]).await;
+    measured(&host, 1).await;
+    let mut kept = 0;
+    for generation in 2..=4 {
+        host.checkout.write_lab(&heap(generation, false));
+        host.until_generation(generation).await;
+        kept = measured(&host, generation.cast_signed()).await;
+    }
+    assert!(kept < 100 << 10, "it was given back: {kept} KB");
+    for generation in 5..=8 {
+        host.checkout.write_lab(&heap(generation, true));
+        host.until("the save", |status| status.generation() >= generation)
+            .await;
+    }
+    host.until("the next process", |status| {
+        status.number("/restarts") == 1 && status.phase() == "active"
+    })
+    .await;
+    let log = host.log();
+    assert!(log.contains("have left on the heap uses 1"), "{log}");
+    assert_eq!(host.text("/lab").await, format!("8 {}", 60 << 20));
+}
