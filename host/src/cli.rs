@@ -69,9 +69,9 @@ enum Command {
     /// Drop a snapshot, or the database of a branch
     #[cfg(feature = "dev")]
     DbDrop {
-        #[arg(long)]
+        #[arg(long, value_name = "NAME", required_unless_present = "snapshot")]
         branch: Option<String>,
-        #[arg(long)]
+        #[arg(long, value_name = "NAME", conflicts_with = "branch")]
         snapshot: Option<String>,
     },
     /// Serve the app that is linked into this binary

@@ -150,14 +150,10 @@ fn database_trouble(state: &AccessState, schema: &SchemaState, private: bool) ->
 
 pub(crate) fn slow_migration(state: &SchemaState) -> Option<Trouble> {
     let applying = state.applying.as_ref().filter(|applying| applying.slow)?;
-    if let Some(what) = &applying.apart {
+    if let Some(what) = &applying.instead {
         return Some(Trouble {
             since: applying.since,
-            ..Trouble::new(
-                Cause::Database,
-                what.clone(),
-                "Wait: it copies the database's files.",
-            )
+            ..Trouble::new(Cause::Database, what.clone(), "It goes on by itself.")
         });
     }
     let mut what = match &applying.file {
@@ -182,6 +178,7 @@ fn schema_trouble(state: &SchemaState) -> Option<Trouble> {
     if let Some(failure) = &state.failure {
         let remedy = match failure.is_transient {
             true => "The host tries again by itself.",
+            false if failure.file.is_none() => "Try again: m, or the button on the page.",
             false => "Correct the file and save it, or try again: m, or the button on the page.",
         };
         return Some(Trouble::new(Cause::Schema, failure.to_string(), remedy));

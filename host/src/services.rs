@@ -41,8 +41,9 @@ pub(crate) struct Services {
 impl Services {
     /// Fails if a host started now would not accept its settings.
     pub(crate) fn check_settings(&self) -> Result<(), BoxError> {
-        settings::read_dev(&self.project, self.project.dotenv()?, &self.flags, &[])?;
-        Ok(())
+        let file = self.project.dotenv()?;
+        let (env, host) = settings::read_dev(&self.project, file, &self.flags, &[])?;
+        Ok(host.check_branch_databases(&env)?)
     }
 
     /// Judges how the host is, until it ends and aborts this.

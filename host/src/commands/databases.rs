@@ -15,9 +15,9 @@ use shared_migrate::Style;
 
 use super::{here, printing};
 use crate::{
-    config::RunningHost,
-    database::{Database, Listed, Owner, on_watched_connection},
-    events::Event,
+    config::{Project, RunningHost},
+    database::{Copies, Database, Owner, on_watched_connection},
+    events::{Event, Events},
     terminal,
 };
 
@@ -78,11 +78,10 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
 
 /// `host db-snapshot`.
 pub(crate) async fn snapshot(name: &str) -> Result<(), BoxError> {
-    check(name)?;
-    exchange(("snapshot", name), async |database, env| {
-        database
-            .among(env, async |copies| copies.snapshot(name).await)
-            .await
+    let owner = Owner::snapshot(name)?;
+    ask_or_do(("snapshot", name), async |_, database, env, _| {
+        let copy = async |copies: Copies<'_>| copies.snapshot(&owner).await;
+        database.with_copies(env, copy).await
     })
     .await?;
     terminal::line(format_args!(
@@ -93,11 +92,11 @@ pub(crate) async fn snapshot(name: &str) -> Result<(), BoxError> {
 
 /// `host db-restore`.
 pub(crate) async fn restore(name: &str) -> Result<(), BoxError> {
-    check(name)?;
-    exchange(("restore", name), async |database, env| {
-        database
-            .among(env, async |copies| copies.restore(name).await)
-            .await
+    let owner = Owner::snapshot(name)?;
+    ask_or_do(("restore", name), async |project, database, env, events| {
+        let copy = async |copies: Copies<'_>| copies.restore(&owner).await;
+        database.with_copies(env, copy).await?;
+        database.migrate(project, env, events).await
     })
     .await?;
     terminal::line(format_args!("the database is as in snapshot {name}"));
@@ -108,25 +107,28 @@ pub(crate) async fn restore(name: &str) -> Result<(), BoxError> {
 pub(crate) async fn list() -> Result<(), BoxError> {
     let (project, env) = here()?;
     refuse_servers(&env)?;
-    let (in_use, all) = printing(async |events| {
+    let all = printing(async |events| {
         let database = Database::find_or_borrow(&project, &env, events).await?;
-        let in_use = database.url().config().get_dbname().map(str::to_owned);
-        let all = database
-            .among(&env, async |copies| copies.list().await)
-            .await?;
-        Ok::<_, BoxError>((in_use, all))
+        let list = async |copies: Copies<'_>| {
+            let mut all = Vec::new();
+            for it in copies.list().await? {
+                all.push((
+                    copies.size(&it.name).await?,
+                    copies.is_in_use(&it),
+                    it.owner,
+                ));
+            }
+            Ok(all)
+        };
+        database.with_copies(&env, list).await
     })
     .await?;
     let mut out = anstream::stdout();
     if all.is_empty() {
         writeln!(out, "no snapshots, and no databases of branches")?;
     }
-    for Listed { name, owner, bytes } in all {
-        let mark = match in_use.as_ref() == Some(&name) {
-            true => "   in use",
-            false => "",
-        };
-        let megabytes = bytes as f64 / 1e6;
+    for (bytes, in_use, owner) in all {
+        let (megabytes, mark) = (bytes as f64 / 1e6, if in_use { "   in use" } else { "" });
         writeln!(out, "{:<40} {megabytes:>8.1} MB{mark}", owner.to_string())?;
     }
     Ok(())
@@ -137,25 +139,25 @@ pub(crate) async fn drop(branch: Option<String>, snapshot: Option<String>) -> Re
     let owner = match (branch, snapshot) {
         (Some(branch), None) => Owner::Branch(branch),
         (None, Some(snapshot)) => Owner::Snapshot(snapshot),
-        _ => return Err("say what to drop: --branch NAME or --snapshot NAME; `cargo host db-list` shows what there is".into()),
+        _ => unreachable!("the command line takes one of the two"),
     };
     let (project, env) = here()?;
     refuse_servers(&env)?;
     printing(async |events| {
         let database = Database::find_or_borrow(&project, &env, events).await?;
         database
-            .among(&env, async |copies| copies.drop(&owner).await)
+            .with_copies(&env, async |copies| copies.drop(&owner).await)
             .await
     })
     .await?;
-    terminal::line(format_args!("dropped the database of {owner}"));
+    terminal::line(format_args!("dropped {owner}"));
     Ok(())
 }
 
 /// Asks the running host for it, or does it.
-async fn exchange(
+async fn ask_or_do(
     (action, name): (&'static str, &str),
-    alone: impl AsyncFnOnce(&Database, &Env) -> Result<(), BoxError>,
+    alone: impl AsyncFnOnce(&Project, &Database, &Env, &Events) -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
     let (project, env) = here()?;
     refuse_servers(&env)?;
@@ -164,8 +166,7 @@ async fn exchange(
     }
     printing(async |events| {
         let database = Database::find_or_borrow(&project, &env, events).await?;
-        alone(&database, &env).await?;
-        database.migrate(&project, &env, events).await
+        alone(&project, &database, &env, events).await
     })
     .await
 }
@@ -199,17 +200,5 @@ fn refuse_servers(env: &Env) -> Result<(), BoxError> {
     match env.database_url {
         None => Ok(()),
         Some(_) => Err("this is for the private PostgreSQL, and DATABASE_URL names another server: use pg_dump and pg_restore".into()),
-    }
-}
-
-/// A name that can be read in a list and typed again.
-fn check(name: &str) -> Result<(), BoxError> {
-    let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    match !name.is_empty() && name.len() <= 40 && name.chars().all(fits) {
-        true => Ok(()),
-        false => Err(format!(
-            "`{name}` is not a name for a snapshot: use at most 40 letters, digits, and - _ ."
-        )
-        .into()),
     }
 }

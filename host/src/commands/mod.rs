@@ -178,7 +178,9 @@ fn here() -> Result<(Project, Env), BoxError> {
         return Err("this project runs without a database: HOST_DATABASE is none".into());
     }
     project.configure(&host);
-    if host.branch_databases && env.database_url.is_none() {
+    // A running host may have it by a flag.
+    let running = project.running().is_ok_and(|host| host.branch_databases);
+    if (host.branch_databases || running) && env.database_url.is_none() {
         project.follow_branches()?;
     }
     Ok((project, env))

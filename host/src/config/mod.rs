@@ -37,7 +37,7 @@ pub(crate) use self::{
     mode::{Isolation, Mode, Switches},
     options::{HostSettings, Options, Policy},
     project::{Project, ProjectError},
-    repository::Repository,
+    repository::{Repository, RepositoryError},
     running::{Lock, RunningHost},
     settings::Settings,
 };

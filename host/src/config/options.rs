@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::Serialize;
 use shared::{
     PoolOwner,
-    env::{Reader, ShownSetting, milliseconds, on_or_off},
+    env::{Env, Reader, ShownSetting, milliseconds, on_or_off},
 };
 
 use super::{
@@ -72,6 +72,24 @@ pub(crate) enum Policy {
 }
 
 impl HostSettings {
+    /// Fails if each branch is to have a database and cannot have one.
+    pub(crate) fn check_branch_databases(&self, env: &Env) -> Result<(), String> {
+        let obstacle = if !self.branch_databases {
+            return Ok(());
+        } else if !self.database {
+            "HOST_DATABASE is none"
+        } else if self.mode.is_demonstration() {
+            "this mode demonstrates connections to one database"
+        } else if env.database_url.is_some() {
+            "DATABASE_URL names a server, and only the private PostgreSQL has room for more databases"
+        } else {
+            return Ok(());
+        };
+        Err(format!(
+            "each branch is to have a database (HOST_BRANCH_DATABASES), and {obstacle}: drop one of the two"
+        ))
+    }
+
     /// Reads them, after those of the app.
     pub(super) fn read_with(reader: &mut Reader<'_>) -> Self {
         let database = |value: &str| match value {

@@ -12,10 +12,12 @@ use std::{
 const BRANCH: &str = "ref: refs/heads/";
 
 /// What git writes there if it keeps its references in tables.
-const ELSEWHERE: &str = ".invalid";
+const REFTABLE: &str = ".invalid";
 
-/// A lock older than this belongs to a git that was killed.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+const LOCKS: [&str; 2] = ["index.lock", "HEAD.lock"];
+
+/// A lock older than this belongs to a git that was killed: no checkout takes as long.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
 
 /// Why the branch of a project is not known.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +48,7 @@ impl Repository {
         };
         let repository = Self { folder };
         match repository.branch()?.as_deref() {
-            Some(ELSEWHERE) => Err(RepositoryError::Tables(repository.folder)),
+            Some(REFTABLE) => Err(RepositoryError::Tables(repository.folder)),
             _ => Ok(repository),
         }
     }
@@ -68,17 +70,15 @@ impl Repository {
         Ok(name.map(str::to_owned))
     }
 
-    /// Whether git is changing the working tree. It writes `HEAD` after the files, so that until then the files may be
-    /// those of another branch.
-    pub(crate) fn is_at_work(&self) -> bool {
-        let age = |lock: &str| {
-            let written = fs::metadata(self.folder.join(lock)).ok()?.modified().ok()?;
-            Some(written.elapsed().unwrap_or_default())
-        };
-        ["index.lock", "HEAD.lock"]
-            .into_iter()
-            .filter_map(age)
-            .any(|age| age < FORGOTTEN_AFTER)
+    /// The lock that git holds while it changes the working tree. It writes `HEAD` after the files, so that until then
+    /// the files may be those of another branch.
+    pub(crate) fn lock(&self) -> Option<&'static str> {
+        LOCKS.into_iter().find(|lock| {
+            let written = fs::metadata(self.folder.join(lock)).and_then(|it| it.modified());
+            // One from the future is not git's of now.
+            let age = written.ok().and_then(|written| written.elapsed().ok());
+            age.is_some_and(|age| age < FORGOTTEN_AFTER)
+        })
     }
 }
 
@@ -98,7 +98,7 @@ fn read(path: &Path) -> Result<String, RepositoryError> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{process::Command, time::SystemTime};
 
     use super::*;
 
@@ -148,9 +148,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         git(folder.path(), &["init", "-q"]);
         let repository = Repository::around(folder.path()).expect("a repository");
-        assert!(!repository.is_at_work());
-        fs::write(folder.path().join(".git/index.lock"), "").expect("a file");
-        assert!(repository.is_at_work());
+        assert_eq!(repository.lock(), None);
+        let path = folder.path().join(".git/index.lock");
+        fs::write(&path, "").expect("a file");
+        assert_eq!(repository.lock(), Some("index.lock"));
+        let lock = fs::File::options().write(true).open(&path).expect("it");
+        let now = SystemTime::now();
+        for other in [now - 2 * FORGOTTEN_AFTER, now + FORGOTTEN_AFTER] {
+            lock.set_modified(other).expect("a time");
+            assert_eq!(repository.lock(), None);
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(crate) struct RunningHost {
     /// Lets commands do what the buttons of its pages do. `None`: it is starting.
     #[serde(default)]
     pub(crate) token: Option<String>,
+    /// Whether each branch has a database of its own.
+    #[serde(default)]
+    pub(crate) branch_databases: bool,
 }
 
 impl Project {
@@ -34,6 +37,7 @@ impl Project {
                 _root: root,
                 announced: self.announced(),
                 token: None,
+                branch_databases: self.repository().is_some(),
             }),
             Err(TryLockError::WouldBlock) => {
                 let running = self.read_announced().ok_or(ProjectError::Busy)?;
@@ -82,6 +86,7 @@ pub(crate) struct Lock {
     announced: PathBuf,
     /// As in [`RunningHost`].
     token: Option<String>,
+    branch_databases: bool,
 }
 
 impl Lock {
@@ -97,6 +102,7 @@ impl Lock {
             pid: std::process::id(),
             address,
             token: self.token.clone(),
+            branch_databases: self.branch_databases,
         })
         .expect("a number and texts");
         let folder = self.announced.parent().unwrap_or(&self.announced);

@@ -3,8 +3,6 @@
 //! Two tasks write it: the main loop, which owns the private cluster, and the [`probe`](super::probe). Everything else
 //! reads.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
 use tokio::sync::{Notify, watch};
 
 /// The current state.
@@ -52,8 +50,6 @@ pub(crate) struct Access {
     state: watch::Sender<AccessState>,
     /// Wakes the probe when a connection attempt has failed.
     pub(crate) suspected: Notify,
-    /// The private cluster was just made, and nobody has filled it.
-    new: AtomicBool,
 }
 
 impl Access {
@@ -63,16 +59,6 @@ impl Access {
 
     pub(crate) fn set_cluster(&self, cluster: ClusterState) {
         self.change(|state| state.cluster = cluster);
-    }
-
-    /// To be called before the cluster is ready.
-    pub(crate) fn set_new(&self) {
-        self.new.store(true, Relaxed);
-    }
-
-    /// Whether it was just made. Says so once.
-    pub(crate) fn take_new(&self) -> bool {
-        self.new.swap(false, Relaxed)
     }
 
     pub(crate) fn set_server(&self, server: ServerState) {

@@ -11,6 +11,7 @@ use super::{
     access::{Access, ClusterState},
     endpoint::{Endpoint, refuse_own},
     on_connection, private,
+    seeds::set_due,
 };
 use crate::{
     config::{Lock, Mode, Project},
@@ -79,15 +80,18 @@ impl Database {
     }
 
     /// Starts the private cluster, if it is used. Must be called on the main thread, like [`Cluster::start`].
-    pub(crate) async fn start(&mut self, access: &Access) -> Result<(), BoxError> {
+    pub(crate) async fn start(
+        &mut self,
+        project: &Project,
+        access: &Access,
+    ) -> Result<(), BoxError> {
         if let Some(cluster) = &mut self.cluster {
             access.set_cluster(ClusterState::Starting);
             let slow = &mut |what| access.set_cluster(ClusterState::Slow(what));
-            let new = cluster.has_lost_data();
-            cluster.start(slow).await?;
-            if new {
-                access.set_new();
+            if cluster.has_lost_data() {
+                set_due(project)?;
             }
+            cluster.start(slow).await?;
             access.set_cluster(ClusterState::Ready);
         }
         Ok(())
@@ -101,11 +105,15 @@ impl Database {
     /// Starts the private cluster, if it is used, for a short command that holds the project's lock.
     pub(super) async fn started_with(
         mut self,
+        project: &Project,
         lock: Lock,
         slow: &mut dyn FnMut(String),
     ) -> Result<Self, BoxError> {
         self._lock = Some(lock);
         if let Some(cluster) = &mut self.cluster {
+            if cluster.has_lost_data() {
+                set_due(project)?;
+            }
             cluster.start(slow).await?;
         }
         Ok(self)
@@ -164,7 +172,7 @@ impl Database {
         }
         if self.cluster.is_none() {
             self.cluster = Some(Cluster::of(private::place(project.root(), None))?);
-            if let Err(error) = self.start(access).await {
+            if let Err(error) = self.start(project, access).await {
                 // The database in use is unaffected.
                 self.cluster = None;
                 access.set_cluster(ClusterState::Ready);
@@ -195,13 +203,23 @@ impl Database {
 
     /// Restarts the private cluster if it has ended by itself, or creates it again if its data was deleted. The pool
     /// reconnects with the next query. `true`: the database is empty now.
-    pub(crate) async fn revive(&mut self, access: &Access, events: &Events) -> bool {
+    pub(crate) async fn revive(
+        &mut self,
+        project: &Project,
+        access: &Access,
+        events: &Events,
+    ) -> bool {
         let in_use = self.uses_cluster();
         let needs_it = |cluster: &&mut Cluster| cluster.has_ended() || cluster.has_lost_data();
         let Some(cluster) = self.cluster.as_mut().filter(needs_it) else {
             return false;
         };
-        self.data_lost |= cluster.has_lost_data();
+        if cluster.has_lost_data() {
+            self.data_lost = true;
+            if let Err(error) = set_due(project) {
+                tracing::warn!("the new database will not be seeded: {error}");
+            }
+        }
         let slow = &mut |what| {
             if in_use {
                 access.set_cluster(ClusterState::Slow(what));
@@ -210,9 +228,6 @@ impl Database {
         match cluster.revive(slow).await {
             Ok(()) => {
                 self.failed_revivals = 0;
-                if self.data_lost {
-                    access.set_new();
-                }
                 access.set_cluster(ClusterState::Ready);
                 let data_lost = std::mem::take(&mut self.data_lost);
                 events.emit(Event::ClusterRestarted { data_lost });

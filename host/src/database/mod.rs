@@ -21,9 +21,10 @@ mod observer;
 mod access;
 mod probe;
 
-// Its tables.
+// Its tables, and what fills them.
 mod blocker;
 mod schema;
+mod seeds;
 
 // Connections other than the app's.
 mod temporary;
@@ -31,7 +32,7 @@ mod terminate;
 
 pub(crate) use self::{
     access::{AccessState, ClusterState, ServerState},
-    copies::{Listed, Owner},
+    copies::{Copies, Owner},
     development::Database,
     endpoint::{ClientStatus, Endpoint, offered},
     handle::{Handle, Refusals},

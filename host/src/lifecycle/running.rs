@@ -95,7 +95,7 @@ impl Running {
         let (rebuild, settings) = (&notifiers.rebuild, &notifiers.settings);
         let cleaned = &notifiers.cleaned;
         tokio::select! {
-            started = self.database.start(&self.services.database.access) => if let Err(error) = started {
+            started = self.database.start(&self.services.project, &self.services.database.access) => if let Err(error) = started {
                 return End::Failed(error);
             },
             signal = signals.or(&end) => return self.stop_requested(signal),
@@ -292,7 +292,10 @@ impl Running {
 /// Restarts the private cluster if necessary, and migrates it if it is empty.
 async fn revive(database: &mut Database, services: &Services) {
     let Handle { access, schema, .. } = &services.database;
-    if database.revive(access, &services.events).await {
+    if database
+        .revive(&services.project, access, &services.events)
+        .await
+    {
         schema.sync().await;
     }
 }

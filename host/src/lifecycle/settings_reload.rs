@@ -45,6 +45,9 @@ impl SettingsReload {
                 "the modes are about connections to a database, and HOST_DATABASE is none".into(),
             );
         }
+        if self.services.project.repository().is_some() {
+            return Err("each branch has a database of its own (HOST_BRANCH_DATABASES), and the modes are about one: restart without it".into());
+        }
         self.services.check_settings()
     }
 
@@ -93,12 +96,14 @@ impl SettingsReload {
             &[],
         )?;
         self.report_waiting(&asked, &before_entries);
-        let (env, HostSettings { entries, .. }) = settings::read_dev(
+        let (env, host) = settings::read_dev(
             &self.services.project,
             file.clone(),
             &self.services.flags,
             &before_entries,
         )?;
+        host.check_branch_databases(&env)?;
+        let HostSettings { entries, .. } = host;
         let differs = |(now, before): (&ShownSetting, &ShownSetting)| {
             now.change == Change::Pool && now.value != before.value
         };

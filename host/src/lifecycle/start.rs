@@ -54,8 +54,11 @@ impl Start {
         let switched = switched.as_ref().map_or(&[][..], |switched| switched);
         let (env, settings) = settings::read_dev(&project, project.dotenv()?, &flags, switched)?;
         project.configure(&settings);
+        settings.check_branch_databases(&env)?;
         if settings.branch_databases {
-            follow_branches(&mut project, &env, &settings)?;
+            project.follow_branches().map_err(|error| {
+                format!("each branch is to have a database (HOST_BRANCH_DATABASES), and {error}")
+            })?;
         }
         // Before the log is filtered for it.
         trace::enable(settings.traces > 0);
@@ -96,24 +99,4 @@ impl Start {
             lock,
         })
     }
-}
-
-/// Gives each branch a database of its own, where this can be done.
-fn follow_branches(
-    project: &mut Project,
-    env: &Env,
-    settings: &HostSettings,
-) -> Result<(), BoxError> {
-    let obstacle = if !settings.database {
-        "HOST_DATABASE is none"
-    } else if settings.mode.is_demonstration() {
-        "this mode demonstrates connections to one database"
-    } else if env.database_url.is_some() {
-        "DATABASE_URL names a server, and only the private PostgreSQL has room for more databases"
-    } else {
-        return project.follow_branches().map_err(|error| {
-            format!("each branch is to have a database (HOST_BRANCH_DATABASES), and {error}").into()
-        });
-    };
-    Err(format!("each branch is to have a database (HOST_BRANCH_DATABASES), and {obstacle}: drop one of the two").into())
 }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::support::{Checkout, Host};
+use crate::support::{Checkout, Host, eventually};
 
 /// git in this checkout, with an identity of its own.
 fn git(checkout: &Checkout, arguments: &[&str]) {
@@ -118,6 +118,19 @@ impl Load {
     }
 }
 
+/// A transaction of another driver, at the dev server's socket.
+async fn transaction(host: &Host) -> tokio_postgres::Client {
+    let url = ran(host.checkout.host().arg("url")).stdout;
+    let url = String::from_utf8(url).unwrap();
+    let (client, connection) = tokio_postgres::connect(url.trim(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let begin = "BEGIN; INSERT INTO counter (name) VALUES ('of a driver')";
+    client.batch_execute(begin).await.unwrap();
+    client
+}
+
 /// Backends of the dev server's own, seen from a database that is never copied.
 async fn backends(host: &Host) -> i64 {
     let counted = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'host-dev:%'";
@@ -163,11 +176,31 @@ async fn a_checkout_brings_schema_and_data_of_its_branch_and_loses_no_request() 
         assert!(schema["failure"].is_null(), "{schema}");
         assert!(backends(&host).await <= 1);
     }
-    // The middle of a rebase is no branch.
-    git(&host.checkout, &["checkout", "-q", "--detach"]);
-    host.checkout
-        .write(file, "ALTER TABLE counter ADD size int;\n\n");
     assert!(load.end().await > 0);
+    // The middle of a rebase is no branch: what it brings is not applied by itself.
+    git(&host.checkout, &["checkout", "-q", "--detach"]);
+    let other = "migrations/V4__weight.sql";
+    host.checkout
+        .write(other, "ALTER TABLE counter ADD weight int;\n");
+    host.until("what is pending", |status| {
+        status.0["schema"]["pending"][0] == "V4__weight"
+    })
+    .await;
+    std::fs::remove_file(host.checkout.path(other)).unwrap();
+    host.until("that nothing is", |status| {
+        status.0["schema"]["pending"] == json!([])
+    })
+    .await;
+    // A server has no room for them.
+    host.checkout
+        .write(".env", "DATABASE_URL=postgres://me@localhost/mine\n");
+    eventually("the refusal", async || {
+        host.log()
+            .contains("DATABASE_URL names a server")
+            .then_some(())
+    })
+    .await;
+    std::fs::remove_file(host.checkout.path(".env")).unwrap();
     let log = host.log();
     for line in [
         "branch main: the database belongs to it from now on",
@@ -212,9 +245,22 @@ async fn a_snapshot_comes_back_with_and_without_a_host() {
     assert_eq!(names(&host).await, ["kept"]);
     assert!(backends(&host).await <= 1);
     assert!(load.end().await > 0);
-    // It stays, and can be made again under its name.
+    // It stays, and can be made again under its name, also while something of an earlier one is left.
     add(&host, "second").await;
-    ran(host.checkout.host().args(["db-snapshot", "before"]));
+    let leftover = r#"CREATE DATABASE "host: replaced""#;
+    let observer = host.observe_from("template1").await;
+    observer.batch_execute(leftover).await.unwrap();
+    drop(observer);
+    // What another driver has begun is waited for.
+    let driver = transaction(&host).await;
+    let mut command = host.checkout.host();
+    let making = std::thread::spawn(move || ran(command.args(["db-snapshot", "before"])));
+    host.until("the wait", |status| {
+        !status.0["schema"]["applying"]["instead"].is_null()
+    })
+    .await;
+    driver.batch_execute("COMMIT").await.unwrap();
+    making.join().unwrap();
 
     let other = host
         .checkout
@@ -225,7 +271,7 @@ async fn a_snapshot_comes_back_with_and_without_a_host() {
     let said = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(!other.status.success());
     assert!(
-        said.contains("no snapshot nothing; there are: before"),
+        said.contains("no snapshot nothing; there are: snapshot before"),
         "{said}"
     );
 
@@ -234,7 +280,7 @@ async fn a_snapshot_comes_back_with_and_without_a_host() {
     ran(checkout.host().args(["db-restore", "before"]));
     let mut psql = checkout.host();
     psql.args(["psql", "-At", "-c", "SELECT name FROM counter ORDER BY 1"]);
-    assert_eq!(ran(&mut psql).stdout, b"kept\nsecond\n");
+    assert_eq!(ran(&mut psql).stdout, b"kept\nof a driver\nsecond\n");
 }
 
 #[tokio::test]
@@ -255,6 +301,8 @@ async fn seeds_fill_a_new_database_and_one_that_was_reset() {
         .args(["dev", "--port", "0"])
         .env("HOST_REPLAY", "off");
     std::fs::create_dir_all(checkout.path(".dev/postgres")).unwrap();
+    // Made by a command that needs no tables, and seeded when they are there.
+    ran(checkout.host().args(["psql", "-c", "SELECT 1"]));
     let host = Host::start_by(checkout, command).await;
     assert_eq!(names(&host).await, ["seeded", "seeded+"]);
     add(&host, "mine").await;

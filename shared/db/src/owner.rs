@@ -109,25 +109,28 @@ impl Db {
     /// Closes the connection once its users are done, and keeps new ones waiting while `between` runs. The next user
     /// opens another.
     ///
-    /// Connections for exclusive use, of which there are some if more than one connection is allowed, stay as they are.
-    /// If dropped half-way, the connection may be closed, and the next user opens another.
+    /// Further connections for exclusive use, of which there are some if more than one is allowed, are not closed. If
+    /// dropped half-way, the connection may be closed, and the next user opens another.
     ///
     /// # Errors
     ///
-    /// [`DbError::Wait`] if a transaction or a checkout has the connection for too long; `between` has not run then.
+    /// [`DbError::Wait`] if somebody has the connection for too long, a client of the relay too; `between` has not run
+    /// then.
     pub async fn disconnected<T>(&self, between: impl AsyncFnOnce() -> T) -> Result<T, DbError> {
         let (inner, line) = (self.inner(), Location::caller());
         inner.counts.silence.leave();
         let mut slot = inner.bounded_wait(line, inner.slot.write()).await?;
-        let _usage = inner.counts.usage.begin_use(line, true);
         if let Some(client) = slot.take() {
             let peer = inner.peer();
             let _hold = peer.hold();
             if !client.is_closed() {
-                // Answered behind all that others have sent through the relay. A backend that does not answer is given
-                // up all the same.
+                // Answered when all others who share the backend through the relay are done.
+                let limit = inner.wait_limit();
                 let clean = clean_up(&client, &peer, "ROLLBACK", false, false);
-                drop(tokio::time::timeout(RESET_LIMIT, clean).await);
+                if tokio::time::timeout(limit, clean).await.is_err() {
+                    *slot = Some(client);
+                    return Err(inner.wait_timed_out(line, limit));
+                }
             }
             // Out of the pool, which would hand it out again.
             drop(Object::take(client));

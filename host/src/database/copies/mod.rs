@@ -1,54 +1,49 @@
 //! The databases of the private cluster: the one in use, and those beside it, which are other branches' or snapshots.
 //!
 //! The one in use always has the same name, so that URLs, pools and a user's own tools stay right: another takes its
-//! place by a change of names, which is one transaction. Whose a database is, its comment says, which stays with it. A
-//! copy is made under a name of its own first, so that a crash leaves nothing half-made behind.
-//! Refuses to run beside sessions of the database in use: PostgreSQL copies and renames only a database without any, so
-//! that they are ended. The caller has drained the host's own.
+//! place by a change of names, which is one transaction. A comment on each database says whose it is, and moves with it.
+//! A copy is made under a name of its own first; what a crash leaves of it goes with the next copy.
+//! PostgreSQL copies and renames a database only while it has no session. The caller has drained the host's; others are
+//! ended here.
 
 mod owner;
-
-use std::time::Duration;
+mod report;
+mod sessions;
 
 use shared::{
     BoxError,
     db::{DatabaseUrl, describe},
     env::Env,
 };
-use tokio::time::{Instant, sleep};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use super::on_connection;
-use crate::events::{Event, Events};
 pub(crate) use owner::Owner;
 use owner::quoted;
+pub(in crate::database) use report::report_switch;
 
-/// From where databases are copied and renamed: one that nobody uses.
-const ELSEWHERE: &str = "template1";
+/// From where databases are copied and renamed: it is always there, and hardly used.
+const MAINTENANCE: &str = "template1";
 
 /// A copy that is not finished, and a database that is about to be dropped.
-const UNFINISHED: &str = "unfinished copy";
-const REPLACED: &str = "replaced";
+const UNFINISHED: &str = "host: unfinished";
+const REPLACED: &str = "host: replaced";
 
-/// Keeps two programs from changing names at the same time: any number that no other locks.
-const LOCK: &str = "SELECT pg_advisory_lock(x'636f70696573'::int8)";
+/// Keeps two programs from changing names at the same time: any number that no other locks. A copy takes as long as it
+/// takes, whatever limit statements of the app have.
+const LOCK: &str = "\
+    SET statement_timeout = 0; SET lock_timeout = '10s';
+    SELECT pg_advisory_lock(x'636f70696573'::int8); SET lock_timeout = 0";
 
 const OTHERS: &str = "\
-    SELECT datname, shobj_description(oid, 'pg_database'), pg_database_size(oid) FROM pg_database
+    SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database
     WHERE shobj_description(oid, 'pg_database') ~ '^(branch|snapshot) ' ORDER BY 2";
-const END_SESSIONS: &str =
-    "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
-
-/// How long sessions may take to end.
-const END_LIMIT: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(5);
-
+const SIZE: &str = "SELECT coalesce(pg_database_size(oid), 0) FROM pg_database WHERE datname = $1";
 /// A database beside the one in use, or that one itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) name: String,
     pub(crate) owner: Owner,
-    pub(crate) bytes: i64,
 }
 
 /// How the database of a branch has come into use.
@@ -64,23 +59,29 @@ pub(crate) enum Switched {
     Copied { from: String },
 }
 
-/// A connection for it.
+/// Where copies are made: a connection beside all databases that are copied.
 pub(crate) struct Copies<'a> {
     client: &'a Client,
     /// The name of the database in use.
     in_use: &'a str,
 }
 
+const BUSY: &str = "another program has been copying databases of this project for 10 s: try again when it is done";
+
 /// Lets `work` copy and rename the databases beside the one at `url`.
-pub(crate) async fn among<T>(
+pub(crate) async fn with_copies<T>(
     url: &DatabaseUrl,
     env: &Env,
     work: impl AsyncFnOnce(Copies<'_>) -> Result<T, BoxError>,
 ) -> Result<T, BoxError> {
     let in_use = url.config().get_dbname().unwrap_or_default();
-    on_connection(&url.with_database(ELSEWHERE), env, async |client| {
+    on_connection(&url.with_database(MAINTENANCE), env, async |client| {
         let copies = Copies { client, in_use };
-        copies.run(LOCK).await?;
+        let locked = client.batch_execute(LOCK).await;
+        locked.map_err(|error| match error.code() {
+            Some(&SqlState::LOCK_NOT_AVAILABLE) => BUSY.to_owned(),
+            _ => describe(&error),
+        })?;
         work(copies).await
     })
     .await
@@ -107,23 +108,41 @@ impl Copies<'_> {
                 Some(Listed {
                     name: row.get(0),
                     owner,
-                    bytes: row.get(2),
                 })
             })
             .collect())
     }
 
+    pub(crate) fn is_in_use(&self, it: &Listed) -> bool {
+        it.name == self.in_use
+    }
+
+    /// How large one is, in bytes.
+    pub(crate) async fn size(&self, name: &str) -> Result<i64, BoxError> {
+        let row = self.client.query_opt(SIZE, &[&name]).await;
+        let row = row.map_err(|error| describe(&error))?;
+        Ok(row.map_or(0, |row| row.get(0)))
+    }
+
     /// Brings the database of `branch` into use. If it has none, it gets a copy of the one in use.
     pub(crate) async fn use_branch(&self, branch: &str) -> Result<Switched, BoxError> {
         let owner = Owner::Branch(branch.to_owned());
+        let found = self.find(&owner).await?;
         let Some(from) = self.branch().await? else {
+            if found.is_some() {
+                return Err(format!(
+                    "no branch owns the database in use any more, and branch {branch} has another: say whose it is with \
+                     COMMENT ON DATABASE {} IS 'branch NAME'",
+                    quoted(self.in_use)
+                )
+                .into());
+            }
             self.run(&owner.label(self.in_use)).await?;
             return Ok(Switched::Claimed);
         };
         if from == branch {
             return Ok(Switched::Same);
         }
-        let found = self.find(&owner).await?;
         let next = match &found {
             Some(name) => name,
             None => {
@@ -147,12 +166,14 @@ impl Copies<'_> {
         })
     }
 
-    /// Keeps a copy of the database in use under this name. An earlier one of the name goes.
-    pub(crate) async fn snapshot(&self, name: &str) -> Result<(), BoxError> {
-        let owner = Owner::Snapshot(name.to_owned());
+    /// Keeps a copy of the database in use as this snapshot, in the place of an earlier one.
+    pub(crate) async fn snapshot(&self, owner: &Owner) -> Result<(), BoxError> {
         self.copy(self.in_use).await?;
-        let before = self.find(&owner).await?;
-        let before = before.map(|before| renaming(&before, REPLACED));
+        let before = self.find(owner).await?;
+        if let Some(before) = &before {
+            self.end_sessions(before).await?;
+        }
+        let before = before.map(|before| replacing(&before));
         self.run(&format!(
             "{}; {}; {}",
             before.unwrap_or_default(),
@@ -164,10 +185,9 @@ impl Copies<'_> {
     }
 
     /// Puts a copy of a snapshot in the place of the database in use, which goes. The snapshot stays.
-    pub(crate) async fn restore(&self, name: &str) -> Result<(), BoxError> {
-        let snapshot = self.find(&Owner::Snapshot(name.to_owned())).await?;
-        let Some(snapshot) = snapshot else {
-            return Err(no_snapshot(name, &self.list().await?).into());
+    pub(crate) async fn restore(&self, owner: &Owner) -> Result<(), BoxError> {
+        let Some(snapshot) = self.find(owner).await? else {
+            return Err(missing(owner, &self.list().await?).into());
         };
         let branch = self.branch().await?;
         self.copy(&snapshot).await?;
@@ -175,7 +195,7 @@ impl Copies<'_> {
         let label = branch.map(|branch| Owner::Branch(branch).label(self.in_use));
         self.run(&format!(
             "{}; {}; {}",
-            renaming(self.in_use, REPLACED),
+            replacing(self.in_use),
             renaming(UNFINISHED, self.in_use),
             label.unwrap_or_else(|| unlabelled(self.in_use)),
         ))
@@ -186,10 +206,9 @@ impl Copies<'_> {
     /// Drops one that is not in use.
     pub(crate) async fn drop(&self, owner: &Owner) -> Result<(), BoxError> {
         match self.find(owner).await? {
-            Some(name) if name == self.in_use => Err(format!(
-                "the database of {owner} is in use: check out another branch first"
-            )
-            .into()),
+            Some(name) if name == self.in_use => {
+                Err(format!("the database of {owner} is in use").into())
+            }
             Some(name) => self.run(&dropping(&name)).await,
             None => Err(format!(
                 "there is no database of {owner}: `cargo host db-list` shows those there are"
@@ -217,27 +236,6 @@ impl Copies<'_> {
             .await
     }
 
-    /// PostgreSQL itself waits for sessions too, but in steps of 100 ms.
-    async fn end_sessions(&self, database: &str) -> Result<(), BoxError> {
-        let since = Instant::now();
-        loop {
-            let sessions = self.client.query(END_SESSIONS, &[&database]).await;
-            let sessions = sessions.map_err(|error| describe(&error))?;
-            let Some(session) = sessions.first() else {
-                return Ok(());
-            };
-            if since.elapsed() > END_LIMIT {
-                let pid: i32 = session.get(0);
-                let limit = END_LIMIT.as_secs();
-                return Err(format!(
-                    "the backend with PID {pid} uses the database and has not ended within {limit} s: end its program"
-                )
-                .into());
-            }
-            sleep(PAUSE).await;
-        }
-    }
-
     /// Several statements are one transaction.
     async fn run(&self, sql: &str) -> Result<(), BoxError> {
         let ran = self.client.batch_execute(sql).await;
@@ -245,43 +243,23 @@ impl Copies<'_> {
     }
 }
 
-/// Reports that the database of `branch` has come into use, unless it was.
-pub(super) fn report_switch(branch: String, switched: Switched, took: Duration, events: &Events) {
-    let (from, copied) = match switched {
-        Switched::Same => return,
-        Switched::Claimed => (None, false),
-        Switched::Back { from } => (Some(from), false),
-        Switched::Copied { from } => (Some(from), true),
-    };
-    events.emit(Event::BranchDatabase {
-        branch,
-        from,
-        copied,
-        took,
-    });
-}
-
-fn no_snapshot(name: &str, all: &[Listed]) -> String {
-    let names: Vec<&str> = all
-        .iter()
-        .filter_map(|it| match &it.owner {
-            Owner::Snapshot(name) => Some(name.as_str()),
-            Owner::Branch(_) => None,
-        })
-        .collect();
-    match names[..] {
-        [] => format!(
-            "there is no snapshot {name}, nor any other: make one with `cargo host db-snapshot {name}`"
-        ),
-        _ => format!(
-            "there is no snapshot {name}; there are: {}",
-            names.join(", ")
-        ),
+fn missing(owner: &Owner, all: &[Listed]) -> String {
+    let all = all.iter().map(|it| &it.owner);
+    let snapshots = all.filter(|it| matches!(it, Owner::Snapshot(_)));
+    let names: Vec<String> = snapshots.map(Owner::to_string).collect();
+    match &names[..] {
+        [] => format!("there is no {owner}, nor any other: `cargo host db-snapshot` makes one"),
+        _ => format!("there is no {owner}; there are: {}", names.join(", ")),
     }
 }
 
 fn renaming(from: &str, to: &str) -> String {
     format!("ALTER DATABASE {} RENAME TO {}", quoted(from), quoted(to))
+}
+
+/// Takes it out of the way, to be dropped: it belongs to nobody from then on.
+fn replacing(name: &str) -> String {
+    format!("{}; {}", unlabelled(name), renaming(name, REPLACED))
 }
 
 fn dropping(name: &str) -> String {

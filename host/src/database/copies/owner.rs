@@ -16,8 +16,19 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
+    /// A snapshot whose name can be read in a list and typed again.
+    pub(crate) fn snapshot(name: &str) -> Result<Self, String> {
+        let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        match !name.is_empty() && name.len() <= 40 && name.chars().all(fits) {
+            true => Ok(Self::Snapshot(name.to_owned())),
+            false => Err(format!(
+                "`{name}` is not a name for a snapshot: use at most 40 letters, digits, and - _ ."
+            )),
+        }
+    }
+
     /// As its comment names it.
-    pub(super) fn read(comment: &str) -> Option<Self> {
+    pub(in crate::database) fn read(comment: &str) -> Option<Self> {
         let (kind, name) = comment.split_once(' ')?;
         match kind {
             "branch" => Some(Self::Branch(name.to_owned())),
@@ -76,6 +87,14 @@ mod tests {
         );
         let label = Owner::Branch("it's".to_owned()).label("a\"b");
         assert_eq!(label, "COMMENT ON DATABASE \"a\"\"b\" IS 'branch it''s'");
+    }
+
+    #[test]
+    fn names_of_snapshots_can_be_typed() {
+        assert!(Owner::snapshot("before-import_2.1").is_ok());
+        for name in ["", "two words", "line\n", "'", &"x".repeat(41)] {
+            assert!(Owner::snapshot(name).is_err(), "{name}");
+        }
     }
 
     #[test]

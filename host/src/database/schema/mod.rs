@@ -7,14 +7,14 @@
 // While the database differs from the files.
 mod blocked;
 
-// Another takes its place.
-mod elsewhere;
-
 // Which database it is.
 mod place;
 
 // One migration run.
 mod run;
+
+// Another takes its place.
+mod switch;
 
 // What a new database is filled with.
 mod seeds;
@@ -43,9 +43,9 @@ use crate::{
 };
 use place::Place;
 use run::Run;
-pub(super) use seeds::plant;
 pub(crate) use state::SchemaState;
 use state::is_unreachable;
+use switch::Head;
 
 /// How long the end of the host waits for a migration that it has cancelled.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -135,7 +135,7 @@ impl Schema {
 
     /// After a save or at the start: applies pending migrations if the policy says so. The outcome is in the state.
     pub(crate) async fn sync(&self) {
-        if let Err(error) = self.run(self.auto_applies()).await {
+        if let Err(error) = self.run(self.auto_applies(), false).await {
             tracing::debug!("migrations: {error}");
         }
     }
@@ -146,10 +146,11 @@ impl Schema {
         if self.project.migrations().is_none() {
             return Err(NONE.into());
         }
-        self.run(true).await
+        self.run(true, true).await
     }
 
-    async fn run(&self, apply: bool) -> Result<usize, BoxError> {
+    /// `asked`: by the user, who knows what is checked out.
+    async fn run(&self, apply: bool, asked: bool) -> Result<usize, BoxError> {
         if self.project.migrations().is_none() && self.project.repository().is_none() {
             return Ok(0);
         }
@@ -162,13 +163,22 @@ impl Schema {
         };
         let mut ignored = before.ignored.clone();
         let ran = async {
-            if let Some(failure) = self.follow_branch().await? {
-                return Ok(as_before(failure));
-            }
-            if self.project.migrations().is_none() {
-                return Ok(RunOutcome::default());
-            }
-            Ok(match migrate::load(&self.project.migration_source()) {
+            let (files, head) = loop {
+                let head = match self.follow_branch().await? {
+                    Ok(head) => head,
+                    Err(failure) => return Ok(as_before(failure)),
+                };
+                if self.project.migrations().is_none() {
+                    return Ok(RunOutcome::default());
+                }
+                let files = migrate::load(&self.project.migration_source());
+                // Otherwise they may be the files of a branch that was checked out meanwhile.
+                if self.is_at(&head) {
+                    break (files, head);
+                }
+            };
+            let apply = apply && (asked || head != Head::Detached);
+            Ok(match files {
                 Ok(files) => {
                     ignored.clone_from(&files.ignored);
                     self.run_on_current(&files, apply).await?
@@ -191,7 +201,7 @@ impl Schema {
         } = outcome;
         self.report_applied(&now);
         if failure.is_none() && status.pending.is_empty() {
-            self.seed_if_new().await;
+            self.seed_if_due().await;
         }
         let unreached = error.as_deref().is_some_and(is_unreachable);
         if unreached {

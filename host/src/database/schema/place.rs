@@ -34,7 +34,9 @@ impl Schema {
         }
         let _alone = self.running.lock().await;
         let files = migrate::load(&self.project.migration_source())?;
-        let outcome = self.run_on(place, &files, self.auto_applies()).await?;
+        // The files may be those of a branch whose database is not in use yet: the run that follows waits for it.
+        let apply = self.auto_applies() && self.project.repository().is_none();
+        let outcome = self.run_on(place, &files, apply).await?;
         self.report_applied(&outcome.now);
         outcome
             .failure

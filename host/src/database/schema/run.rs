@@ -82,7 +82,7 @@ impl Run<'_> {
     fn since_now(&self) -> Applying {
         Applying {
             file: None,
-            apart: None,
+            instead: None,
             since: Local::now(),
             slow: false,
             waits_for: None,

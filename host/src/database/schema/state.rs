@@ -12,8 +12,8 @@ use crate::events::Event;
 pub(crate) struct Applying {
     /// `None` while files and database are compared.
     pub(crate) file: Option<String>,
-    /// What happens to the database instead: another takes its place.
-    pub(crate) apart: Option<String>,
+    /// What happens instead, such as that another database takes the place of this one.
+    pub(crate) instead: Option<String>,
     pub(crate) since: DateTime<Local>,
     /// It is slow enough to tell the user.
     pub(crate) slow: bool,
@@ -46,10 +46,10 @@ pub(crate) struct SchemaState {
 
 impl Applying {
     /// Begins now.
-    pub(super) fn apart(what: String) -> Self {
+    pub(super) fn of(what: String) -> Self {
         Self {
             file: None,
-            apart: Some(what),
+            instead: Some(what),
             since: Local::now(),
             slow: false,
             waits_for: None,

@@ -47,7 +47,7 @@ function renderSchema(status) {
   const { applied, pending, failure, applying, ignored, branch } = status.schema;
   get("cancel").hidden = !applying?.slow;
   // The lists are those from before a run until it ends.
-  const word = applying ? `${applying.apart ?? (applying.file ? `applying ${applying.file}` : "comparing with the database")} since ${clock(new Date(applying.since))}`
+  const word = applying ? `${applying.instead ?? (applying.file ? `applying ${applying.file}` : "comparing with the database")} since ${clock(new Date(applying.since))}`
     : pending.length > 0 ? `${pending.length} pending:`
     : `${applied.length} applied, none pending`;
   const look = applying ? "busy" : failure ? "bad" : pending.length > 0 ? "busy" : applied.length > 0 ? "good" : "quiet";

@@ -44,6 +44,10 @@ const SETTLE: Duration = Duration::from_millis(8);
 /// last of them, the files may be those of a branch whose database is not in use yet.
 const GIT_PAUSE: Duration = Duration::from_millis(100);
 
+/// `git commit -a` holds a lock while its editor is open. Migrations wait for its end, and other saves no longer than
+/// this.
+const GIT_LIMIT: Duration = Duration::from_secs(2);
+
 /// A file last written longer ago than this was moved here, not saved just now.
 const LONG_AGO: Duration = Duration::from_secs(10);
 
@@ -180,7 +184,8 @@ impl Watch {
                 None => std::future::pending().await, // the watcher lives as long as `self`
             }
         }
-        let (mut quiet, mut git_at) = (time::Instant::now() + SETTLE, None);
+        let since = time::Instant::now();
+        let (mut quiet, mut git_at) = (since + SETTLE, None);
         loop {
             while let Ok(Some(event)) = timeout_at(quiet, self.events.recv()).await {
                 if self.record(event) {
@@ -188,7 +193,7 @@ impl Watch {
                 }
             }
             let now = time::Instant::now();
-            if self.places.git_is_at_work() {
+            if now - since < GIT_LIMIT && self.places.git_is_at_work() {
                 git_at = Some(now);
             }
             if git_at.is_none_or(|at| now - at >= GIT_PAUSE) {

@@ -16,7 +16,7 @@ use super::{
     links::Links,
 };
 use crate::{
-    config::{Project, Repository, packages},
+    config::{Project, packages},
     reload::build::Inputs,
 };
 
@@ -142,7 +142,7 @@ impl Places {
     /// Whether git is changing the files, in a repository whose branches matter.
     pub(super) fn git_is_at_work(&self) -> bool {
         let repository = self.project.repository();
-        repository.is_some_and(Repository::is_at_work)
+        repository.is_some_and(|it| it.lock().is_some())
     }
 
     /// Whether something has this name now, be it a link that leads nowhere.

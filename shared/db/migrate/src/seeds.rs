@@ -1,7 +1,7 @@
 //! Seeds: SQL files that fill a database which has its tables and nothing in them. Run once by whoever made the database
 //! empty; nothing is recorded, and nothing is run twice.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use tokio_postgres::Client;
 
@@ -17,10 +17,16 @@ pub async fn seed(
     (root, folder): (&Path, &Path),
     on_seeded: &(dyn Fn(String) + Sync),
 ) -> Result<(), MigrationFailure> {
-    let mut files: Vec<_> = match fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => return Ok(()),
+    let unreadable = |error: io::Error| MigrationFailure {
+        is_transient: false,
+        ..MigrationFailure::new(Some(folder.display().to_string()), error.to_string())
     };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(unreadable)?,
+    };
+    let files = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut files: Vec<_> = files.collect::<Result<_, _>>().map_err(unreadable)?;
     files.retain(|file| file.extension().is_some_and(|it| it == "sql"));
     files.sort();
     for file in files {
@@ -36,6 +42,10 @@ pub async fn seed(
         let sql = fs::read_to_string(&file).map_err(|error| refused(error.to_string()))?;
         let run = async {
             let transaction = client.transaction().await?;
+            // As long as it takes, as for a migration.
+            transaction
+                .batch_execute("SET LOCAL statement_timeout = 0")
+                .await?;
             transaction.batch_execute(&sql).await?;
             transaction.commit().await
         };
