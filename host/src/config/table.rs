@@ -7,10 +7,10 @@ use shared::env::{HOST, PORT, Setting};
 
 #[cfg(feature = "dev")]
 use super::dev_table::{
-    EDITOR_URL, HOST_ALLOW, HOST_BAR, HOST_BRANCH_DATABASES, HOST_DATABASE, HOST_HOLD_MS,
-    HOST_ISOLATION, HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MCP, HOST_MIGRATE,
-    HOST_MIGRATIONS, HOST_MORPH, HOST_POOL, HOST_REPLAY, HOST_SEEDS, HOST_TEST, HOST_TRACES,
-    HOST_WATCH,
+    EDITOR_URL, HOST_ALLOW, HOST_BAR, HOST_BRANCH_DATABASES, HOST_DATABASE, HOST_DOWNLOAD,
+    HOST_HOLD_MS, HOST_ISOLATION, HOST_KEEP_MEMORY_MB, HOST_MAX_CONNECTIONS, HOST_MCP,
+    HOST_MIGRATE, HOST_MIGRATIONS, HOST_MORPH, HOST_POOL, HOST_REPLAY, HOST_SEEDS, HOST_TEST,
+    HOST_TRACES, HOST_WATCH,
 };
 
 /// A flag that sets a variable.
@@ -46,8 +46,9 @@ pub(crate) static FLAGS: [Flag; 2] = [
 
 /// The further flags of `host dev`, one for each setting of the dev server.
 #[cfg(feature = "dev")]
-pub(crate) static DEV_FLAGS: [Flag; 19] = [
+pub(crate) static DEV_FLAGS: [Flag; 20] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
+    flag(&HOST_DOWNLOAD, "download", "ask|on|off"),
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     Flag {
         repeats: true,

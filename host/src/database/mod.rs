@@ -10,6 +10,7 @@ mod endpoint;
 mod borrow;
 mod copies;
 mod development;
+mod fetch;
 mod private;
 
 // The same, as other rooms see it.
@@ -35,6 +36,7 @@ pub(crate) use self::{
     copies::{Copies, Owner},
     development::Database,
     endpoint::{ClientStatus, Endpoint, offered},
+    fetch::find_or_fetch,
     handle::{Handle, Refusals},
     observer::{Backend, CENSUS, Census, Observer},
     schema::{Schema, SchemaState},

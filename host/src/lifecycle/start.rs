@@ -14,7 +14,7 @@ use shared::{BoxError, db::trace, env::Env};
 use super::restart::{Carried, Inherited};
 use crate::{
     config::{Flags, HostSettings, Lock, Mode, Options, Project, settings},
-    database::Database,
+    database::{Database, find_or_fetch},
     events::{Event, Events},
     reload::Image,
     server::listen,
@@ -41,7 +41,13 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    pub(crate) fn new(options: Options, events: &Events) -> Result<Self, BoxError> {
+    /// PostgreSQL may have to be fetched, with `say` and `ask` as [`find_or_fetch`] takes them. Awaited on the main thread.
+    pub(crate) async fn new(
+        options: Options,
+        events: &Events,
+        say: &mut dyn FnMut(String),
+        ask: impl AsyncFnOnce(String) -> bool,
+    ) -> Result<Self, BoxError> {
         let since = Instant::now();
         let Inherited { listener, carried } = Inherited::take().map_err(|error| {
             format!("cannot use what the process before the restart left: {error}")
@@ -79,7 +85,10 @@ impl Start {
         lock.announce(address)?;
 
         let database = match settings.database {
-            true => Database::find(&project, &env, settings.mode.max_connections())?,
+            true => {
+                let find = || Database::find(&project, &env, settings.mode.max_connections());
+                find_or_fetch(find, settings.download, say, ask).await?
+            }
             false if settings.mode.is_demonstration() => {
                 return Err("this mode demonstrates connections to a database, and HOST_DATABASE is none: drop one of the two".into());
             }

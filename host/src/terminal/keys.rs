@@ -1,30 +1,9 @@
 //! Single-key commands in an interactive terminal, without Enter.
-//!
-//! Owns the terminal's settings, and restores them on every way out. Only line editing and echo are switched off:
-//! Ctrl-C still sends a signal. The terminal is used only while this process is in the foreground: changing settings or
-//! reading input from the background would stop the process.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, IsTerminal, Read},
-    net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use nix::{
-    fcntl::OFlag,
-    sys::{
-        signal::{SigSet, SigmaskHow, Signal},
-        termios::{
-            LocalFlags, SetArg, SpecialCharacterIndices as Special, Termios, tcgetattr, tcsetattr,
-        },
-    },
-    unistd::{getpgrp, tcgetpgrp},
-};
+use nix::sys::signal::Signal;
 use tokio::{
-    io::{Interest, unix::AsyncFd},
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -36,6 +15,7 @@ use super::{
     browse::browse,
     log,
     screen::{self, print},
+    tty::Tty,
 };
 use crate::actions::{ACTIONS, Action, ActionInfo};
 
@@ -62,29 +42,20 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// `None` if no user can type: in pipes, in CI, with `NO_COLOR`, without a terminal.
+    /// `None` if no user can type.
     pub(crate) fn read(
         address: SocketAddr,
         actions: mpsc::UnboundedSender<Action>,
         end: Arc<Notify>,
     ) -> Option<Self> {
-        if !io::stdin().is_terminal() || !screen::is_interactive() {
-            return None;
-        }
-        let tty = match Tty::open() {
-            Ok(tty) => Arc::new(tty),
-            Err(error) => {
-                tracing::debug!("no keys: {error}");
-                return None;
-            }
-        };
+        let tty = Arc::new(Tty::of_a_user()?);
         screen::set_ours(tty.acquire());
         let handler = KeyHandler {
             address,
             actions,
             end,
         };
-        let reading = tokio::spawn(tty.clone().serve(handler));
+        let reading = tokio::spawn(handler.serve(tty.clone()));
         Some(Self { tty, reading })
     }
 }
@@ -95,134 +66,6 @@ impl Drop for Keys {
         screen::set_ours(false);
         self.tty.restore();
     }
-}
-
-/// The terminal this process was started from.
-struct Tty {
-    /// Opened separately, so that only this descriptor becomes non-blocking and not the stdin shared with other
-    /// processes.
-    file: AsyncFd<File>,
-    settings: Mutex<TtySettings>,
-}
-
-enum TtySettings {
-    Untouched,
-    /// Changed by us. Holds the original settings.
-    Changed(Termios),
-    /// Restored, and not to be changed again.
-    Restored,
-}
-
-impl Tty {
-    fn open() -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-            .open("/dev/tty")?;
-        #[expect(
-            deprecated,
-            reason = "the new constructor asks, as unsafe, that the descriptor stays open: a File's does"
-        )]
-        let file = AsyncFd::with_interest(file, Interest::READABLE)?;
-        Ok(Self {
-            file,
-            settings: Mutex::new(TtySettings::Untouched),
-        })
-    }
-
-    /// Takes the terminal if this process is in the foreground. Also called after every stop, since the shell changes
-    /// the settings then.
-    fn acquire(&self) -> bool {
-        let mut settings = self.settings();
-        if matches!(*settings, TtySettings::Restored) || !self.in_foreground() {
-            return false;
-        }
-        let Ok(before) = tcgetattr(self.file.get_ref()) else {
-            return false;
-        };
-        let mut keys = before.clone();
-        keys.local_flags
-            .remove(LocalFlags::ICANON | LocalFlags::ECHO);
-        keys.control_chars[Special::VMIN as usize] = 1;
-        keys.control_chars[Special::VTIME as usize] = 0;
-        if before != keys {
-            if tcsetattr(self.file.get_ref(), SetArg::TCSANOW, &keys).is_err() {
-                return false;
-            }
-            *settings = TtySettings::Changed(before);
-        }
-        true
-    }
-
-    fn restore(&self) {
-        let before = std::mem::replace(&mut *self.settings(), TtySettings::Restored);
-        // In the background the terminal belongs to the shell, which has restored it already.
-        if let (TtySettings::Changed(before), true) = (before, self.in_foreground())
-            && let Err(error) = tcsetattr(self.file.get_ref(), SetArg::TCSANOW, &before)
-        {
-            tracing::debug!("the terminal's settings: {error}"); // it is gone
-        }
-    }
-
-    fn in_foreground(&self) -> bool {
-        tcgetpgrp(self.file.get_ref()) == Ok(getpgrp())
-    }
-
-    fn settings(&self) -> MutexGuard<'_, TtySettings> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs until the terminal is gone.
-    async fn serve(self: Arc<Self>, handler: KeyHandler) {
-        let Ok(mut continued) = signal(SignalKind::from_raw(Signal::SIGCONT as i32)) else {
-            return; // tokio allows this signal
-        };
-        let mut look = tokio::time::interval(FOREGROUND_CHECK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut held = self.in_foreground();
-        loop {
-            tokio::select! {
-                _ = continued.recv() => {
-                    held = self.acquire();
-                    screen::set_ours(held);
-                }
-                _ = look.tick(), if !held => {
-                    held = self.acquire();
-                    if held {
-                        screen::set_ours(true);
-                    }
-                }
-                typed = self.typed(), if held => match typed {
-                    Ok(typed) if !typed.is_empty() => {
-                        keys_in(&typed).for_each(|key| handler.key(key));
-                    }
-                    Err(_) if !self.in_foreground() => held = false,
-                    Ok(_) | Err(_) => return,
-                }
-            }
-        }
-    }
-
-    /// The bytes typed; empty once the terminal is closed.
-    async fn typed(&self) -> io::Result<Vec<u8>> {
-        let mut keys = [0; 64];
-        loop {
-            let mut ready = self.file.readable().await?;
-            if let Ok(read) = ready.try_io(|tty| read_without_stop(tty.get_ref(), &mut keys)) {
-                return read.map(|length| keys[..length].to_vec());
-            }
-        }
-    }
-}
-
-/// Returns an error if another process has the terminal by now. Without the mask, SIGTTIN would stop this process.
-fn read_without_stop(mut tty: &File, keys: &mut [u8]) -> io::Result<usize> {
-    let mut stop = SigSet::empty();
-    stop.add(Signal::SIGTTIN);
-    let before = stop.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let read = tty.read(keys);
-    before.thread_set_mask()?;
-    read
 }
 
 /// Skips the escape sequences of arrow and function keys, whose letters are not commands.
@@ -256,6 +99,37 @@ struct KeyHandler {
 }
 
 impl KeyHandler {
+    /// Runs until the terminal is gone.
+    async fn serve(self, tty: Arc<Tty>) {
+        let Ok(mut continued) = signal(SignalKind::from_raw(Signal::SIGCONT as i32)) else {
+            return; // tokio allows this signal
+        };
+        let mut look = tokio::time::interval(FOREGROUND_CHECK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut held = tty.in_foreground();
+        loop {
+            tokio::select! {
+                _ = continued.recv() => {
+                    held = tty.acquire();
+                    screen::set_ours(held);
+                }
+                _ = look.tick(), if !held => {
+                    held = tty.acquire();
+                    if held {
+                        screen::set_ours(true);
+                    }
+                }
+                typed = tty.typed(), if held => match typed {
+                    Ok(typed) if !typed.is_empty() => {
+                        keys_in(&typed).for_each(|key| self.key(key));
+                    }
+                    Err(_) if !tty.in_foreground() => held = false,
+                    Ok(_) | Err(_) => return,
+                }
+            }
+        }
+    }
+
     fn key(&self, key: u8) {
         let Self { address, .. } = self;
         match key {

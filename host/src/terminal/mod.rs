@@ -19,9 +19,11 @@ mod save;
 mod warnings;
 mod words;
 
-// Keys, and the browser that a key opens.
+// What is typed: an answer, keys, and the browser that a key opens.
 mod browse;
+mod confirm;
 mod keys;
+mod tty;
 
 // A second terminal.
 mod connections;
@@ -46,6 +48,7 @@ use crate::{
 
 pub(crate) use self::{
     banner::Banner,
+    confirm::confirm,
     connections::connections,
     keys::Keys,
     log::{Clock, Log},

@@ -42,6 +42,7 @@ mod chaos;
 mod pooler;
 
 mod failover;
+mod fetching;
 
 mod reconnect;
 

@@ -29,8 +29,8 @@ const ROWS: NonZero<u16> = NonZero::new(300).unwrap();
 const COLUMNS: NonZero<u16> = NonZero::new(160).unwrap();
 
 /// A terminal with a host in it.
-struct Terminal {
-    host: Host,
+pub(crate) struct Terminal {
+    pub(crate) host: Host,
     keyboard: File,
     /// The end that the host has; kept open, so that its settings can be read after the host has ended.
     line: OwnedFd,
@@ -41,7 +41,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    async fn start(checkout: Checkout, environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(checkout: Checkout, environment: &[(&str, &str)]) -> Self {
         Self::run(checkout, r#"exec "$0" "$@""#, environment).await
     }
 
@@ -94,12 +94,12 @@ impl Terminal {
         terminal
     }
 
-    fn press(&self, keys: &str) {
+    pub(crate) fn press(&self, keys: &str) {
         (&self.keyboard).write_all(keys.as_bytes()).unwrap();
     }
 
     /// What a user sees, after all erasing and overwriting.
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         let printed = fs::read(self.host.checkout.path("host.log")).unwrap();
         let (screen, length, contents) = &mut *self.seen.borrow_mut();
         if printed.len() > *length {
@@ -115,7 +115,7 @@ impl Terminal {
         self.screen().matches(text).count()
     }
 
-    async fn until(&self, text: &str) {
+    pub(crate) async fn until(&self, text: &str) {
         self.until_count(text, 1).await;
     }
 

@@ -97,7 +97,7 @@ async fn private() -> Result<Server, BoxError> {
 /// What to do, for tests.
 fn explained(error: PostgresError) -> BoxError {
     match error {
-        PostgresError::NotFound => "there is no initdb and postgres in PGBIN, PATH or the usual places: install PostgreSQL, for example by apt-get install postgresql".into(),
+        PostgresError::NotFound => "there is no initdb and postgres in PGBIN, PATH or the usual places: install PostgreSQL, for example by apt-get install postgresql, or let `cargo dev --download on` fetch it once".into(),
         other => other.into(),
     }
 }

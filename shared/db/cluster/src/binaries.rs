@@ -1,4 +1,5 @@
-//! Finds `initdb` and `postgres`: `PGBIN`, `PATH`, then the places of Debian, Red Hat, Homebrew and Postgres.app.
+//! Finds `initdb` and `postgres`: `PGBIN`, `PATH`, the places of Debian, Red Hat, Homebrew and Postgres.app, and last
+//! what was fetched.
 
 use std::{
     env,
@@ -6,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use crate::PostgresError;
+use crate::{
+    PostgresError,
+    fetched::{self, MAJOR},
+};
 
 /// A folder with the programs of one PostgreSQL, and its major version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,27 +30,28 @@ impl Binaries {
         let in_path = env::var_os("PATH")
             .map(|path| env::split_paths(&path).collect::<Vec<_>>())
             .unwrap_or_default();
-        let found: Vec<Self> = match named {
-            Some(folder) => Self::at(&folder).into_iter().collect(),
-            None => in_path
-                .into_iter()
-                .chain(usual_folders())
-                .filter_map(|folder| Self::at(&folder))
-                .collect(),
+        let installed = match named {
+            Some(folder) => vec![folder],
+            None => in_path.into_iter().chain(usual_folders()).collect(),
         };
-        let Some(first) = found.first().cloned() else {
-            return Err(PostgresError::NotFound);
+        let found: Vec<Self> = installed
+            .into_iter()
+            .chain(fetched::programs())
+            .filter_map(|folder| Self::at(&folder))
+            .collect();
+        let other_version = |major: &str, found| PostgresError::OtherVersion {
+            data: PathBuf::new(),
+            made_by: major.to_owned(),
+            found,
         };
-        match major {
-            None => Ok(first),
-            Some(major) => found
+        match (found.first().cloned(), major) {
+            (Some(first), None) => Ok(first),
+            (Some(first), Some(major)) => found
                 .into_iter()
                 .find(|binaries| binaries.major == major)
-                .ok_or(PostgresError::OtherVersion {
-                    data: PathBuf::new(),
-                    made_by: major.to_owned(),
-                    found: first.version,
-                }),
+                .ok_or_else(|| other_version(major, format!("only {}", first.version))),
+            (None, Some(major)) if major != MAJOR => Err(other_version(major, "none".to_owned())),
+            (None, _) => Err(PostgresError::NotFound),
         }
     }
 
@@ -55,7 +60,7 @@ impl Binaries {
         self.folder.join(name)
     }
 
-    fn at(folder: &Path) -> Option<Self> {
+    pub(super) fn at(folder: &Path) -> Option<Self> {
         // Resolve links: initdb looks for postgres in its own folder, and /usr/local/bin may have a link to only one.
         let postgres = folder.join("postgres").canonicalize().ok()?;
         let folder = postgres.parent()?.to_owned();

