@@ -37,7 +37,7 @@ macro_rules! templates {
 }
 
 /// The files but the manifest, with the templates that they are made of.
-const FILES: [(&str, &str); 16] = templates![
+const FILES: [(&str, &str); 18] = templates![
     "src/lib.rs": "src/lib.rs",
     "src/main.rs": "src/main.rs",
     "src/notes.rs": "src/notes.rs",
@@ -54,7 +54,12 @@ const FILES: [(&str, &str); 16] = templates![
     "rust-toolchain.toml": "rust-toolchain.toml",
     "justfile": "justfile",
     "README.md": "README.md",
+    "Dockerfile": "Dockerfile",
+    ".dockerignore": "dockerignore",
 ];
+
+/// What cargo reads of our checkout to build `host` and `shared`.
+const IN_AN_IMAGE: [&str; 4] = ["Cargo.toml", "app_lib", "host", "shared"];
 
 /// Runs the command in `folder`.
 pub(crate) fn run(
@@ -86,7 +91,14 @@ pub(crate) fn run(
 
 fn write_project(root: &Path, name: &str, source: &Source) -> Result<(), Failure> {
     let krate = name.replace('-', "_");
-    let filled = |template: &str| template.replace("@NAME@", name).replace("@CRATE@", &krate);
+    let (context, crates) = in_an_image(source);
+    let filled = |template: &str| {
+        template
+            .replace("@NAME@", name)
+            .replace("@CRATE@", &krate)
+            .replace("@CONTEXT@", &context)
+            .replace("@CRATES@", &crates)
+    };
     write(
         &root.join("Cargo.toml"),
         &manifest(
@@ -98,6 +110,26 @@ fn write_project(root: &Path, name: &str, source: &Source) -> Result<(), Failure
         write(&root.join(file), &filled(template))?;
     }
     Ok(())
+}
+
+/// What a Dockerfile says of our crates: the flag that hands a checkout in, and the lines that put it where the manifest
+/// has it. Nothing for a repository, from which cargo takes them itself.
+fn in_an_image(source: &Source) -> (String, String) {
+    let Source::Path(checkout) = source else {
+        return Default::default();
+    };
+    let checkout = checkout.display();
+    let copied = IN_AN_IMAGE.map(|part| match part {
+        "Cargo.toml" => format!("COPY --from=hot {part} {checkout}/\n"),
+        folder => format!("COPY --from=hot {folder} {checkout}/{folder}\n"),
+    });
+    (
+        format!("--build-context hot={checkout} "),
+        format!(
+            "# The checkout in which Cargo.toml has `host` and `shared`.\n{}",
+            copied.concat()
+        ),
+    )
 }
 
 /// The package's manifest with our crates in it.

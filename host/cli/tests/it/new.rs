@@ -1,6 +1,6 @@
 //! What `hot new` makes.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use crate::repository::{Repository, checkout};
 
@@ -58,11 +58,9 @@ fn a_project_is_complete_and_has_its_dev_server() {
     // No placeholder is left, and nothing of it is as if in another project.
     for file in files(&parent.path("note-book")) {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(
-            !text.contains("@NAME@") && !text.contains("@CRATE@"),
-            "{}",
-            file.display()
-        );
+        for placeholder in ["@NAME@", "@CRATE@", "@CONTEXT@", "@CRATES@"] {
+            assert!(!text.contains(placeholder), "{}", file.display());
+        }
     }
     let again = parent.hot(&["new", "note-book"]);
     assert!(
@@ -74,6 +72,63 @@ fn a_project_is_complete_and_has_its_dev_server() {
     let undone = parent.hot_in("note-book", &["init", "--undo", "--yes"]);
     assert!(undone.ok, "{}", undone.text);
     assert!(!parent.path("note-book/dev").exists() && !parent.path("note-book/.cargo").exists());
+}
+
+#[test]
+fn an_image_is_made_of_what_is_there() {
+    let parent = Repository::new(&[("README.md", "")]);
+    assert!(parent.hot(&["new", "shop"]).ok);
+    let dockerfile = parent.read("shop/Dockerfile");
+    let mut copied = 0;
+    for line in dockerfile.lines() {
+        let Some(("COPY", parts)) = line.split_once(' ') else {
+            continue;
+        };
+        copied += 1;
+        let parts: Vec<&str> = parts.split(' ').collect();
+        match parts[..] {
+            ["--from=hot", from, to] => {
+                // As cargo finds it beside what else there is.
+                let place = checkout().join(if from == "Cargo.toml" { "" } else { from });
+                assert_eq!(Path::new(to), place);
+                assert!(checkout().join(from).exists(), "{line}");
+            }
+            ["--from=build", from, _] => assert!(
+                from.starts_with("/etc/ssl/") || from == "/usr/local/bin/shop",
+                "{line}"
+            ),
+            [from, _] => assert!(parent.path("shop").join(from).exists(), "{line}"),
+            _ => panic!("{line}"),
+        }
+    }
+    assert_eq!(copied, 7);
+    let context = format!("--build-context hot={} ", checkout().display());
+    assert!(dockerfile.contains(&context), "{dockerfile}");
+    assert!(dockerfile.contains("target/release/shop") && dockerfile.contains("USER 65534"));
+
+    // What it is built from is handed in, and what is nobody's business is not.
+    let ignored = parent.read("shop/.dockerignore");
+    let is_ignored = |name: &str| ignored.lines().any(|line| line == format!("/{name}"));
+    for needed in ["Cargo.toml", "src", "static", "templates", "migrations"] {
+        assert!(!is_ignored(needed), "{needed}");
+        assert!(parent.path("shop").join(needed).exists(), "{needed}");
+    }
+    for private in [".env", ".git", "target", "dev"] {
+        assert!(is_ignored(private), "{private}");
+    }
+    // The image's toolchain is the one that the file names, which would be fetched once more.
+    let toolchain = parent.toml("shop/rust-toolchain.toml");
+    assert_eq!(toolchain["toolchain"]["channel"].as_str(), Some("stable"));
+    assert!(dockerfile.contains("FROM rust:1-") && is_ignored("rust-toolchain.toml"));
+
+    assert!(
+        parent
+            .hot(&["new", "git", "--git", "https://example.org/hot"])
+            .ok
+    );
+    let dockerfile = parent.read("git/Dockerfile");
+    assert!(!dockerfile.contains("hot="), "{dockerfile}");
+    assert!(!dockerfile.contains("--from=hot"), "{dockerfile}");
 }
 
 #[test]
@@ -94,7 +149,7 @@ fn a_name_that_cargo_would_refuse_makes_nothing() {
     assert_eq!(host["git"].as_str(), Some("https://example.org/hot"));
 }
 
-fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
