@@ -11,7 +11,6 @@ use std::{
 use host_accept::{Answer, Limits};
 use listenfd::ListenFd;
 use shared::{BoxError, env::Env};
-use socket2::{SockFilter, SockRef};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -81,7 +80,10 @@ impl Listener {
 
 /// Has the kernel drop what begins a connection to this socket: a SYN without ACK. Its client tries again after a second,
 /// and is then refused or reaches another process. Handshakes that have begun are completed.
+#[cfg(target_os = "linux")]
 fn refuse(listener: &TcpListener) -> io::Result<()> {
+    use socket2::{SockFilter, SockRef};
+
     const FLAGS: u32 = 13; // the byte of a TCP header that holds them
     const SYN: u32 = 0x02;
     const ACK: u32 = 0x10;
@@ -94,4 +96,10 @@ fn refuse(listener: &TcpListener) -> io::Result<()> {
         SockFilter::new(0x06, 0, 0, u32::MAX),
     ];
     SockRef::from(listener).attach_filter(&filter)
+}
+
+/// Only Linux filters what reaches a listener. Without it, a client that connects in the last moment may be cut off.
+#[cfg(not(target_os = "linux"))]
+fn refuse(_: &TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -5,6 +5,13 @@
 //! [life of its own](Life).
 //! Refuses to touch any server that it has not started on its own data folder.
 
+// All that is for development needs this crate, and so this is said once.
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the dev server and `shared_test` run on Linux only; host/docs/limits.md says what they would need elsewhere. \
+     A production build does without both: cargo build --release"
+);
+
 // Finds the binaries: the system's, or those that were fetched.
 mod binaries;
 mod fetched;
