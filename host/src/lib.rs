@@ -90,6 +90,14 @@ mod dev;
 #[cfg(feature = "production")]
 mod production;
 
+// Which route a request takes.
+#[cfg(any(feature = "production", feature = "otlp"))]
+mod routes;
+
+// What is sent to a collector.
+#[cfg(feature = "otlp")]
+mod otlp;
+
 // What the log shows.
 mod logs;
 

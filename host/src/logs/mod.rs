@@ -14,6 +14,10 @@ mod of_request;
 #[cfg(feature = "production")]
 mod panics;
 
+// What is left out of them.
+#[cfg(feature = "otlp")]
+mod batches;
+
 // The statements of a driver that says in the log what it sends.
 #[cfg(feature = "dev")]
 pub(crate) mod driver;
@@ -100,6 +104,8 @@ fn filtered(
     always: Option<&'static str>,
 ) -> Dispatch {
     let (filter, shown) = reload::Layer::new(EnvFilter::new(DEFAULT));
+    #[cfg(feature = "otlp")]
+    let filter = batches::without(filter);
     let mut heard = vec![lines.with_filter(filter).boxed()];
     heard.extend(more);
     let log = tracing_subscriber::registry().with(heard);
@@ -108,6 +114,8 @@ fn filtered(
         let (filter, traced) = reload::Layer::new(of_request::filter(DEFAULT));
         let log = log.with(of_request::RequestLog.with_filter(filter));
         let (filter, listed) = reload::Layer::new(EnvFilter::new(DEFAULT));
+        #[cfg(feature = "otlp")]
+        let filter = batches::without(filter);
         (
             log.with(kept::KeepLines.with_filter(filter)),
             traced,

@@ -1,6 +1,6 @@
-//! What Prometheus reads: requests, connections, the database.
+//! What Prometheus reads, and what a collector is sent: requests, connections, the database.
 //!
-//! Owns the names and their labels, of which each has few values: a method, a route of the app, a status. The figures of
+//! Owns the figures, their names and their labels, of which each has few values: a method, a route of the app, a status. The figures of
 //! connections and of the database are looked up when they are read.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use host_accept::Places;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-    core::Collector,
+    core::Collector, proto::MetricFamily,
 };
 use shared::Db;
 
@@ -92,7 +92,7 @@ impl Metrics {
         .buckets(BUCKETS.to_vec());
         Ok(Self {
             requests: registered(&registry, IntCounterVec::new(requests, &labels)?)?,
-            durations: registered(&registry, HistogramVec::new(durations, &labels[..2])?)?,
+            durations: registered(&registry, HistogramVec::new(durations, &labels)?)?,
             in_flight: gauge(
                 "http_requests_in_flight",
                 "Requests whose answer has not ended.",
@@ -108,11 +108,10 @@ impl Metrics {
 
     pub(super) fn ended(&self, method: &str, route: &str, status: u16, took: Duration) {
         let status = status.to_string();
-        self.requests
-            .with_label_values(&[method, route, &status])
-            .inc();
+        let labels = [method, route, &status];
+        self.requests.with_label_values(&labels).inc();
         self.durations
-            .with_label_values(&[method, route])
+            .with_label_values(&labels)
             .observe(took.as_secs_f64());
         // Last, so that nobody reads of a request that is neither under way nor counted.
         self.in_flight.dec();
@@ -120,13 +119,18 @@ impl Metrics {
 
     /// All of it, in Prometheus' text format.
     pub(super) fn text(&self) -> prometheus::Result<String> {
-        // Until it is written: a second reader sets the counters too.
+        TextEncoder::new().encode_to_string(&self.read())
+    }
+
+    /// All of it.
+    pub(super) fn read(&self) -> Vec<MetricFamily> {
+        // Until it is read: a second reader sets the counters too.
         let looked_up = self
             .looked_up
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         looked_up.look_up();
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        self.registry.gather()
     }
 }
 

@@ -10,13 +10,12 @@ mod database;
 mod health;
 
 // Who watches it.
-#[cfg(feature = "otlp")]
-mod context;
 mod exporter;
 mod metrics;
-#[cfg(feature = "otlp")]
-mod otlp;
 mod span;
+mod telemetry;
+#[cfg(feature = "otlp")]
+mod translated;
 mod watch;
 
 // Who has started the process.
@@ -26,27 +25,20 @@ use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use host_accept::Limits;
-use shared::{
-    AppState, BoxError, Db,
-    abi::Building,
-    env::{Env, LogFormat},
-};
-use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use shared::{AppState, BoxError, Db, abi::Building, env::LogFormat};
+use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 
 use crate::{
     config::{ServeFlags, settings},
     lifecycle::Signals,
     logs::{self, More},
+    routes,
 };
 use health::Health;
 pub(crate) use listener::Passed;
-use metrics::Metrics;
-#[cfg(feature = "otlp")]
-use otlp::Traces;
 use start::{Started, start};
-use watch::Watch;
+use telemetry::Telemetry;
 
 /// How long a client that keeps its connection may take to send one more request after a signal: the answer tells it to
 /// open another. Without this, a request that is on its way would find the connection closed.
@@ -70,13 +62,8 @@ pub(crate) async fn serve(
     // The lowest precedence: anything else overrides it.
     let production = [("APP_ENV".to_owned(), "production".to_owned())];
     let env = Arc::new(settings::read(production, &options.flags.0)?);
-    #[cfg(feature = "otlp")]
-    let traces = env.otlp_endpoint.as_deref().map(Traces::new).transpose()?;
-    #[cfg(feature = "otlp")]
-    let more = traces.as_ref().map(Traces::layer);
-    #[cfg(not(feature = "otlp"))]
-    let more = None;
-    let log = log(env.log_format, more);
+    let mut telemetry = Telemetry::new(&env)?;
+    let log = log(env.log_format, telemetry.layer());
     if env.log_format == LogFormat::Json {
         logs::log_panics();
     }
@@ -95,8 +82,8 @@ pub(crate) async fn serve(
         metrics,
         router,
     } = started;
-    if let (Some(because), Some(_)) = (untraced(is_ours), &env.otlp_endpoint) {
-        tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but no traces are sent: {because}");
+    if let Some(missing) = telemetry.missing(&env, is_ours) {
+        tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but {missing}");
     }
     let address = listener.address()?;
     let note = listener.note();
@@ -110,9 +97,13 @@ pub(crate) async fn serve(
         upgraded: true,
         ..settings::limits(&env)
     };
-    let (watch, _exporting) = watch(&env, &db, &limits, &health, metrics)?;
+    let watch = telemetry.watch(&env, &db, &limits.places, &health, metrics)?;
     let health = env.http_health.then_some(health);
-    let router = watch.noting_routes(router);
+    let router = if watch.is_on() {
+        routes::noting(router)
+    } else {
+        router
+    };
     let answer = answer::by(router, health, watch, ending.clone());
     let mut serving = tokio::spawn(listener.serve(answer, stop.clone(), limits));
     tracing::info!("serving on http://{address}/{note}");
@@ -152,46 +143,13 @@ pub(crate) async fn serve(
             );
         }
         close(&db).await;
-        #[cfg(feature = "otlp")]
-        if let Some(traces) = traces {
-            traces.end().await;
-        }
+        telemetry.end().await;
         Ok(())
     };
     tokio::select! {
         ended = ending => ended,
         _ = signals.next() => Ok(()),
     }
-}
-
-/// Why no request is traced, if none is. `is_ours` is whether the log is the host's.
-fn untraced(is_ours: bool) -> Option<&'static str> {
-    if !cfg!(feature = "otlp") {
-        return Some("build the package host with its feature `otlp`, or unset the variable");
-    }
-    (!is_ours).then_some("the app has set up its own log, which has to export them itself")
-}
-
-/// Who wants to know of requests; and the metrics, which are served until the handle is dropped.
-fn watch(
-    env: &Env,
-    db: &Db,
-    limits: &Limits,
-    health: &Health,
-    listener: Option<TcpListener>,
-) -> Result<(Watch, Option<AbortOnDropHandle<usize>>), BoxError> {
-    let mut watch = Watch {
-        metrics: None,
-        access_log: env.http_access_log,
-        traced: cfg!(feature = "otlp") && env.otlp_endpoint.is_some(),
-    };
-    let Some(listener) = listener else {
-        return Ok((watch, None));
-    };
-    let metrics = Arc::new(Metrics::new(db.clone(), limits.places.clone())?);
-    watch.metrics = Some(metrics.clone());
-    let exporting = exporter::serve(listener, metrics, health.clone())?;
-    Ok((watch, Some(exporting)))
 }
 
 /// Within a second: the exit of the process closes what is left.

@@ -9,6 +9,14 @@ pub(super) const TARGET: &str = "http_request";
 /// How others call a method that HTTP does not define; the conventions have a word of their own for it.
 pub(super) const OTHER: &str = "other";
 
+/// TLS is not ours.
+pub(super) const SCHEME: &str = "http";
+
+/// A method as the conventions have it.
+pub(super) fn conventional(method: &str) -> &str {
+    if method == OTHER { "_OTHER" } else { method }
+}
+
 /// What is known at the beginning.
 pub(super) fn of<B>(request: &Request<B>, method: &str) -> Span {
     let span = tracing::trace_span!(
@@ -18,14 +26,14 @@ pub(super) fn of<B>(request: &Request<B>, method: &str) -> Span {
         otel.name = name_of(method),
         otel.status_code = Empty,
         error.type = Empty,
-        http.request.method = if method == OTHER { "_OTHER" } else { method },
+        http.request.method = conventional(method),
         http.response.status_code = Empty,
         http.route = Empty,
-        url.scheme = "http", // TLS is not ours
+        url.scheme = SCHEME,
         url.path = request.uri().path(),
     );
     #[cfg(feature = "otlp")]
-    super::context::continue_trace(&span, request.headers());
+    crate::otlp::continue_trace(&span, request.headers());
     span
 }
 
@@ -43,7 +51,7 @@ pub(super) fn record(span: &Span, method: &str, route: Option<&str>, status: Opt
     if let Some(route) = route {
         span.record("http.route", route);
         #[cfg(feature = "otlp")]
-        super::context::rename(span, format!("{} {route}", name_of(method)));
+        crate::otlp::rename(span, format!("{} {route}", name_of(method)));
     }
     if let Some(status) = status {
         span.record("http.response.status_code", i64::from(status.as_u16()));

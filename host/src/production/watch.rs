@@ -6,25 +6,23 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes, HttpBody},
-    extract::{MatchedPath, Request},
     http::{Method, Response, StatusCode},
-    middleware::{Next, from_fn},
 };
 use hyper::body::{Frame, SizeHint};
 use tracing::Span;
 
 use super::{metrics::Metrics, span};
+use crate::routes::Route;
 
 /// For a request that no route of the app matches.
-const UNMATCHED: &str = "unmatched";
+pub(super) const UNMATCHED: &str = "unmatched";
 
 /// For a client that left before it had an answer, as nginx writes it; or that was cut off at the end of the process.
 const LEFT: u16 = 499;
@@ -38,28 +36,10 @@ pub(super) struct Watch {
     pub(super) traced: bool,
 }
 
-/// The pattern of a request's route, noted as soon as the app's router knows it: a handler that panics has one too.
-#[derive(Clone, Default)]
-struct Route(Arc<OnceLock<MatchedPath>>);
-
-impl Route {
-    fn name(&self) -> &str {
-        self.0.get().map_or(UNMATCHED, MatchedPath::as_str)
-    }
-}
-
 impl Watch {
     /// Whether anybody wants to know.
     pub(super) fn is_on(&self) -> bool {
         self.metrics.is_some() || self.access_log || self.traced
-    }
-
-    /// Makes the app's router note which route a request takes.
-    pub(super) fn noting_routes(&self, router: Router) -> Router {
-        match self.is_on() {
-            true => router.layer(from_fn(note)),
-            false => router,
-        }
     }
 
     /// A request begins.
@@ -86,14 +66,6 @@ impl Watch {
             status: None,
         })
     }
-}
-
-async fn note(request: Request, next: Next) -> Response<Body> {
-    let extensions = request.extensions();
-    if let (Some(Route(noted)), Some(path)) = (extensions.get(), extensions.get::<MatchedPath>()) {
-        noted.get_or_init(|| path.clone());
-    }
-    next.run(request).await
 }
 
 /// A client can make up methods too.
@@ -137,14 +109,14 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let (method, route, took) = (self.method, self.route.name(), self.since.elapsed());
+        let (method, pattern, took) = (self.method, self.route.pattern(), self.since.elapsed());
+        let route = pattern.unwrap_or(UNMATCHED);
         let status = self.status.map_or(LEFT, |status| status.as_u16());
         if let Some(metrics) = &self.watch.metrics {
             metrics.ended(method, route, status, took);
         }
         if self.watch.traced {
-            let route = self.route.0.get().map(MatchedPath::as_str);
-            span::record(&self.span, method, route, self.status);
+            span::record(&self.span, method, pattern, self.status);
         }
         if self.watch.access_log {
             let duration_ms = took.as_secs_f64() * 1_000.0;

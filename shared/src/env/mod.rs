@@ -67,8 +67,8 @@ pub struct Env {
     pub metrics_address: Option<SocketAddr>,
     /// `HTTP_LOG_FORMAT`, default `text`.
     pub log_format: LogFormat,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where production sends traces, if anywhere. As it is written: in development it may
-    /// be there for others.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector, if there is one. As it is written: in development it may be there
+    /// for others.
     pub otlp_endpoint: Option<String>,
     /// All of it, to be shown.
     entries: Vec<ShownSetting>,

@@ -196,7 +196,7 @@ pub(super) static OTEL_EXPORTER_OTLP_ENDPOINT: Setting = Setting {
     variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
     default: "",
     example: "http://127.0.0.1:4318",
-    help: "The collector to which production sends traces by OTLP over HTTP, if it is built with the feature otlp",
+    help: "The collector that gets traces and production's metrics by OTLP over HTTP, if the host has the feature otlp",
     note: "",
     change: Change::Restart,
 };

@@ -59,7 +59,8 @@ async fn requests_are_counted_by_route_and_prometheus_can_read_it() {
         !text.contains("/item/1") && !text.contains("MADEUP"),
         "{text}"
     );
-    let durations = "http_request_duration_seconds_count{method=\"GET\",route=\"/item/{id}\"}";
+    let durations =
+        "http_request_duration_seconds_count{method=\"GET\",route=\"/item/{id}\",status=\"200\"}";
     assert_eq!(value(&text, durations), 2.0);
     assert_eq!(value(&text, "http_connections_max"), 512.0);
     assert_eq!(value(&text, "database_connections_open"), 1.0);

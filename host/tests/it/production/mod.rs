@@ -9,6 +9,7 @@ mod drain;
 mod health;
 mod log;
 mod metrics;
+mod sent_metrics;
 mod systemd;
 mod traces;
 

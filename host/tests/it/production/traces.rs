@@ -1,83 +1,12 @@
 //! Traces: what a collector gets of a request, and that nobody waits for it.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
-
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use std::time::{Duration, Instant};
 
 use super::{built_with_traces, serving::Serving};
-use crate::support::{Server, client};
+use crate::support::{Collector, SILENT, Server, client, eventually};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
-
-/// The bodies of what came to `/v1/traces`.
-type Received = Arc<Mutex<Vec<u8>>>;
-
-/// A collector that answers, or one that never does.
-async fn collector(answers: bool) -> (String, Received) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let received = Received::default();
-    let kept = received.clone();
-    tokio::spawn(async move {
-        let mut open = Vec::new();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            match answers {
-                true => drop(tokio::spawn(receive(stream, kept.clone()))),
-                false => {
-                    stream.read_u8().await.unwrap();
-                    kept.lock().unwrap().push(1);
-                    open.push(stream);
-                }
-            }
-        }
-    });
-    (endpoint, received)
-}
-
-async fn receive(mut stream: TcpStream, kept: Received) {
-    let (mut said, mut piece) = (Vec::new(), [0; 4096]);
-    loop {
-        let read = stream.read(&mut piece).await.unwrap();
-        if read == 0 {
-            return;
-        }
-        said.extend(&piece[..read]);
-        let Some(end) = find(&said, b"\r\n\r\n") else {
-            continue;
-        };
-        let head = String::from_utf8(said[..end].to_vec()).unwrap();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        let whole = end + 4 + length.expect("it has a length").parse::<usize>().unwrap();
-        if said.len() < whole {
-            continue;
-        }
-        assert!(head.starts_with("POST /v1/traces HTTP/1.1"), "{head}");
-        assert!(
-            head.contains("content-type: application/x-protobuf"),
-            "{head}"
-        );
-        kept.lock().unwrap().extend(&said[end + 4..whole]);
-        said.drain(..whole);
-        let answer =
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
-        stream.write_all(answer).await.unwrap();
-    }
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len())
-        .position(|window| window == wanted)
-}
 
 fn bytes(hex: &str) -> Vec<u8> {
     let pairs = (0..hex.len()).step_by(2);
@@ -86,12 +15,15 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-async fn traced(server: &Server, endpoint: &str) -> Serving {
+/// A process that sends there, and no metrics.
+async fn traced(server: &Server, endpoint: &str, more: &[(&str, &str)]) -> Serving {
     let (checkout, binary) = built_with_traces();
-    let settings = [
+    let mut settings = vec![
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_SERVICE_NAME", "the shop"),
     ];
+    settings.extend(more);
     Serving::start_by(checkout.command(binary), server, &settings).await
 }
 
@@ -105,9 +37,10 @@ async fn ask(serving: &Serving, path: &str) -> u16 {
 #[tokio::test]
 async fn a_collector_gets_a_span_for_each_request_by_the_end() {
     let server = Server::start().await;
-    let (endpoint, received) = collector(true).await;
-    let endpoint = endpoint.replace("://", "://me:hunter2@");
-    let serving = traced(&server, &endpoint).await;
+    let collector = Collector::start(200).await;
+    let endpoint = collector.endpoint.replace("://", "://me:hunter2@");
+    let headers = [("OTEL_EXPORTER_OTLP_HEADERS", "x-key=of%20the%20shop")];
+    let serving = traced(&server, &endpoint, &headers).await;
     assert_eq!(ask(&serving, "/item/7?key=secret").await, 200);
     assert_eq!(ask(&serving, "/panic").await, 500);
     let made_up = reqwest::Method::from_bytes(b"MADEUP").unwrap();
@@ -116,59 +49,128 @@ async fn a_collector_gets_a_span_for_each_request_by_the_end() {
     serving.terminate(); // before the next batch
     let (status, said) = serving.ended().await;
     assert!(status.success(), "{said}");
-    let received = received.lock().unwrap();
-    let text = String::from_utf8_lossy(&received);
-    for wanted in [
-        "the shop",
-        "GET /item/{id}",
-        "GET /panic",
-        "HTTP /item/{id}",
-        "_OTHER",
-        "error.type",
-        "url.scheme",
-        "http.request.method",
-        "http.route",
-        "url.path",
-        "/item/7",
+
+    let item = collector.span("GET /item/{id}");
+    assert_eq!((item.trace, item.parent), (bytes(TRACE), bytes(PARENT)));
+    assert_eq!((item.kind, &item.error), (2, &None));
+    assert_eq!(item.resource["service.name"], "the shop");
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("http.response.status_code", "200"),
+        ("http.route", "/item/{id}"),
+        ("url.path", "/item/7"),
+        ("url.scheme", "http"),
     ] {
-        assert!(text.contains(wanted), "{wanted} in {text}");
+        assert_eq!(item.attributes[key], value, "{:?}", item.attributes);
     }
-    // A key, and its value as protobuf writes an integer.
-    for (code, value) in [
-        (200, [0x12, 0x03, 0x18, 0xc8, 0x01]),
-        (500, [0x12, 0x03, 0x18, 0xf4, 0x03]),
-    ] {
-        let attribute = [&b"http.response.status_code"[..], &value].concat();
-        assert!(find(&received, &attribute).is_some(), "{code} in {text}");
+    let panicked = collector.span("GET /panic");
+    assert_eq!(panicked.get("http.response.status_code"), "500");
+    assert_eq!(panicked.get("error.type"), "500");
+    assert!(panicked.error.is_some(), "{panicked:?}");
+    let made_up = collector.span("HTTP /item/{id}");
+    assert_eq!(made_up.get("http.request.method"), "_OTHER");
+    let all = format!("{:?}", collector.spans());
+    assert!(!all.contains("secret"), "{all}");
+
+    for received in collector.received() {
+        assert_eq!(received.path, "/v1/traces");
+        assert_eq!(received.headers["content-type"], "application/x-protobuf");
+        assert_eq!(received.headers["x-key"], "of the shop");
+        assert_eq!(received.headers["authorization"], "Basic bWU6aHVudGVyMg==");
     }
-    for (what, hex) in [("trace", TRACE), ("parent", PARENT)] {
-        assert!(
-            find(&received, &bytes(hex)).is_some(),
-            "the {what} of the client: {text}"
-        );
-    }
-    // Field 6 of a span: 2 is a server.
-    assert!(find(&received, &[0x30, 0x02]).is_some(), "{text}");
-    assert!(!text.contains("secret"), "{text}");
     assert!(!said.contains("hunter2"), "{said}");
     // What a handler logs belongs to its span, and the log shows it as without traces.
     assert!(said.contains("INFO app_lib::lab: in app()"), "{said}");
 }
 
 #[tokio::test]
+async fn a_collector_is_reached_by_https_if_its_certificate_is_trusted() {
+    let server = Server::start().await;
+    let collector = Collector::start_with_tls().await;
+    let root = collector.root.to_str().unwrap();
+    for (trusted, arrives) in [
+        (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", root)], 1),
+        (vec![], 0),
+    ] {
+        let before = collector.spans().len();
+        let serving = traced(&server, &collector.endpoint, &trusted).await;
+        assert_eq!(ask(&serving, "/item/7").await, 200);
+        serving.terminate();
+        let (status, said) = serving.ended().await;
+        assert!(status.success(), "{said}");
+        assert_eq!(collector.spans().len() - before, arrives, "{said}");
+        let refused =
+            "does not take traces: its certificate is not signed by a root that is trusted";
+        assert_eq!(said.contains(refused), arrives == 0, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_collector_that_does_not_answer_holds_nobody_up() {
     let server = Server::start().await;
-    let (endpoint, received) = collector(false).await;
-    let serving = traced(&server, &endpoint).await;
+    let collector = Collector::start(SILENT).await;
+    let serving = traced(&server, &collector.endpoint, &[]).await;
     assert_eq!(ask(&serving, "/item/7").await, 200);
     let since = Instant::now();
     serving.terminate();
     let (status, said) = serving.ended().await;
     assert!(status.success(), "{said}");
     assert!(since.elapsed() < Duration::from_secs(20), "{said}");
-    assert!(!received.lock().unwrap().is_empty(), "it was asked");
+    assert!(!collector.received().is_empty(), "it was asked");
     assert!(
         said.contains("the last traces may not have reached the collector"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn that_a_collector_refuses_is_said_once_and_that_it_takes_them_again() {
+    let server = Server::start().await;
+    let collector = Collector::start(400).await;
+    let often = [("OTEL_BSP_SCHEDULE_DELAY", "20")];
+    let serving = traced(&server, &collector.endpoint, &often).await;
+    for times in 1..=4 {
+        assert_eq!(ask(&serving, "/item/7").await, 200);
+        collector.until_asked(times).await;
+    }
+    collector.answer(200);
+    ask(&serving, "/item/7").await;
+    eventually("it to be said", async || {
+        let again = format!(
+            "the collector at {}/v1/traces takes traces again",
+            collector.endpoint
+        );
+        serving.said().contains(&again).then_some(())
+    })
+    .await;
+    serving.terminate();
+    let (status, said) = serving.ended().await;
+    assert!(status.success(), "{said}");
+    let refused = "does not take traces: it answers 400 Bad Request";
+    assert_eq!(said.matches(refused).count(), 1, "{said}");
+    assert!(
+        !said.contains("ExportError") && !said.contains("Export.Failed"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_at_the_start() {
+    let server = Server::start().await;
+    let (checkout, binary) = built_with_traces();
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
+    let refused = checkout
+        .command(binary)
+        .args(["serve", "--port", "0"])
+        .env("DATABASE_URL", url)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("cannot send traces to collector:4317")
+            && said.contains("needs an http:// or https:// address"),
         "{said}"
     );
 }
@@ -179,6 +181,6 @@ async fn without_the_feature_the_variable_is_a_warning() {
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")];
     let serving = Serving::start(&server, &settings).await;
     let said = serving.said();
-    let wanted = "OTEL_EXPORTER_OTLP_ENDPOINT is set, but no traces are sent: build the package host with its feature `otlp`";
+    let wanted = "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is sent there: build the package host with its feature `otlp`";
     assert!(said.contains(wanted), "{said}");
 }

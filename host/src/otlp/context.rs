@@ -3,16 +3,25 @@
 
 use axum::http::{HeaderMap, HeaderName};
 use opentelemetry::{
+    Context,
     propagation::{Extractor, TextMapPropagator},
-    trace::TraceContextExt,
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+#[cfg(feature = "production")]
+use {
+    opentelemetry::trace::TraceContextExt, tracing::Span,
+    tracing_opentelemetry::OpenTelemetrySpanExt,
+};
+
+/// The span of the client that these headers name; of nothing, if they name none.
+pub(crate) fn parent(headers: &HeaderMap) -> Context {
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
+}
 
 /// Makes a request's span part of the trace that its client has begun, if it names one (`traceparent`).
-pub(super) fn continue_trace(span: &Span, headers: &HeaderMap) {
-    let parent = TraceContextPropagator::new().extract(&Headers(headers));
+#[cfg(feature = "production")]
+pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
+    let parent = parent(headers);
     if !parent.span().span_context().is_valid() {
         return;
     }
@@ -22,7 +31,8 @@ pub(super) fn continue_trace(span: &Span, headers: &HeaderMap) {
 }
 
 /// Renames a span.
-pub(super) fn rename(span: &Span, name: String) {
+#[cfg(feature = "production")]
+pub(crate) fn rename(span: &Span, name: String) {
     span.context().span().update_name(name);
 }
 
