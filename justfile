@@ -52,6 +52,7 @@ lint:
     cargo clippy --quiet --package host --no-default-features --features bundled-app -- --deny warnings
     cargo clippy --quiet --package host --lib --no-default-features --features production -- --deny warnings
     cargo clippy --quiet --package host --no-default-features --features bundled-app,otlp -- --deny warnings
+    cargo clippy --quiet --package host --lib --features otlp -- --deny warnings
     cargo package --quiet --allow-dirty --workspace --no-verify --exclude-lockfile
     cargo package --quiet --allow-dirty --manifest-path shared/dylib/Cargo.toml --no-verify --exclude-lockfile --target-dir target
     cargo package --quiet --allow-dirty --package host_cli

@@ -30,6 +30,9 @@ use crate::{
     testing,
 };
 
+#[cfg(feature = "otlp")]
+use crate::otlp::Traces;
+
 /// How long clients may take to read the host's answer after the app did not answer in time.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -51,13 +54,15 @@ pub(crate) async fn run(options: Options) -> Result<Option<Restart>, BoxError> {
             return Ok(None);
         }
     };
-    let mut running = assemble(start, events)?;
+    let (mut running, last) = assemble(start, events)?;
     let end = running.supervise(&mut signals).await;
-    running.shut_down(end, &mut signals).await
+    let ended = running.shut_down(end, &mut signals).await;
+    last.await;
+    ended
 }
 
-/// Starts everything.
-fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
+/// Starts everything. Returns what is to be done at the very end, too.
+fn assemble(start: Start, events: Events) -> Result<(Running, impl Future<Output = ()>), BoxError> {
     let Start {
         since,
         flags,
@@ -84,6 +89,8 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
     let app_url = database.app_url(mode, handle.endpoint.as_ref());
     // Set the variables of `.env` before app code runs. Programs that must not see them get the user's environment.
     environment::apply(&project.dotenv()?, app_url);
+    #[cfg(feature = "otlp")]
+    let traces = Traces::of(env.otlp_endpoint.as_deref())?;
     let keeping = Keeping::new(&project);
     let (report, report_rx) = watch::channel(Report::new(carried.reloads));
     let (settings, settings_rx) = watch::channel(Settings {
@@ -158,6 +165,8 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
             own,
             bar: host.bar && host.traces > 0,
             hold: host.hold,
+            #[cfg(feature = "otlp")]
+            tracer: traces.as_ref().map(Traces::tracer),
             names: host.allow,
         })
     };
@@ -201,7 +210,11 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         retiring: retiring.clone(),
     };
     let ready = services.database.clone().ready().boxed();
-    Ok(Running {
+    #[cfg(feature = "otlp")]
+    let last = Traces::end_of(traces);
+    #[cfg(not(feature = "otlp"))]
+    let last = std::future::ready(());
+    let running = Running {
         reloading: tokio::spawn(reload.run(ready)),
         serving,
         printing: tokio::spawn(printing),
@@ -228,5 +241,6 @@ fn assemble(start: Start, events: Events) -> Result<Running, BoxError> {
         database,
         lock,
         services,
-    })
+    };
+    Ok((running, last))
 }

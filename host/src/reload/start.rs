@@ -65,7 +65,11 @@ pub(super) async fn start(
         router.map_err(|error: BoxError| failure::with_causes(&*error))
     })));
     let error = match tokio::time::timeout(limit, &mut starting).await {
-        Ok(Ok(Ok(router))) => return Ok(Generation::new(id, router, handle, runtime, shutdown)),
+        Ok(Ok(Ok(router))) => {
+            #[cfg(feature = "otlp")]
+            let router = crate::routes::noting(router); // for the spans of requests
+            return Ok(Generation::new(id, router, handle, runtime, shutdown));
+        }
         Ok(Ok(Err(error))) => StartError::Failed(error),
         Ok(Err(error)) => StartError::Panicked(panics::take(&error).to_string()),
         // The task still waits: once it is aborted, what it waits for is not known any more.

@@ -18,6 +18,8 @@ use host_accept::Tether;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
+#[cfg(feature = "otlp")]
+use super::exported::Exported;
 use super::{
     dispatch::{NoAnswer, Served, dispatch},
     fallback::{Instead, Pages, cookies_of, may_replace},
@@ -45,6 +47,9 @@ pub(crate) struct Gateway {
     pub(crate) bar: bool,
     /// How long a page waits for a build.
     pub(crate) hold: Duration,
+    /// Makes spans of requests, if they are sent to a collector.
+    #[cfg(feature = "otlp")]
+    pub(crate) tracer: Option<crate::otlp::Tracer>,
     /// Names that the user has allowed, besides local ones.
     pub(crate) names: Vec<String>,
 }
@@ -121,11 +126,14 @@ impl Gateway {
     /// The app's answer, or the page in its place. Records the request.
     async fn ask_the_app(
         &self,
-        request: Request<Incoming>,
+        #[cfg_attr(not(feature = "otlp"), expect(unused_mut, reason = "a collector's"))]
+        mut request: Request<Incoming>,
         tether: Tether,
         asking: &Asking,
         held: Duration,
     ) -> (Arc<Answered>, Response<Body>) {
+        #[cfg(feature = "otlp")]
+        let exported = (self.tracer.as_ref()).map(|tracer| Exported::begin(tracer, &mut request));
         let since = Instant::now();
         let id = self.requests.next_id();
         let bodies = Bodies::default();
@@ -184,7 +192,12 @@ impl Gateway {
         if self.requests.are_traced() {
             response = answered.note(response);
         }
-        (self.requests.add(answered), response)
+        let answered = self.requests.add(answered);
+        #[cfg(feature = "otlp")]
+        if let Some(exported) = exported {
+            response = exported.answered(answered.clone(), response);
+        }
+        (answered, response)
     }
 
     async fn answer_itself(&self, request: Request<Incoming>, tether: &Tether) -> Response<Body> {

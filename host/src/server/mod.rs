@@ -31,6 +31,10 @@ mod fallback;
 #[cfg(feature = "dev")]
 mod inject;
 
+// Sends them to a collector.
+#[cfg(all(feature = "dev", feature = "otlp"))]
+mod exported;
+
 // Remembers the last requests.
 #[cfg(feature = "dev")]
 mod requests;

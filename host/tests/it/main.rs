@@ -89,6 +89,7 @@ mod layering;
 // What the host adds to pages, and answers in the app's place.
 mod browser;
 mod mcp;
+mod otlp;
 mod pages;
 mod traces;
 mod web;

@@ -46,8 +46,13 @@ pub(crate) struct Span {
     /// 2 is a server, 3 a client.
     pub(crate) kind: u64,
     pub(crate) trace: Vec<u8>,
+    pub(crate) id: Vec<u8>,
     pub(crate) parent: Vec<u8>,
+    /// In nanoseconds since 1970.
+    pub(crate) time: (u64, u64),
     pub(crate) attributes: Attributes,
+    /// The names of its events.
+    pub(crate) events: Vec<String>,
     /// The message, if it has failed.
     pub(crate) error: Option<String>,
     /// Of the process.
@@ -192,8 +197,11 @@ impl Span {
             name: span.text(5),
             kind: number(6),
             trace: span.bytes(1),
+            id: span.bytes(2),
             parent: span.bytes(4),
+            time: (number(7), number(8)),
             attributes: attributes(span, 9),
+            events: span.messages(11).iter().map(|it| it.text(2)).collect(),
             error: (status.number(3) == Some(2)).then(|| status.text(2)),
             resource,
         }

@@ -17,7 +17,7 @@ mod server;
 pub(crate) use agent::Agent;
 pub(crate) use checkout::Checkout;
 pub(crate) use chromium::Chromium;
-pub(crate) use collector::{Collector, SILENT, attributes};
+pub(crate) use collector::{Collector, SILENT, Span, attributes};
 pub(crate) use foreign::{DEPENDENCIES, Foreign, give_back, manifest};
 pub(crate) use host::{Host, REPLAYS, Status, client, eventually};
 pub(crate) use labs::{Lab, lab};
