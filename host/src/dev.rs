@@ -88,7 +88,7 @@ fn assemble(start: Start, events: Events) -> Result<(Running, impl Future<Output
     )?;
     let app_url = database.app_url(mode, handle.endpoint.as_ref());
     // Set the variables of `.env` before app code runs. Programs that must not see them get the user's environment.
-    environment::apply(&project.dotenv()?, app_url);
+    environment::apply(project.root(), &project.dotenv()?, app_url);
     #[cfg(feature = "otlp")]
     let traces = Traces::of(env.otlp_endpoint.as_deref())?;
     let keeping = Keeping::new(&project);

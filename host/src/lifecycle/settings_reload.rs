@@ -118,7 +118,8 @@ impl SettingsReload {
             before_config
         };
         let endpoint = self.services.database.endpoint.as_ref();
-        let is_new = environment::apply(&file, database.app_url(self.services.mode, endpoint));
+        let url = database.app_url(self.services.mode, endpoint);
+        let is_new = environment::apply(self.services.project.root(), &file, url);
         // Generations get the settings when they start; running ones keep theirs.
         if is_new || env != before || entries != before_entries {
             self.settings.send_replace(Settings {

@@ -80,6 +80,7 @@ mod production;
 
 // Projects of others.
 mod drivers;
+mod expansion;
 mod projects;
 
 // The shape of the source.

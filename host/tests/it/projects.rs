@@ -7,7 +7,14 @@ use serde_json::Value;
 use crate::support::{DEPENDENCIES, Foreign, Host, eventually, give_back, manifest};
 
 /// Replaces `from` in a file of the project and waits until the path answers with `now`.
-async fn edit(host: &Host, file: &str, from: &str, to: &str, path: &str, now: &str) -> Value {
+pub(crate) async fn edit(
+    host: &Host,
+    file: &str,
+    from: &str,
+    to: &str,
+    path: &str,
+    now: &str,
+) -> Value {
     let id = host.status().await.generation();
     host.checkout.edit(file, from, to);
     let status = host

@@ -4,13 +4,17 @@
 //! has set them. It also adds `DATABASE_URL` for the private cluster. This module keeps the two apart. The host's own
 //! settings, compilers and the next process image only get the original variables: one that was added later, by the
 //! host or by an app that reads `.env` itself, would take precedence over the file, and later edits of the file would
-//! have no effect. Compilers get one more, that `DATABASE_URL`: macros query the database while they expand.
+//! have no effect. Compilers get more than that, for macros: see `compilers`.
 
+#[cfg(feature = "dev")]
+mod compilers;
 #[cfg(feature = "dev")]
 mod replace;
 #[cfg(feature = "dev")]
 mod user;
 
+#[cfg(feature = "dev")]
+pub(crate) use compilers::prepare_compiler;
 #[cfg(feature = "dev")]
 pub(crate) use user::{TOOLCHAIN_FILES, restore_user_environment};
 
@@ -20,7 +24,7 @@ use std::{ffi::OsString, sync::OnceLock};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
-    process::Command,
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -56,14 +60,10 @@ pub(crate) fn was_added(name: &str) -> bool {
     !is_original(name.as_ref()) && std::env::var_os(name).is_some()
 }
 
-/// The private cluster's URL, while the user has set none.
+/// Adds the variables of `.env`, which is in `root`, to the environment, and `private_url` as `DATABASE_URL`, and removes
+/// those of an earlier call. Returns whether anything has changed.
 #[cfg(feature = "dev")]
-static PRIVATE_URL: Mutex<Option<String>> = Mutex::new(None);
-
-/// Adds the variables of `.env` to the environment, and `private_url` as `DATABASE_URL`, and removes those of an earlier
-/// call. Returns whether anything has changed.
-#[cfg(feature = "dev")]
-pub(crate) fn apply(file: &[(String, String)], private_url: Option<String>) -> bool {
+pub(crate) fn apply(root: &Path, file: &[(String, String)], private_url: Option<String>) -> bool {
     static ADDED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let mut next: BTreeMap<String, String> = file
         .iter()
@@ -74,7 +74,7 @@ pub(crate) fn apply(file: &[(String, String)], private_url: Option<String>) -> b
         // Over an empty value, which counts as none.
         next.insert(DATABASE_URL.to_owned(), url.clone());
     }
-    *PRIVATE_URL.lock().unwrap_or_else(PoisonError::into_inner) = private_url;
+    compilers::set(root, file, private_url);
     let mut now = ADDED.lock().unwrap_or_else(PoisonError::into_inner);
     if *now == next {
         return false;
@@ -89,13 +89,4 @@ pub(crate) fn apply(file: &[(String, String)], private_url: Option<String>) -> b
     *now = next;
     crate::logs::read_filter();
     true
-}
-
-/// Gives a compiler the private cluster's URL, as the app gets it.
-#[cfg(feature = "dev")]
-pub(crate) fn give_private_url(command: &mut Command) {
-    let url = PRIVATE_URL.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(url) = &*url {
-        command.env(DATABASE_URL, url);
-    }
 }

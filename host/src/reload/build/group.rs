@@ -13,12 +13,12 @@ use nix::{
 };
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use crate::config::environment::{give_private_url, restore_user_environment};
+use crate::config::environment::{prepare_compiler, restore_user_environment};
 
-/// The same as [`command`], with the URL of the app's database: macros ask it while they expand.
+/// The same as [`command`], with what macros need while they expand, such as the URL of the app's database.
 pub(super) fn compiler(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut compiler = command(program, root);
-    give_private_url(compiler.as_std_mut());
+    prepare_compiler(compiler.as_std_mut());
     compiler
 }
 

@@ -29,7 +29,7 @@ diesel = { version = "2.3", default-features = false, features = ["postgres_back
 diesel-async = { version = "0.9", features = ["deadpool", "postgres"] }
 reqwest = { version = "0.13", default-features = false }
 sea-orm = { version = "2", features = ["runtime-tokio", "sqlx-postgres"] }
-sqlx = { version = "0.9", default-features = false, features = ["migrate", "postgres", "runtime-tokio"] }
+sqlx = { version = "0.9", default-features = false, features = ["macros", "migrate", "postgres", "runtime-tokio"] }
 tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
 tower-http = { version = "0.6", features = ["fs"] }
 "#;
@@ -128,7 +128,8 @@ impl Foreign {
     fn build(&self) {
         let target = self.checkout.path("dev/target");
         copy::tree(built(), &target.join("hot")).unwrap();
-        build_in(&self.checkout.path(""), &target);
+        // Not the app, whose macros may need the database: `cargo dev` builds no more than this either.
+        build_in(&self.checkout.path(""), &target, &["--bin", "dev"]);
     }
 }
 
@@ -142,10 +143,12 @@ fn built() -> &'static Path {
     })
 }
 
-/// Compiles the dev server of the project at `root`.
-pub(super) fn build_in(root: &Path, target: &Path) {
+/// Compiles the dev server of the project at `root`: all of it, or what is `selected`.
+pub(super) fn build_in(root: &Path, target: &Path, selected: &[&str]) {
     let mut build = clean_command(Path::new("cargo"), root);
-    build.args(["build", "--quiet", "--profile", "hot"]);
+    build
+        .args(["build", "--quiet", "--profile", "hot"])
+        .args(selected);
     build.args(["--manifest-path", "dev/Cargo.toml", "--target-dir"]);
     run(build.arg(target));
 }

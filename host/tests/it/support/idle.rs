@@ -27,7 +27,7 @@ pub(super) fn build(to: &Path) {
     if !hot.is_dir() {
         copy::tree(&seed().join("target/hot"), &hot).unwrap();
     }
-    build_in(&standing(), &target);
+    build_in(&standing(), &target, &[]);
     copy::tree(&hot, to).unwrap();
 }
 
