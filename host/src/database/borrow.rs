@@ -126,7 +126,7 @@ impl Database {
         Ok(self)
     }
 
-    /// Waits until whoever runs the cluster has brought that database into use.
+    /// Waits until the process that runs the cluster has brought that database into use.
     async fn until_followed(self, project: &Project, env: &Env) -> Result<Self, BoxError> {
         let Some(branch) = branch(project)? else {
             return Ok(self);

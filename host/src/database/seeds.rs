@@ -1,7 +1,7 @@
 //! Fills the private cluster with the project's seeds, once, when its tables are there.
 //!
-//! A file in `.dev` says that it is due: whoever makes the cluster writes it, be it a host that ends before the tables are
-//! there, or a command that needs none.
+//! A file in `.dev` says that it is due: it is written where the cluster is made, by a host that may end before the tables
+//! are there, or by a command that needs none.
 
 use std::{fs, io, path::PathBuf};
 

@@ -1,6 +1,6 @@
 //! Sends metrics to a collector, every `OTEL_METRIC_EXPORT_INTERVAL` and once at the end.
 //!
-//! Owns when they are sent and what is around them. Which they are, and their values, is asked anew each time, so nothing
+//! Owns when they are sent and what is around them. Which they are, and their values, is read each time, so nothing
 //! is counted here. What does not arrive is not sent again: the next time says more.
 
 use std::{

@@ -1,6 +1,6 @@
 //! The exchange: its state behind one lock, the sockets that its bytes go to, and the tasks that wait.
 //!
-//! Bytes are written where they arise, by whoever holds the lock, as far as a socket takes them. So a statement passes
+//! Bytes are written where they arise, by the holder of the lock, as far as a socket takes them. So a statement passes
 //! through two tasks only: that of its client and that of its backend.
 
 use std::{

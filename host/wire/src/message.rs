@@ -134,7 +134,7 @@ impl Message {
     /// Writes it for the backend, with `prefix` before the statement's name.
     pub(crate) fn write(&self, prefix: &str, out: &mut BytesMut) {
         match &self.statement {
-            // The unnamed statement has no name to prefix: whoever parses it last has it.
+            // The unnamed statement has no name to prefix: the client that parses it last has it.
             Some(name) if !name.is_empty() => self.write_renamed(prefix, out),
             _ => out.put_slice(self.frame.bytes()),
         }

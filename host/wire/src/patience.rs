@@ -1,7 +1,7 @@
 //! How long a transaction may keep others waiting while it says nothing.
 //!
 //! It may wait for one of them: an app that queries its pool while it has a transaction open would wait for itself for
-//! ever. So whoever waits gets a backend of its own, one after the other, for as long as it needs one.
+//! ever. So a client that waits gets a backend of its own, one after the other, for as long as it needs one.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The sockets of clients and backends, beside the state whose bytes go there.
 //!
-//! Bytes are written where they arise, by whoever holds the lock, as far as a socket takes them. What it does not take
+//! Bytes are written where they arise, by the holder of the lock, as far as a socket takes them. What it does not take
 //! is left to the socket's task, which is woken when the rest can follow.
 
 use std::{

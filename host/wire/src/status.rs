@@ -1,10 +1,10 @@
-//! The clients, for a person to see.
+//! The clients, for display.
 
 use serde::Serialize;
 
 use crate::{client::Home, effects::Left, exchange::Exchange};
 
-/// A client as a person may want to see it.
+/// A client, for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientStatus {
     /// Counts clients.

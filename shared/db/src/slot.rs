@@ -179,7 +179,7 @@ impl Inner {
     /// count towards the wait limit.
     ///
     /// A caller that leaves does not take the attempt along: the server would still have that backend while the next
-    /// caller opens another. What is opened stays in the slot for whoever comes next.
+    /// caller opens another. What is opened stays in the slot for the next caller.
     async fn opened(
         &self,
         mut slot: Slot,

@@ -42,7 +42,7 @@ struct State {
 enum Link {
     Stream(Box<dyn Stream>),
     Tls(Box<TlsSession>),
-    /// Between two streams, when nobody reads or writes; or closed, and whoever still does so is about to end.
+    /// Between two streams, without a reader or writer; or closed, and one that is left is about to end.
     Gone,
 }
 

@@ -52,7 +52,7 @@ const MAX_DESCRIPTORS: RawFd = 4096;
 
 /// What the copy needs, made before it: it must not allocate.
 pub(crate) struct Keeper {
-    /// Whoever starts or stops the server has this file alone, and whoever uses the server shares the next.
+    /// A process that starts or stops the server has this file alone; those that use the server share the next.
     lock: CString,
     users: CString,
     /// Held as long as there is a keeper.
@@ -108,7 +108,7 @@ impl Keeper {
             Ok(ForkResult::Parent { .. }) => end(0),
             Ok(ForkResult::Child) => {}
         }
-        // Whoever reads the tests' output waits until nobody can write it.
+        // The reader of the tests' output waits until no process can write it.
         for descriptor in 0..MAX_DESCRIPTORS {
             close(descriptor).unwrap_or(()); // fails for those that are not open
         }

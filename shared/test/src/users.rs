@@ -1,7 +1,7 @@
 //! Which test processes use the private server: the first starts it, and a keeper stops it after the last.
 //!
-//! Locks on files, which end with their process. Whoever uses the server shares one of them; whoever starts or stops it
-//! has another one alone; the keeper has the third.
+//! Locks on files, which end with their process. Processes that use the server share one of them; one that starts or stops
+//! it has another one alone; the keeper has the third.
 
 use std::{
     fs::{self, File, TryLockError},

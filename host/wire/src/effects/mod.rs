@@ -42,7 +42,7 @@ pub(crate) enum Left {
 }
 
 impl Left {
-    /// For a person: why there is a second backend.
+    /// For display: why there is a second backend.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Lock => "a session advisory lock",

@@ -1,4 +1,4 @@
-//! psql and pg_dump, as a person uses them at the socket.
+//! psql and pg_dump, as a user runs them at the socket.
 
 use std::{fs, process::Stdio, time::Duration};
 

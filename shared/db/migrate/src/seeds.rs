@@ -1,5 +1,5 @@
-//! Seeds: SQL files that fill a database which has its tables and nothing in them. Run once by whoever made the database
-//! empty; nothing is recorded, and nothing is run twice.
+//! Seeds: SQL files that fill a database which has its tables and nothing in them. Run once, by the process that made the
+//! database empty; nothing is recorded, and nothing is run twice.
 
 use std::{fs, io, path::Path};
 
