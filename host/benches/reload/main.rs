@@ -171,7 +171,8 @@ async fn bench(options: &Options, scratch: &Scratch, database: &str) -> Result<b
             Some(watcher) => watcher,
             None => Watcher::new(scratch, database)?,
         };
-        rate::run(&app, &mut host, &mut linked, &mut report).await?;
+        let mut untraced = save::Host::untraced(scratch, database)?;
+        rate::run(&app, [&mut host, &mut untraced], &mut linked, &mut report).await?;
     }
     report.write()?;
     Ok(report.reached)

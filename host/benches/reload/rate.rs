@@ -1,4 +1,5 @@
-//! Requests per second through the host, beside the same code linked statically in the same profile.
+//! Requests per second through the host, beside the same code linked statically in the same profile, and beside a host that
+//! records nothing of what requests do.
 //!
 //! In turns, several rounds, from this process, on connections that are kept. Server and client share the processors,
 //! so the numbers are small, and the ratio is what counts.
@@ -26,26 +27,34 @@ const ROUND: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(300);
 const CONCURRENT: usize = 16;
 
-/// Loads both, a handler that does nothing and one that makes a query.
+/// What traces must leave of the requests that make a query.
+const TRACED: f64 = 0.90;
+
+/// Loads each, a handler that does nothing and one that makes a query.
 pub(crate) async fn run(
     app: &App,
-    host: &mut Host,
+    [host, untraced]: [&mut Host; 2],
     linked: &mut Watcher,
     report: &mut Report,
 ) -> Result<(), BoxError> {
     eprintln!("{} app, requests per second: getting ready", app.name);
     host.start(app).await?;
+    untraced.start(app).await?;
     linked.start(app).await?;
-    let sides = [("dev", host.address()?), ("static", linked.address)];
+    let sides = [
+        ("dev", host.address()?),
+        ("untraced", untraced.address()?),
+        ("static", linked.address),
+    ];
     report.line(&format!(
         "\nRequests per second, {} app, {CONCURRENT} at once, {ROUNDS} rounds of {} s: least · median · most.\n\n\
-         | handler | dev | static | ratio |\n|--|--:|--:|--:|",
+         | handler | dev | dev, `HOST_TRACES=0` | static | to untraced | to static |\n|--|--:|--:|--:|--:|--:|",
         app.name,
         ROUND.as_secs()
     ))?;
-    let mut ratios = Vec::new();
+    let mut targets = Vec::new();
     for (handler, path, least) in [("empty", EMPTY, 0.70), ("querying", app.query, 0.90)] {
-        let mut rates = [const { Vec::new() }; 2];
+        let mut rates = [const { Vec::new() }; 3];
         for round in 1..=ROUNDS {
             for ((side, address), rates) in sides.into_iter().zip(&mut rates) {
                 let rate = rate(address, path).await?;
@@ -61,15 +70,20 @@ pub(crate) async fn run(
                 rates.push(rate);
             }
         }
-        let ratio = median(&rates[0]) / median(&rates[1]);
-        let [dev, linked] = rates.map(Spread::of);
-        report.line(&format!("| {handler} | {dev} | {linked} | {ratio:.2} |"))?;
-        ratios.push((handler, ratio, least));
+        let [to_untraced, to_static] = [1, 2].map(|of| median(&rates[0]) / median(&rates[of]));
+        let [dev, untraced, linked] = rates.map(Spread::of);
+        report.line(&format!(
+            "| {handler} | {dev} | {untraced} | {linked} | {to_untraced:.2} | {to_static:.2} |"
+        ))?;
+        targets.push((handler, "static", to_static, least));
+        if handler == "querying" {
+            targets.push((handler, "what it is without traces", to_untraced, TRACED));
+        }
     }
     report.line("")?;
-    for (handler, ratio, least) in ratios {
+    for (handler, of, ratio, least) in targets {
         let text = format!(
-            "{} app, {handler} handler: {ratio:.2} of static, target ≥ {least:.2}",
+            "{} app, {handler} handler: {ratio:.2} of {of}, target ≥ {least:.2}",
             app.name
         );
         report.target(ratio >= least, true, &text)?;

@@ -34,6 +34,8 @@ const STEP_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Host {
     pub(crate) root: PathBuf,
     database: String,
+    /// Variables that it is started with.
+    settings: Vec<(&'static str, &'static str)>,
     running: Option<Running>,
 }
 
@@ -49,6 +51,17 @@ impl Host {
         Ok(Self {
             root: scratch.copy("host")?,
             database: database.to_owned(),
+            settings: Vec::new(),
+            running: None,
+        })
+    }
+
+    /// One that records nothing of what requests do.
+    pub(crate) fn untraced(scratch: &Scratch, database: &str) -> Result<Self, BoxError> {
+        Ok(Self {
+            root: scratch.copy("untraced")?,
+            database: database.to_owned(),
+            settings: vec![("HOST_TRACES", "0")],
             running: None,
         })
     }
@@ -61,6 +74,7 @@ impl Host {
         command
             .args(["dev", "--port", "0", "--json"])
             .env("DATABASE_URL", &self.database)
+            .envs(self.settings.iter().copied())
             .stdout(Stdio::piped());
         let mut server = Server::start(command, &self.root.join("host.log"))?;
         let stdout = server.stdout().ok_or("piped above")?;

@@ -81,7 +81,7 @@ pub(crate) fn renamed(text: &str, name: &str) -> String {
 fn lib() -> String {
     let mut text = format!(
         "//! Twenty resources.\n\n#![forbid(unsafe_code)]\n\nmod error;\n\n{}\n{AXUM}\n\
-         use shared::{{AppState, BoxError}};\n\nshared::export_app!(app);\n\n\
+         use shared::{{AppState, BoxError}};\n#[cfg(feature = \"hot\")]\nuse shared_dylib as _;\n\nshared::export_app!(app);\n\n\
          async fn app(state: AppState) -> Result<Router, BoxError> {{\n    Ok(Router::new()\n",
         RESOURCES.map(|name| format!("mod {name};\n")).concat()
     );
