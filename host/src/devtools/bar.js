@@ -50,8 +50,8 @@ function showTests(tests) {
 const BAR_STYLE = `
   :host { all: initial !important; position: fixed !important; right: 8px !important; bottom: 8px !important; z-index: 2147483646 !important; }
   aside { display: flex; align-items: center; border-radius: 6px; background: #16181d; color: #e6e6e6;
-    font: 12px/1 ui-monospace, monospace; box-shadow: 0 1px 4px #0006; }
-  a { padding: 8px 4px 8px 10px; color: inherit; text-decoration: none; }
+    font: 12px/1.35 ui-monospace, monospace; box-shadow: 0 1px 4px #0006; }
+  a { padding: 6px 4px 6px 10px; color: inherit; text-decoration: none; }
   a:hover { text-decoration: underline; }
   b { color: #f2c46d; }
   [data-tests] { padding-left: 6px; }

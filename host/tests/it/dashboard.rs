@@ -1,4 +1,4 @@
-//! The tabs of the dashboard: each has an address, is readable for everyone, and follows what happens.
+//! The tabs of the dashboard: each has an address, and follows what happens. `readers` looks at them.
 
 use crate::support::{Chromium, Host, lab};
 
@@ -33,11 +33,7 @@ async fn each_tab_has_an_address_and_follows_what_happens() {
     host.get("/orders/1").await;
     let current = "document.querySelector('nav[aria-label] [aria-current=page]').textContent";
     for (path, name, part) in TABS {
-        for (width, scheme) in [(1280, "light"), (390, "dark")] {
-            let (url, picture) = (host.url(&format!("/__dev{path}")), format!("tab-{name}"));
-            let picture = format!("{picture}-{width}");
-            browser.inspect(&url, width, scheme, &picture).await;
-        }
+        browser.open(&host.url(&format!("/__dev{path}"))).await;
         let drawn = format!("document.querySelector('{part}') && {current} === '{name}'");
         browser.until(name, &drawn).await;
     }

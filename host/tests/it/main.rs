@@ -99,6 +99,7 @@ mod web;
 mod dashboard;
 mod in_place;
 mod overlay;
+mod readers;
 mod seen;
 mod tables;
 mod tabs;

@@ -32,7 +32,7 @@ function renderTests(status) {
   else if (last) put("tests-word", `generation ${last.generation}: ${resultOf(last)}`, last.succeeded ? "good" : "bad");
   else put("tests-word", on ? "they run after the next save" : "switched off", "quiet");
   once("failed-tests", last, () => {
-    const shown = (last?.failed ?? []).map(({ name, output }) => frame(`${name}\n\n${output.trim()}`, `the failed test ${name}`, status));
+    const shown = (last?.failed ?? []).map(({ name, output }) => prose(`${name}\n\n${output.trim()}`, `the failed test ${name}`, status));
     if (last?.error) shown.push(frame(last.error, "why tests do not run", status));
     get("failed-tests").replaceChildren(...shown);
   });

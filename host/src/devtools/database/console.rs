@@ -74,7 +74,7 @@ fn table(rows: &Rows) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="Rows" {
             table.list.rows {
                 thead { tr { @for name in &rows.columns { th scope="col" { (name) } } } }
-                tbody { @for row in &rows.rows { tr { @for value in row { td { (cell(value.as_deref(), MOST_OF_A_VALUE)) } } } } }
+                tbody { @for row in &rows.rows { tr { @for value in row { (cell(value.as_deref(), MOST_OF_A_VALUE)) } } } }
             }
         }
         p {

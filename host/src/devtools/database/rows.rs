@@ -13,6 +13,9 @@ const ON_A_PAGE: usize = 50;
 /// A longer value is cut: its table is for an overview.
 const MOST_OF_A_VALUE: usize = 120;
 
+/// A value of so many characters does not wrap.
+const SHORT: usize = 40;
+
 /// In the query of the URL, so that it can be shared.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct View {
@@ -99,7 +102,7 @@ pub(super) fn shown(
             div.scroll tabindex="0" role="region" aria-labelledby="rows" {
                 table.list.rows {
                     thead { tr { @for column in &table.columns { (head(&column.name, table, view)) } } }
-                    tbody { @for row in &rows.rows { tr { @for value in row { td { (cell(value.as_deref(), MOST_OF_A_VALUE)) } } } } }
+                    tbody { @for row in &rows.rows { tr { @for value in row { (cell(value.as_deref(), MOST_OF_A_VALUE)) } } } }
                 }
             }
         }
@@ -134,14 +137,15 @@ fn address(table: &Table, order: Option<&str>, page: usize) -> String {
     format!("{}?page={page}{}", path(table), order.unwrap_or_default())
 }
 
-/// At most so many characters of a value.
+/// At most so many characters of a value. A short one keeps its lines on a phone too.
 pub(super) fn cell(value: Option<&str>, most: usize) -> Markup {
     let Some(value) = value else {
-        return html! { i.quiet { "null" } };
+        return html! { td { i.quiet { "null" } } };
     };
-    match value.char_indices().nth(most) {
-        Some((end, _)) => html! { (&value[..end]) "…" },
-        None => html! { (value) },
+    let long = value.chars().nth(SHORT).is_some();
+    let end = value.char_indices().nth(most).map(|(end, _)| end);
+    html! {
+        td class=[long.then_some("long")] { (&value[..end.unwrap_or(value.len())]) @if end.is_some() { "…" } }
     }
 }
 
