@@ -312,6 +312,19 @@ async fn the_dashboard_shows_the_leak_grow_and_cures_it() {
     browser.close().await;
 }
 
+/// Stops the host, and starts the next one in its checkout and on its port.
+pub(crate) async fn next_after(host: Host, between: impl FnOnce(&Checkout)) -> Host {
+    let base = host.base.clone();
+    let (_, checkout) = host.stop().await;
+    between(&checkout);
+    let mut again = checkout.host();
+    let port = base.rsplit(':').next().unwrap();
+    again.args(["dev", "--port", port]);
+    let log = std::fs::File::create(checkout.path("host.log")).unwrap();
+    again.stdout(log.try_clone().unwrap()).stderr(log);
+    Host::spawn(checkout, again).await
+}
+
 #[tokio::test]
 async fn a_page_of_the_host_before_follows_the_next_one_on_the_same_port() {
     let Some(browser) = Chromium::start().await else {
@@ -319,18 +332,9 @@ async fn a_page_of_the_host_before_follows_the_next_one_on_the_same_port() {
     };
     let heading = |is: &str| format!("document.querySelector('h1')?.textContent === '{is}'");
     let host = Host::with_built_lab(lab!(page("Before"))).await;
-    let base = host.base.clone();
     browser.open(&host.url("/lab")).await;
     browser.until("the first page", &heading("Before")).await;
-    let (_, checkout) = host.stop().await;
-
-    checkout.write_lab(&page("After"));
-    let mut again = checkout.host();
-    let port = base.rsplit(':').next().unwrap();
-    again.args(["dev", "--port", port]);
-    let log = std::fs::File::create(checkout.path("host.log")).unwrap();
-    again.stdout(log.try_clone().unwrap()).stderr(log);
-    let host = Host::spawn(checkout, again).await;
+    let host = next_after(host, |checkout| checkout.write_lab(&page("After"))).await;
     assert_eq!(host.until_generation(1).await.generation(), 1);
     browser
         .until("the page of the next host", &heading("After"))

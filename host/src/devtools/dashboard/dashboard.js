@@ -2,7 +2,7 @@
 // last of the files of dashboard.js, in the same function scope; those of the tabs say what they draw with `shows`.
 
 const RELOADED = "__dev:reloaded"; // carries the scroll position over a reload of the page
-const token = document.querySelector("meta[name=dev-token]").content;
+let token = document.querySelector("meta[name=dev-token]").content;
 let latest = null;
 let lostAt = null; // when the stream broke off; null while it is connected
 
@@ -30,13 +30,27 @@ function lose() {
   if (latest) say(`reconnecting… this is the state at ${clock(lostAt)}`, "bad");
 }
 
-// The host was restarted: it has another token, and may serve another version of this script. What it cannot show again
-// stays.
+// The host was restarted: it has another token, and may serve another version of this script. A page that it cannot show
+// again, such as a statement that is being typed, stays, and takes over the token alone.
 function reloadPage() {
-  if (document.querySelector("main[data-once]")) return false;
+  if (document.querySelector("main[data-once]")) {
+    takeToken();
+    return false;
+  }
   sessionStorage.setItem(RELOADED, scrollY);
   location.reload();
   return true;
+}
+
+async function takeToken() {
+  try {
+    const answer = await fetch("/__dev/settings");
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    token = page.querySelector("meta[name=dev-token]").content;
+    for (const field of document.querySelectorAll("input[name=token]")) field.value = token;
+  } catch {
+    // The answer to a form with the old one says what to do.
+  }
 }
 
 function arrive() {

@@ -26,8 +26,9 @@ pub(super) struct Asked {
     pub(super) writes: bool,
 }
 
-pub(super) fn page(token: &Token, ran: Option<(&Asked, &Ran)>) -> Markup {
-    let text = ran.map_or("", |(asked, _)| &asked.sql);
+/// `sent` is what has come of the form: why it was not run, or its result.
+pub(super) fn page(token: &Token, sent: Option<(&Asked, Result<&Ran, &str>)>) -> Markup {
+    let text = sent.map_or("", |(asked, _)| &asked.sql);
     html! {
         h1 { "SQL" }
         form.console method="post" {
@@ -44,21 +45,28 @@ pub(super) fn page(token: &Token, ran: Option<(&Asked, &Ran)>) -> Markup {
             }
         }
         details #statements hidden { summary { "History, kept in this browser" } ul {} }
-        @if let Some((asked, ran)) = ran {
+        @if let Some((asked, ran)) = sent {
             section #result aria-labelledby="h-result" {
                 h2 #h-result { "Result" }
-                @match &ran.outcomes {
-                    Ok(outcomes) => {
-                        @for outcome in outcomes { (shown(outcome)) }
-                        p.quiet {
-                            (ran.ms) " ms"
-                            @if asked.writes { "; writes were allowed" }
-                        }
-                    }
-                    Err(refused) => (error(&asked.sql, refused)),
+                @match ran {
+                    Ok(ran) => (result(asked, ran)),
+                    Err(why) => p.bad { (why) },
                 }
             }
         }
+    }
+}
+
+fn result(asked: &Asked, ran: &Ran) -> Markup {
+    match &ran.outcomes {
+        Ok(outcomes) => html! {
+            @for outcome in outcomes { (shown(outcome)) }
+            p.quiet {
+                (ran.ms) " ms"
+                @if asked.writes { "; writes were allowed" }
+            }
+        },
+        Err(refused) => error(&asked.sql, refused),
     }
 }
 

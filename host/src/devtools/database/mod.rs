@@ -18,10 +18,13 @@ use maud::{Markup, html};
 use shared::Db;
 
 use super::{
-    buttons::Token,
+    buttons::{Token, is_same_origin},
     dashboard::frame::{self, Content, Section, Tab},
     sql,
 };
+
+/// To a form of a page that an earlier host has made, which has another token: what was typed is in the answer.
+const STALE: &str = "Not run: the dev server was restarted since the page was loaded. Run it now.";
 
 /// What the pages are made of.
 #[derive(Clone)]
@@ -86,13 +89,18 @@ async fn run(
     headers: HeaderMap,
     Form(mut asked): Form<console::Asked>,
 ) -> Response<Body> {
-    if let Err(refused) = database.token.check(&headers, asked.token.as_deref()) {
-        return refused.into_response();
-    }
     // Forms send lines as DOS has them, and a literal may have several.
     asked.sql = asked.sql.replace("\r\n", "\n");
+    if let Err(refused) = database.token.check(&headers, asked.token.as_deref()) {
+        if !is_same_origin(&headers) {
+            return refused.into_response();
+        }
+        let content = console::page(&database.token, Some((&asked, Err(STALE))));
+        let page = database.page(Section::Sql, "SQL", (Content::Once, &content));
+        return (refused.0, page).into_response();
+    }
     let ran = sql::run(&database.db, &asked.sql, asked.writes).await;
-    let content = console::page(&database.token, Some((&asked, &ran)));
+    let content = console::page(&database.token, Some((&asked, Ok(&ran))));
     database.page(Section::Sql, "SQL", (Content::Once, &content))
 }
 
