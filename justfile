@@ -40,10 +40,13 @@ bench-reload *flags:
 
 # Take the screenshots of the documents again, in a real browser
 screenshots:
-    cargo test --test it seen:: dashboard::
+    cargo test --test it -- seen:: dashboard:: readers::
     cp target/tmp/screenshots/overlay-dark.png host/assets/overlay.png
     cp target/tmp/screenshots/overview.png host/assets/dashboard.png
     cp target/tmp/screenshots/leak-light.png host/assets/leak.png
+    cp target/tmp/screenshots/documented-request.png host/assets/request.png
+    cp target/tmp/screenshots/documented-logs.png host/assets/logs.png
+    cp target/tmp/screenshots/documented-sql.png host/assets/sql.png
 
 # Check formatting, clippy, packages and rustdoc, with warnings denied
 lint:
