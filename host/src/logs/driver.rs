@@ -130,12 +130,16 @@ fn note(request: &Arc<Request>, record: &Record<'_>) {
 
 /// Records a statement in the request that has sent it, if that is known.
 pub(crate) fn answered(executed: &Executed) {
-    let source = match executed.name() {
-        "" => executed.sql(),
-        name => name,
-    };
     let taken = {
         let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of the `Db` come here too, and with most apps there are no others.
+        if sent.count == 0 {
+            return;
+        }
+        let source = match executed.name() {
+            "" => executed.sql(),
+            name => name,
+        };
         sent.take(cut(source), executed.since)
     };
     if let Some((request, asked)) = taken {

@@ -128,13 +128,16 @@ impl Requests {
 
     pub(super) fn add(&self, request: Answered) -> Arc<Answered> {
         let request = Arc::new(request);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let room = match self.traces {
             0 => LISTED,
             traces => traces,
         };
-        kept.truncate(room - 1);
-        kept.push_front(request.clone());
+        let oldest = {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push_front(request.clone());
+            (kept.len() > room).then(|| kept.pop_back())
+        };
+        drop(oldest); // with all that it has recorded: not while others wait for the lock
         request
     }
 
