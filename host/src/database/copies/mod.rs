@@ -34,11 +34,13 @@ const REPLACED: &str = "host: replaced";
 const LOCK: &str = "\
     SET statement_timeout = 0; SET lock_timeout = '10s';
     SELECT pg_advisory_lock(x'636f70696573'::int8); SET lock_timeout = 0";
+const BUSY: &str = "another program has been copying databases of this project for 10 s: try again when it is done";
 
 const OTHERS: &str = "\
     SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database
     WHERE shobj_description(oid, 'pg_database') ~ '^(branch|snapshot) ' ORDER BY 2";
 const SIZE: &str = "SELECT coalesce(pg_database_size(oid), 0) FROM pg_database WHERE datname = $1";
+
 /// A database beside the one in use, or that one itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
@@ -65,8 +67,6 @@ pub(crate) struct Copies<'a> {
     /// The name of the database in use.
     in_use: &'a str,
 }
-
-const BUSY: &str = "another program has been copying databases of this project for 10 s: try again when it is done";
 
 /// Lets `work` copy and rename the databases beside the one at `url`.
 pub(crate) async fn with_copies<T>(
