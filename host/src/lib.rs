@@ -94,6 +94,10 @@ mod production;
 #[cfg(any(feature = "production", feature = "otlp"))]
 mod routes;
 
+// When its answer has ended.
+#[cfg(any(feature = "production", feature = "otlp"))]
+mod body_end;
+
 // What is sent to a collector.
 #[cfg(feature = "otlp")]
 mod otlp;

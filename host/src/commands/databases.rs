@@ -38,8 +38,8 @@ END $$;
 CREATE SCHEMA public;
 GRANT USAGE ON SCHEMA public TO PUBLIC";
 
-/// `host db-reset`: drops everything, migrates again and runs the seeds. A database other than the private cluster must be confirmed by
-/// name.
+/// `host db-reset`: drops everything, migrates again and runs the seeds. A database other than the private cluster must
+/// be confirmed by name.
 pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
     let (project, env) = here()?;
     if env.app_env == AppEnv::Production {
@@ -79,28 +79,34 @@ pub(crate) async fn reset(confirmed: Option<String>) -> Result<(), BoxError> {
 /// `host db-snapshot`.
 pub(crate) async fn snapshot(name: &str) -> Result<(), BoxError> {
     let owner = Owner::snapshot(name)?;
-    ask_or_do(("snapshot", name), async |_, database, env, _| {
+    let alone = async |_: &Project, database: &Database, env: &Env, _: &Events| {
         let copy = async |copies: Copies<'_>| copies.snapshot(&owner).await;
         database.with_copies(env, copy).await
-    })
-    .await?;
-    terminal::line(format_args!(
-        "snapshot {name} is made; get it back with `cargo host db-restore {name}`"
-    ));
-    Ok(())
+    };
+    let name = name.to_owned();
+    ask_or_do(
+        ("snapshot", &name.clone()),
+        alone,
+        Event::SnapshotMade { name },
+    )
+    .await
 }
 
 /// `host db-restore`.
 pub(crate) async fn restore(name: &str) -> Result<(), BoxError> {
     let owner = Owner::snapshot(name)?;
-    ask_or_do(("restore", name), async |project, database, env, events| {
+    let alone = async |project: &Project, database: &Database, env: &Env, events: &Events| {
         let copy = async |copies: Copies<'_>| copies.restore(&owner).await;
         database.with_copies(env, copy).await?;
         database.migrate(project, env, events).await
-    })
-    .await?;
-    terminal::line(format_args!("the database is as in snapshot {name}"));
-    Ok(())
+    };
+    let name = name.to_owned();
+    ask_or_do(
+        ("restore", &name.clone()),
+        alone,
+        Event::SnapshotRestored { name },
+    )
+    .await
 }
 
 /// `host db-list`.
@@ -154,19 +160,24 @@ pub(crate) async fn drop(branch: Option<String>, snapshot: Option<String>) -> Re
     Ok(())
 }
 
-/// Asks the running host for it, or does it.
+/// Asks the running host for it, or does it; then says that it is `done`.
 async fn ask_or_do(
     (action, name): (&'static str, &str),
     alone: impl AsyncFnOnce(&Project, &Database, &Env, &Events) -> Result<(), BoxError>,
+    done: Event,
 ) -> Result<(), BoxError> {
     let (project, env) = here()?;
     refuse_servers(&env)?;
-    if let Ok(host) = project.running() {
-        return ask(host, action, name.to_owned()).await;
-    }
     printing(async |events| {
-        let database = Database::find_or_borrow(&project, &env, events).await?;
-        alone(&project, &database, &env, events).await
+        match project.running() {
+            Ok(host) => ask(host, action, name.to_owned()).await?,
+            Err(_) => {
+                let database = Database::find_or_borrow(&project, &env, events).await?;
+                alone(&project, &database, &env, events).await?;
+            }
+        }
+        events.emit(done);
+        Ok(())
     })
     .await
 }

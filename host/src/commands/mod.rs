@@ -179,8 +179,8 @@ fn here() -> Result<(Project, Env), BoxError> {
     }
     project.configure(&host);
     // A running host may have it by a flag.
-    let running = project.running().is_ok_and(|host| host.branch_databases);
-    if (host.branch_databases || running) && env.database_url.is_none() {
+    let follows = || project.running().is_ok_and(|host| host.branch_databases);
+    if env.database_url.is_none() && (host.branch_databases || follows()) {
         project.follow_branches()?;
     }
     Ok((project, env))

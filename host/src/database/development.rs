@@ -88,10 +88,7 @@ impl Database {
         if let Some(cluster) = &mut self.cluster {
             access.set_cluster(ClusterState::Starting);
             let slow = &mut |what| access.set_cluster(ClusterState::Slow(what));
-            if cluster.has_lost_data() {
-                set_due(project)?;
-            }
-            cluster.start(slow).await?;
+            start_cluster(cluster, project, slow).await?;
             access.set_cluster(ClusterState::Ready);
         }
         Ok(())
@@ -111,10 +108,7 @@ impl Database {
     ) -> Result<Self, BoxError> {
         self._lock = Some(lock);
         if let Some(cluster) = &mut self.cluster {
-            if cluster.has_lost_data() {
-                set_due(project)?;
-            }
-            cluster.start(slow).await?;
+            start_cluster(cluster, project, slow).await?;
         }
         Ok(self)
     }
@@ -249,6 +243,18 @@ impl Database {
             cluster.keep_running();
         }
     }
+}
+
+/// Makes it first, if there is none yet; then its seeds are due.
+async fn start_cluster(
+    cluster: &mut Cluster,
+    project: &Project,
+    slow: &mut dyn FnMut(String),
+) -> Result<(), BoxError> {
+    if cluster.has_lost_data() {
+        set_due(project)?;
+    }
+    Ok(cluster.start(slow).await?)
 }
 
 /// Creates the role that the app uses in the private cluster.

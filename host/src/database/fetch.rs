@@ -6,7 +6,7 @@ use shared_cluster::{Offer, PostgresError};
 use super::development::Database;
 use crate::config::{Download, environment};
 
-/// Calls `find`, and once more after PostgreSQL was fetched if that is what it lacked. What happens is told to `say`;
+/// Calls `find`, and once more after PostgreSQL was fetched if that is what it lacked. `say` reports progress;
 /// `ask` puts a question and returns whether the answer is yes, which it is not if nobody can answer.
 ///
 /// Awaited on the main thread. Dropped half-way, it leaves nothing behind.

@@ -33,7 +33,7 @@ mod terminate;
 
 pub(crate) use self::{
     access::{AccessState, ClusterState, ServerState},
-    copies::{Copies, Owner},
+    copies::{Copies, Owner, quoted},
     development::Database,
     endpoint::{ClientStatus, Endpoint, offered},
     fetch::find_or_fetch,

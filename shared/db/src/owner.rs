@@ -114,8 +114,8 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`DbError::Wait`] if somebody has the connection for too long, a client of the relay too; `between` has not run
-    /// then.
+    /// [`DbError::Wait`] if a transaction, a checkout or a client of the relay has the connection for too long; `between`
+    /// has not run then.
     pub async fn disconnected<T>(&self, between: impl AsyncFnOnce() -> T) -> Result<T, DbError> {
         let (inner, line) = (self.inner(), Location::caller());
         inner.counts.silence.leave();

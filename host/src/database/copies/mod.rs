@@ -19,7 +19,7 @@ use tokio_postgres::{Client, error::SqlState};
 
 use super::on_connection;
 pub(crate) use owner::Owner;
-use owner::quoted;
+pub(crate) use owner::quoted;
 pub(in crate::database) use report::report_switch;
 
 /// From where databases are copied and renamed: it is always there, and hardly used.
@@ -39,6 +39,9 @@ const BUSY: &str = "another program has been copying databases of this project f
 const OTHERS: &str = "\
     SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database
     WHERE shobj_description(oid, 'pg_database') ~ '^(branch|snapshot) ' ORDER BY 2";
+/// It says whose a database is.
+pub(super) const COMMENT: &str =
+    "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1";
 const SIZE: &str = "SELECT coalesce(pg_database_size(oid), 0) FROM pg_database WHERE datname = $1";
 
 /// A database beside the one in use, or that one itself.
@@ -90,11 +93,9 @@ pub(crate) async fn with_copies<T>(
 impl Copies<'_> {
     /// The branch that the database in use belongs to.
     pub(crate) async fn branch(&self) -> Result<Option<String>, BoxError> {
-        let all = self.list().await?;
-        Ok(all.into_iter().find_map(|it| match it.owner {
-            Owner::Branch(branch) if it.name == self.in_use => Some(branch),
-            _ => None,
-        }))
+        let row = self.client.query_opt(COMMENT, &[&self.in_use]).await;
+        let row = row.map_err(|error| describe(&error))?;
+        Ok(row.and_then(|row| Owner::branch_in(row.get(0))))
     }
 
     /// Those that belong to a branch or are snapshots, the one in use too.

@@ -1,6 +1,9 @@
 //! Whose a database of the private cluster is, and the name under which it is kept.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use serde::Serialize;
 
@@ -16,6 +19,14 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
+    /// The branch in a database's comment, if it belongs to one.
+    pub(in crate::database) fn branch_in(comment: Option<&str>) -> Option<String> {
+        match Self::read(comment?)? {
+            Self::Branch(branch) => Some(branch),
+            Self::Snapshot(_) => None,
+        }
+    }
+
     /// A snapshot whose name can be read in a list and typed again.
     pub(crate) fn snapshot(name: &str) -> Result<Self, String> {
         let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
@@ -28,7 +39,7 @@ impl Owner {
     }
 
     /// As its comment names it.
-    pub(in crate::database) fn read(comment: &str) -> Option<Self> {
+    pub(super) fn read(comment: &str) -> Option<Self> {
         let (kind, name) = comment.split_once(' ')?;
         match kind {
             "branch" => Some(Self::Branch(name.to_owned())),
@@ -43,11 +54,10 @@ impl Owner {
         if name.len() <= NAME_LIMIT {
             return name;
         }
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
         let kept = name.floor_char_boundary(NAME_LIMIT - 17);
-        format!("{}~{hash:016x}", &name[..kept])
+        format!("{}~{:016x}", &name[..kept], hasher.finish())
     }
 
     pub(super) fn label(&self, database: &str) -> String {
@@ -65,7 +75,8 @@ impl fmt::Display for Owner {
     }
 }
 
-pub(super) fn quoted(name: &str) -> String {
+/// A name in double quotes.
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -81,12 +81,8 @@ impl Run<'_> {
 
     fn since_now(&self) -> Applying {
         Applying {
-            file: None,
-            instead: None,
-            since: Local::now(),
-            slow: false,
-            waits_for: None,
             elsewhere: self.elsewhere,
+            ..Applying::begin()
         }
     }
 

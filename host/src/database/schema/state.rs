@@ -46,10 +46,10 @@ pub(crate) struct SchemaState {
 
 impl Applying {
     /// Begins now.
-    pub(super) fn of(what: String) -> Self {
+    pub(super) fn begin() -> Self {
         Self {
             file: None,
-            instead: Some(what),
+            instead: None,
             since: Local::now(),
             slow: false,
             waits_for: None,

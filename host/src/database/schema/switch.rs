@@ -14,7 +14,7 @@ use crate::{
     config::Repository,
     database::{
         blocker::SLOW_AFTER,
-        copies::{Copies, Owner, report_switch, with_copies},
+        copies::{COMMENT, Copies, Owner, report_switch, with_copies},
         on_connection,
     },
     events::Event,
@@ -24,11 +24,18 @@ const NOT_PRIVATE: &str =
     "snapshots are of the private PostgreSQL, and DATABASE_URL names another server: use pg_dump";
 const NOT_IN_THIS_MODE: &str =
     "this mode demonstrates connections, and its pools are the app's: restart without --pool app";
-const ENDING: &str = "the host is ending";
 
-/// Whose the database in use is: its comment says it.
-const LABEL: &str = "\
-    SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()";
+/// Why nothing was copied or renamed.
+#[derive(Debug, thiserror::Error)]
+enum Undone {
+    #[error("the host is ending")]
+    Ending,
+    /// Others do not give the connection back.
+    #[error(transparent)]
+    InUse(#[from] DbError),
+    #[error("{0}")]
+    Failed(BoxError),
+}
 
 /// How often to look whether git is done, and how long after that `HEAD` is written.
 const GIT_POLL: Duration = Duration::from_millis(20);
@@ -75,16 +82,19 @@ impl Schema {
         let switch = async |copies: Copies<'_>| copies.use_branch(&branch).await;
         let not_in_use =
             |why: String| format!("the database of branch {branch} is not in use: {why}");
-        Ok(match self.disconnected(what, switch).await? {
-            Ok(Ok(switched)) => {
+        Ok(match self.disconnected(what, switch).await {
+            Ok(switched) => {
                 let now = Some(branch.clone());
                 self.state.send_modify(|state| state.branch = now);
                 report_switch(branch.clone(), switched, since.elapsed(), &self.events);
                 Ok(Head::Branch(branch))
             }
+            Err(Undone::Ending) => return Err(Undone::Ending.into()),
+            Err(Undone::InUse(error)) => {
+                Err(MigrationFailure::new(None, not_in_use(error.to_string())))
+            }
             // A copy that fails would fail again, and costs as much each time.
-            Ok(Err(error)) => Err(lasting(not_in_use(error.to_string()))),
-            Err(in_use) => Err(MigrationFailure::new(None, not_in_use(in_use.to_string()))),
+            Err(Undone::Failed(error)) => Err(lasting(not_in_use(error.to_string()))),
         })
     }
 
@@ -103,46 +113,42 @@ impl Schema {
 
     /// Keeps a copy of the database.
     pub(crate) async fn snapshot(&self, name: &str) -> Result<(), BoxError> {
-        let owner = Owner::snapshot(name)?;
-        let _alone = self.begin_copy().await?;
+        let (owner, name) = (Owner::snapshot(name)?, name.to_owned());
         let what = format!("the {owner} is being made");
-        self.disconnected(what, async |copies: Copies<'_>| {
-            copies.snapshot(&owner).await
-        })
-        .await???;
-        let name = name.to_owned();
-        self.events.emit(Event::SnapshotMade { name });
-        Ok(())
+        let work = async |copies: Copies<'_>| copies.snapshot(&owner).await;
+        self.copy(what, work, Event::SnapshotMade { name }).await
     }
 
     /// Puts a snapshot in the database's place, and applies what is pending there if that is done by itself.
     pub(crate) async fn restore(&self, name: &str) -> Result<(), BoxError> {
-        let owner = Owner::snapshot(name)?;
-        {
-            let _alone = self.begin_copy().await?;
-            let what = format!("the {owner} is being restored");
-            self.disconnected(what, async |copies: Copies<'_>| {
-                copies.restore(&owner).await
-            })
-            .await???;
-            let name = name.to_owned();
-            self.events.emit(Event::SnapshotRestored { name });
-        }
+        let (owner, name) = (Owner::snapshot(name)?, name.to_owned());
+        let what = format!("the {owner} is being restored");
+        let work = async |copies: Copies<'_>| copies.restore(&owner).await;
+        self.copy(what, work, Event::SnapshotRestored { name })
+            .await?;
         self.sync().await;
         Ok(())
     }
 
-    async fn begin_copy(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, BoxError> {
+    /// Runs `work` at the user's request, and reports `done`.
+    async fn copy(
+        &self,
+        what: String,
+        work: impl AsyncFnOnce(Copies<'_>) -> Result<(), BoxError>,
+        done: Event,
+    ) -> Result<(), BoxError> {
         match (self.is_private(), self.may_migrate) {
             (false, _) => return Err(NOT_PRIVATE.into()),
             (true, false) => return Err(NOT_IN_THIS_MODE.into()),
             (true, true) => {}
         }
-        let alone = self.running.lock().await;
-        match self.ending.is_cancelled() {
-            true => Err(ENDING.into()),
-            false => Ok(alone),
+        let _alone = self.running.lock().await;
+        if self.ending.is_cancelled() {
+            return Err(Undone::Ending.into());
         }
+        self.disconnected(what, work).await?;
+        self.events.emit(done);
+        Ok(())
     }
 
     /// Whether the database in use is the private cluster's.
@@ -157,24 +163,21 @@ impl Schema {
 
     /// On the shared connection if it is open, so that there is no second one.
     async fn branch_in_use(&self) -> Result<Option<String>, BoxError> {
+        let (url, env) = self.place();
+        let name = url.config().get_dbname().unwrap_or_default();
         let row = if self.db.status().size > 0 {
             let me = Request::of_the_host("the branch of the database");
-            me.scope(self.db.query_one(LABEL, &[])).await?
+            me.scope(self.db.query_one(COMMENT, &[&name])).await?
         } else {
-            let (url, env) = self.place();
             on_connection(&url, &env, async |client| {
-                Ok(client.query_one(LABEL, &[]).await?)
+                Ok(client.query_one(COMMENT, &[&name]).await?)
             })
             .await?
         };
-        let label: Option<String> = row.get(0);
-        Ok(label.and_then(|label| match Owner::read(&label)? {
-            Owner::Branch(branch) => Some(branch),
-            Owner::Snapshot(_) => None,
-        }))
+        Ok(Owner::branch_in(row.get(0)))
     }
 
-    async fn until_git_rests(&self, repository: &Repository) -> Result<(), BoxError> {
+    async fn until_git_rests(&self, repository: &Repository) -> Result<(), Undone> {
         let Some(lock) = repository.lock() else {
             return Ok(());
         };
@@ -188,29 +191,32 @@ impl Schema {
         .await
     }
 
-    /// Runs `work` while the host has no connection to the database. `Err` inside: others would not give it back.
+    /// Runs `work` while the host has no connection to the database.
     async fn disconnected<T>(
         &self,
         what: String,
         work: impl AsyncFnOnce(Copies<'_>) -> Result<T, BoxError>,
-    ) -> Result<Result<Result<T, BoxError>, DbError>, BoxError> {
+    ) -> Result<T, Undone> {
         let (url, env) = self.place();
         let me = Request::of_the_host("a change of databases");
         let work = async || with_copies(&url, &env, work).await;
         let done = self.shown(what, me.scope(self.db.disconnected(work))).await;
         // Whatever was prepared was for the tables of another database.
         self.forget_plans(true);
-        done
+        done??.map_err(Undone::Failed)
     }
 
     /// Shows `what` while `work` runs: requests wait, and once it is slow, they are told why.
-    async fn shown<T>(&self, what: String, work: impl Future<Output = T>) -> Result<T, BoxError> {
-        let applying = Some(Applying::of(what));
+    async fn shown<T>(&self, what: String, work: impl Future<Output = T>) -> Result<T, Undone> {
+        let applying = Some(Applying {
+            instead: Some(what),
+            ..Applying::begin()
+        });
         self.state.send_modify(|state| state.applying = applying);
         let done = tokio::select! {
             done = work => Ok(done),
             never = self.note_slow() => match never {},
-            () = self.ending.cancelled() => Err(ENDING.into()),
+            () = self.ending.cancelled() => Err(Undone::Ending),
         };
         self.state.send_modify(|state| state.applying = None);
         done

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use shared::Db;
 
 use super::tables::{path, rows as number_of_rows};
-use crate::devtools::sql::{self, Rows, Table, quoted};
+use crate::{
+    database::quoted,
+    devtools::sql::{self, Rows, Table},
+};
 
 const ON_A_PAGE: usize = 50;
 

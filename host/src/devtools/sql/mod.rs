@@ -13,7 +13,7 @@ mod typed;
 pub(super) use self::{
     explain::{Plan, explain, explain_text},
     query::{MOST_ROWS, Rows, page, query},
-    table::{Table, counts, found_tables, quoted},
+    table::{Table, counts, found_tables},
     tables::tables,
     typed::{Outcome, Ran, Refused, run},
 };

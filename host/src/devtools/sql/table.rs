@@ -9,6 +9,7 @@ use super::{
     rolled_back::{Access, rolled_back},
     tables::tables,
 };
+use crate::database::quoted;
 
 /// All tables together are counted for no longer.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -78,11 +79,6 @@ impl Table {
     fn is_counted(&self) -> bool {
         self.kind == "table" && self.bytes <= MOST_BYTES
     }
-}
-
-/// A name in double quotes.
-pub(in crate::devtools) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Those whose name contains `part`.

@@ -35,7 +35,7 @@ const ROOMS: [&[&str]; 16] = [
     &["panics"],
     &["config"],
     &["otlp"],
-    &["failure", "logs", "routes"],
+    &["failure", "logs", "routes", "body_end"],
 ];
 
 #[test]

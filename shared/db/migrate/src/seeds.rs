@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use crate::{MigrationFailure, failed};
 
 /// Runs each `.sql` file of a folder, in the order of their names and each in a transaction. A missing folder has none.
-/// `root` is what their names are shown relative to; `on_seeded` hears of each.
+/// Names are shown relative to `root`; `on_seeded` gets each name.
 ///
 /// # Errors
 /// A file cannot be read, or PostgreSQL refuses it: nothing of that file stays, and those behind it do not run.
