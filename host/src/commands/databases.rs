@@ -1,5 +1,5 @@
-//! The commands that replace what is in the development database: `db-reset`, `db-snapshot`, `db-restore`; and those for
-//! what is kept beside it: `db-list`, `db-drop`.
+//! The commands that replace or keep what is in the development database: `db-reset`, `db-snapshot`, `db-restore`; and
+//! those for what is kept beside it: `db-list`, `db-drop`.
 //!
 //! A database is copied only while nobody is connected to it. A running host therefore does it itself, between two
 //! requests; without one the command does.

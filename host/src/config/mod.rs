@@ -37,7 +37,7 @@ pub(crate) use self::{
     mode::{Isolation, Mode, Switches},
     options::{Download, HostSettings, Options, Policy},
     project::{Project, ProjectError},
-    repository::{Repository, RepositoryError},
+    repository::{HEAD_FOLLOWS, Repository, RepositoryError},
     running::{Lock, RunningHost},
     settings::Settings,
 };

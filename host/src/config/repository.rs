@@ -16,6 +16,10 @@ const REFTABLE: &str = ".invalid";
 
 const LOCKS: [&str; 2] = ["index.lock", "HEAD.lock"];
 
+/// Git writes `HEAD` after the files, and between its locks there is a moment without any: until this long after the last
+/// of them, the files may be those of another branch.
+pub(crate) const HEAD_FOLLOWS: Duration = Duration::from_millis(100);
+
 /// A lock older than this belongs to a git that was killed: no checkout takes as long.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
 

@@ -61,8 +61,9 @@ impl Opener {
 
 impl Connect for Opener {
     fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
-        // Aborted with the caller that polls this: at the pool's time limit or, for a connection for exclusive use, with the
-        // request, which must not leave a backend half open. The shared one outlives its request: see `Inner::opened`.
+        // Aborted with the caller that polls this: at the pool's time limit or, for a connection for exclusive use, with
+        // the request, which must not leave a backend half open. The shared one outlives its request: see
+        // `Inner::opened`.
         let name = config.get_application_name().map(str::to_owned);
         let opening = self.setup.clone().open(config.clone());
         let opening = AbortOnDropHandle::new(self.runtime.spawn(opening));

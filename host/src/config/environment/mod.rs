@@ -60,8 +60,8 @@ pub(crate) fn was_added(name: &str) -> bool {
     !is_original(name.as_ref()) && std::env::var_os(name).is_some()
 }
 
-/// Adds the variables of `.env`, which is in `root`, to the environment, and `private_url` as `DATABASE_URL`, and removes
-/// those of an earlier call. Returns whether anything has changed.
+/// Adds the variables of `.env`, which is in `root`, to the environment, and `private_url` as `DATABASE_URL`, and
+/// removes those of an earlier call. Returns whether anything has changed.
 #[cfg(feature = "dev")]
 pub(crate) fn apply(root: &Path, file: &[(String, String)], private_url: Option<String>) -> bool {
     static ADDED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());

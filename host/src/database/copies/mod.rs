@@ -1,8 +1,8 @@
 //! The databases of the private cluster: the one in use, and those beside it, which are other branches' or snapshots.
 //!
 //! The one in use always has the same name, so that URLs, pools and a user's own tools stay right: another takes its
-//! place by a change of names, which is one transaction. A comment on each database says whose it is, and moves with it.
-//! A copy is made under a name of its own first; what a crash leaves of it goes with the next copy.
+//! place by a change of names, which is one transaction. A comment on each database says whose it is, and moves with
+//! it. A copy is made under a name of its own first; what a crash leaves of it goes with the next copy.
 //! PostgreSQL copies and renames a database only while it has no session. The caller has drained the host's; others are
 //! ended here.
 

@@ -18,8 +18,8 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Copies<'_> {
-    /// Ends idle sessions at once, and others when they have had time to finish. PostgreSQL itself waits for sessions too,
-    /// but in steps of 100 ms.
+    /// Ends idle sessions at once, and others when they have had time to finish. PostgreSQL itself waits for sessions
+    /// too, but in steps of 100 ms.
     pub(super) async fn end_sessions(&self, database: &str) -> Result<(), BoxError> {
         let since = Instant::now();
         loop {

@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Schema {
-    /// Runs the seeds if the private cluster was just made. A seed that fails is reported, and the app goes on: it has its
-    /// tables.
+    /// Runs the seeds if the private cluster was just made. A seed that fails is reported, and the app goes on: it has
+    /// its tables.
     pub(super) async fn seed_if_due(&self) {
         if !self.is_private() || !are_due(&self.project) {
             return;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Schema, state::Applying};
 use crate::{
-    config::Repository,
+    config::{HEAD_FOLLOWS, Repository},
     database::{
         blocker::SLOW_AFTER,
         copies::{COMMENT, Copies, Owner, report_switch, with_copies},
@@ -37,9 +37,8 @@ enum Undone {
     Failed(BoxError),
 }
 
-/// How often to look whether git is done, and how long after that `HEAD` is written.
+/// How often to look whether git is done.
 const GIT_POLL: Duration = Duration::from_millis(20);
-const GIT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What is checked out, where each branch has a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +185,7 @@ impl Schema {
             while repository.lock().is_some() {
                 sleep(GIT_POLL).await;
             }
-            sleep(GIT_PAUSE).await;
+            sleep(HEAD_FOLLOWS).await;
         })
         .await
     }

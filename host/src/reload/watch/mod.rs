@@ -31,7 +31,7 @@ use tokio::{
 };
 
 use super::{build::Inputs, cookies::Cookies, settings_saves::SettingsSaves};
-use crate::config::Project;
+use crate::config::{HEAD_FOLLOWS, Project};
 use places::Places;
 
 pub(super) use filter::{RUNTIME_FOLDERS, SETTINGS, undoes};
@@ -39,10 +39,6 @@ pub(super) use filter::{RUNTIME_FOLDERS, SETTINGS, undoes};
 /// Editors save in steps (truncate, write, rename) and formatters run right after. Events less than this apart are one
 /// save.
 const SETTLE: Duration = Duration::from_millis(8);
-
-/// Git writes `HEAD` after the files, and between its locks there is a moment without any: until this long after the
-/// last of them, the files may be those of a branch whose database is not in use yet.
-const GIT_PAUSE: Duration = Duration::from_millis(100);
 
 /// `git commit -a` holds a lock while its editor is open. Migrations wait for its end, and other saves no longer than
 /// this.
@@ -196,7 +192,7 @@ impl Watch {
             if now - since < GIT_LIMIT && self.places.git_is_at_work() {
                 git_at = Some(now);
             }
-            if git_at.is_none_or(|at| now - at >= GIT_PAUSE) {
+            if git_at.is_none_or(|at| now - at >= HEAD_FOLLOWS) {
                 break;
             }
             quiet = now + SETTLE;
